@@ -1,0 +1,74 @@
+"""Row-wise vector algebra on (K, P) matrices, safe for zero, tiny and huge rows.
+
+In: matrices whose K rows are K independent models. Out: per-row norms, directions
+and projections. Must not import Ray, Optuna or anything of this package.
+
+Shapes: K rows (models), P parameters of one model.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """numerator / denominator, and 0 where the denominator is 0.
+
+    No epsilon is added: an absolute one breaks the optimizers' identities for small
+    gradients (DESIGN section 3).
+    """
+    zero = denominator == 0
+    return torch.where(zero, 0.0, numerator / torch.where(zero, 1.0, denominator))
+
+
+def norm(x_KP: Tensor) -> Tensor:
+    """Euclidean norm of each row, (K, 1), free of overflow and underflow in the squares."""
+    _, scale_K1, norm_K1 = _rescaled(x_KP)
+    return norm_K1 * scale_K1
+
+
+def unit(x_KP: Tensor) -> Tensor:
+    """x / ‖x‖₂ row by row, (K, P); a row of zeros stays zero."""
+    y_KP, _, norm_K1 = _rescaled(x_KP)
+    # A zero row over 1 is the row itself; dividing once is cheaper than masking P columns.
+    return y_KP / torch.where(norm_K1 == 0, 1.0, norm_K1)
+
+
+def orthogonal(x_KP: Tensor, onto_KP: Tensor) -> Tensor:
+    """The part of x that is orthogonal to `onto`: x − (⟨x, onto⟩ / ‖onto‖²) onto, (K, P).
+
+    Exactly zero where both are equal, and x where `onto` is zero.
+    """
+    y_KP, scale_K1, norm_K1 = _rescaled(onto_KP)
+    z_KP, back_K1, _ = _rescaled(x_KP)
+    square_K1 = torch.where(norm_K1 == 0, 0.0, _dot(y_KP, y_KP))
+    coefficient_K1 = quotient(_dot(z_KP, y_KP), square_K1)
+    if y_KP is onto_KP and z_KP is x_KP:
+        return x_KP - coefficient_K1 * onto_KP
+    del scale_K1  # the scale of `onto` cancels; that of x comes back
+    return (z_KP - coefficient_K1 * y_KP) * back_K1
+
+
+def _dot(a_KP: Tensor, b_KP: Tensor) -> Tensor:
+    return torch.linalg.vecdot(a_KP, b_KP, dim=1).unsqueeze(1)
+
+
+def _rescaled(x_KP: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(y, s, ‖y‖) with x = y·s: s is 1 for rows of ordinary size, else the power of two
+    that makes the largest entry of y lie in [1, 2), so the scaling is exact.
+
+    A row's result depends on that row alone; where no row needs scaling, y is x itself.
+    """
+    norm_K1 = torch.linalg.vector_norm(x_KP, dim=1, keepdim=True)
+    # The fourth roots leave room for squares and products of two norms.
+    limits = torch.finfo(x_KP.dtype)
+    ordinary_K1 = (norm_K1 > limits.tiny**0.25) & (norm_K1 < limits.max**0.25)
+    if x_KP.device.type == "cpu" and bool(ordinary_K1.all()):
+        return x_KP, torch.ones_like(norm_K1), norm_K1
+    peak_K1 = x_KP.abs().amax(dim=1, keepdim=True)
+    scalable_K1 = ~ordinary_K1 & (peak_K1 > 0) & torch.isfinite(peak_K1)
+    exponent_K1 = torch.frexp(torch.where(scalable_K1, peak_K1, 1.0)).exponent - 1
+    scale_K1 = torch.where(scalable_K1, torch.ldexp(torch.ones_like(peak_K1), exponent_K1), 1.0)
+    y_KP = x_KP / scale_K1
+    return y_KP, scale_K1, torch.linalg.vector_norm(y_KP, dim=1, keepdim=True)
