@@ -1,0 +1,86 @@
+"""Accuracy and loss of every row on a split.
+
+In: weights of K rows and a split on the device. Out: fractions and mean losses. Must not
+import Ray or Optuna.
+
+Shapes: K rows (models), P columns of one row, N examples, D inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from agsam_tune.engine.losses import correct, losses
+from agsam_tune.engine.mlp import MlpRows
+from agsam_tune.tasks.task import Split
+
+# Examples at a time: few enough that the activations of a pack stay in the cache.
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """A split on the device.
+
+    Attributes:
+        x_ND: inputs.
+        y_N: labels, int64.
+    """
+
+    x_ND: Tensor
+    y_N: Tensor
+
+    @classmethod
+    def of(cls, split: Split, device: torch.device, dtype: torch.dtype) -> Self:
+        x_ND = torch.as_tensor(split.x, dtype=dtype, device=device)
+        return cls(x_ND=x_ND, y_N=torch.as_tensor(split.y, device=device))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Final:
+    """Accuracies and losses of every row at the end, each (K,)."""
+
+    val_accuracy_K: Tensor
+    test_accuracy_K: Tensor
+    test_loss_K: Tensor
+    train_loss_K: Tensor
+
+
+def evaluate_accuracy(
+    model: MlpRows, w_KP: Tensor, choosing: Evaluation, test: Evaluation
+) -> tuple[Tensor, Tensor]:
+    """Accuracy on the split to choose on and on the test split, each (K,)."""
+    test_K = _accuracy(model, w_KP, test)
+    return (test_K if choosing is test else _accuracy(model, w_KP, choosing)), test_K
+
+
+def evaluate(
+    model: MlpRows, w_KP: Tensor, choosing: Evaluation, test: Evaluation, train: Evaluation
+) -> Final:
+    """Everything that is reported of the final weights."""
+    val_K, test_K = evaluate_accuracy(model, w_KP, choosing, test)
+    return Final(
+        val_accuracy_K=val_K,
+        test_accuracy_K=test_K,
+        test_loss_K=_loss(model, w_KP, test),
+        train_loss_K=_loss(model, w_KP, train),
+    )
+
+
+def _accuracy(model: MlpRows, w_KP: Tensor, split: Evaluation) -> Tensor:
+    right_K = torch.zeros(len(w_KP), dtype=torch.int64, device=w_KP.device)
+    for x_ND, y_N in zip(split.x_ND.split(_CHUNK), split.y_N.split(_CHUNK), strict=True):
+        right_K += correct(model.logits(w_KP, x_ND), y_N.expand(len(w_KP), -1))
+    return right_K.double() / len(split.y_N)
+
+
+def _loss(model: MlpRows, w_KP: Tensor, split: Evaluation) -> Tensor:
+    total_K = torch.zeros(len(w_KP), dtype=torch.float64, device=w_KP.device)
+    for x_ND, y_N in zip(split.x_ND.split(_CHUNK), split.y_N.split(_CHUNK), strict=True):
+        loss_KN = losses(model.logits(w_KP, x_ND), y_N.expand(len(w_KP), -1))
+        total_K += loss_KN.double().sum(1)
+    return total_K / len(split.y_N)

@@ -1,0 +1,139 @@
+"""Multilayer perceptrons as the rows of a matrix: loss and gradient of K models at once.
+
+In: a (K, P) matrix of weights and a batch for each row. Out: losses and gradients. The
+backward pass is written by hand, which is several times faster than recording a graph for
+matrices this small. Must not import Ray, Optuna or the study file.
+
+Shapes: K rows (models), P columns of one row, B examples of a batch, D inputs, C outputs,
+I and O the inputs and outputs of a layer, N examples of a split.
+
+A row's bits depend on that row alone, not on K: products are batched matrix products, one
+a row; sums run along the last axis of a row; and rows are padded to a multiple of `LANES`
+columns, so that no vectorised loop has a remainder, which is computed with other
+instructions (no fused multiply-add, another `exp`) and would fall on other rows in
+another pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from agsam_tune.engine.losses import loss_and_slope, padded_to_lanes
+from agsam_tune.tasks.task import Mlp
+
+
+class MlpRows:
+    """K perceptrons of one shape.
+
+    Attributes:
+        width: P, the number of parameters padded to a multiple of `LANES`. The padding
+            is zero and has zero gradients.
+    """
+
+    def __init__(self, model: Mlp) -> None:
+        self._layers = model.layers
+        self.parameters = model.parameters
+        self.width = padded_to_lanes(model.parameters)
+        self._spans = tuple(_spans(model.layers))
+        self._buffers: dict[tuple[str, int], Tensor] = {}
+
+    def initial(self, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        """One row of initial weights, (P,): Glorot-uniform weights, zero biases."""
+        row = np.zeros(self.width)
+        for (inputs, outputs), (start, bias) in zip(self._layers, self._spans, strict=True):
+            limit = np.sqrt(6.0 / (inputs + outputs))
+            row[start:bias] = generator.uniform(-limit, limit, size=bias - start)
+        return row
+
+    def loss_and_gradient(
+        self, w_KP: Tensor, x_KBD: Tensor, y_KB: Tensor, out_KP: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Each row's mean loss over its batch, (K,), and its gradient, written to `out_KP`.
+
+        Args:
+            w_KP: weights.
+            x_KBD: inputs.
+            y_KB: labels, int64.
+            out_KP: receives the gradient; its padding must be zero.
+        """
+        activations = [x_KBD, *self._hidden(w_KP, x_KBD)]
+        z_KBC = self._output(w_KP, activations[-1])
+        loss_K, delta_KBO = loss_and_slope(z_KBC, y_KB)
+        for layer in range(len(self._layers) - 1, -1, -1):
+            h_KBI = activations[layer]
+            self._write_gradient(out_KP, layer, h_KBI, delta_KBO)
+            if layer:
+                delta_KBO = self._backward(w_KP, layer, h_KBI, delta_KBO)
+        return loss_K, out_KP
+
+    def logits(self, w_KP: Tensor, x_ND: Tensor) -> Tensor:
+        """Outputs of every row on the same examples, (K, N, C)."""
+        x_KND = x_ND.expand(len(w_KP), *x_ND.shape)
+        *_, last_KNI = (x_KND, *self._hidden(w_KP, x_KND))
+        return self._output(w_KP, last_KNI)
+
+    def _hidden(self, w_KP: Tensor, x_KBD: Tensor) -> Iterator[Tensor]:
+        h = x_KBD
+        for layer in range(len(self._layers) - 1):
+            weights_KIO, bias_K1O = self._views(w_KP, layer)
+            shape = (len(w_KP), h.shape[1], weights_KIO.shape[2])
+            out = self._buffer(("hidden", layer), shape, w_KP)
+            h = torch.baddbmm(bias_K1O, h, weights_KIO, out=out).clamp_min_(0)
+            yield h
+
+    def _output(self, w_KP: Tensor, h_KBI: Tensor) -> Tensor:
+        weights_KIO, bias_K1O = self._views(w_KP, len(self._layers) - 1)
+        if _is_column(weights_KIO):
+            return (h_KBI * weights_KIO.transpose(1, 2)).sum(2, keepdim=True) + bias_K1O
+        return torch.baddbmm(bias_K1O, h_KBI, weights_KIO)
+
+    def _write_gradient(self, out_KP: Tensor, layer: int, h_KBI: Tensor, delta_KBO: Tensor) -> None:
+        slope_KIO, slope_K1O = self._views(out_KP, layer)
+        torch.sum(delta_KBO, 1, keepdim=True, out=slope_K1O)
+        if _is_column(slope_KIO):
+            slope_KIO.copy_((h_KBI * delta_KBO).sum(1).unsqueeze(2))
+            return
+        # A product is written faster to a contiguous buffer and copied than into a view.
+        product = self._buffer(("slope", layer), slope_KIO.shape, out_KP)
+        slope_KIO.copy_(torch.bmm(h_KBI.transpose(1, 2), delta_KBO, out=product))
+
+    def _backward(self, w_KP: Tensor, layer: int, h_KBI: Tensor, delta_KBO: Tensor) -> Tensor:
+        weights_KIO, _ = self._views(w_KP, layer)
+        out = self._buffer(("delta", layer), h_KBI.shape, w_KP)
+        if _is_column(weights_KIO):
+            torch.mul(delta_KBO, weights_KIO.transpose(1, 2), out=out)
+        else:
+            torch.bmm(delta_KBO, weights_KIO.transpose(1, 2), out=out)
+        torch.ops.aten.threshold_backward.grad_input(out, h_KBI, 0, grad_input=out)
+        return out
+
+    def _views(self, matrix_KP: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        (inputs, outputs), (start, bias) = self._layers[layer], self._spans[layer]
+        weights = matrix_KP[:, start:bias].view(-1, inputs, outputs)
+        return weights, matrix_KP[:, bias : bias + outputs].unsqueeze(1)
+
+    def _buffer(self, use: tuple[str, int], shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Contiguous scratch that is kept from step to step; each use has its own."""
+        buffer = self._buffers.get(use)
+        if buffer is None or buffer.shape != shape:
+            buffer = self._buffers[use] = like.new_empty(shape)
+        return buffer
+
+
+def _is_column(weights_KIO: Tensor) -> bool:
+    """Whether the layer has one output. Products with a single column are sums here: as
+    matrix products they are slower, and rounded otherwise alone than in a pack."""
+    return weights_KIO.shape[2] == 1
+
+
+def _spans(layers: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int]]:
+    """(start of the weights, start of the bias) of each layer within a row."""
+    start = 0
+    for inputs, outputs in layers:
+        yield start, start + inputs * outputs
+        start += (inputs + 1) * outputs

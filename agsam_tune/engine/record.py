@@ -1,0 +1,144 @@
+"""What is recorded of every row during training.
+
+In: losses and radii step by step, accuracies epoch by epoch. Out: outcomes. Must not
+import Ray or Optuna.
+
+Shapes: K rows (models).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from agsam_tune.engine.evaluation import Final
+from agsam_tune.trials import Curve, Outcome, State, Trial
+
+# f, f_p − f and radius are summed; f_p's mean is that of f plus that of the gap.
+_F, _GAP, _RADIUS = range(3)
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """Sums over the steps before any divergence, in float64.
+
+    Attributes:
+        two_pass: whether the optimizer has an ascent step.
+        steps_K: whole steps of each row.
+        alive_K: rows that have not diverged.
+        total_3K: sums of f, gap and radius over the training.
+        epoch_3K: the same over the current epoch.
+        epoch_steps_K: whole steps of the current epoch.
+        epochs: what was closed: (means_3K, alive_K, val_accuracy_K, test_accuracy_K) each.
+    """
+
+    two_pass: bool
+    steps_K: Tensor
+    alive_K: Tensor
+    total_3K: Tensor
+    epoch_3K: Tensor
+    epoch_steps_K: Tensor
+    epochs: list[tuple[Tensor, Tensor, Tensor, Tensor]] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, rows: int, *, two_pass: bool, like: Tensor) -> Self:
+        zeros = torch.zeros(3, rows, dtype=torch.float64, device=like.device)
+        counts = torch.zeros(rows, dtype=torch.int64, device=like.device)
+        return cls(
+            two_pass=two_pass,
+            steps_K=counts,
+            alive_K=torch.ones(rows, dtype=torch.bool, device=like.device),
+            total_3K=zeros,
+            epoch_3K=zeros.clone(),
+            epoch_steps_K=counts.clone(),
+        )
+
+    def add_step(self, f_K: Tensor, fp_K: Tensor, radius_K: Tensor | None, alive_K: Tensor) -> None:
+        """Add a step of the rows that are alive after it."""
+        gap_K = fp_K.double() - f_K.double()
+        values_3K = torch.stack(
+            [f_K.double(), gap_K, gap_K if radius_K is None else radius_K.double()]
+        )
+        self.epoch_3K += torch.where(alive_K, values_3K, 0.0)
+        self.epoch_steps_K += alive_K
+        self.alive_K = alive_K
+
+    def close_epoch(self, accuracies: tuple[Tensor, Tensor]) -> None:
+        """End an epoch with the accuracies on the split to choose on and the test split."""
+        self.total_3K = self.total_3K + self.epoch_3K
+        self.steps_K = self.steps_K + self.epoch_steps_K
+        means_3K = self.epoch_3K / self.epoch_steps_K
+        self.epochs.append((means_3K, self.alive_K, *accuracies))
+        self.epoch_3K = torch.zeros_like(self.epoch_3K)
+        self.epoch_steps_K = torch.zeros_like(self.epoch_steps_K)
+
+    def outcomes(
+        self,
+        trials: Sequence[Trial],
+        final: Final,
+        *,
+        chance: tuple[float, float],
+        seconds: float,
+    ) -> tuple[Outcome, ...]:
+        """One outcome a trial; `chance` is that of the split to choose on and the test split."""
+        curves = self._curves(chance)
+        means_3K = (self.total_3K / self.steps_K).tolist()
+        alive, steps = self.alive_K.tolist(), self.steps_K.tolist()
+        rows = zip(
+            final.val_accuracy_K.tolist(),
+            final.test_accuracy_K.tolist(),
+            final.test_loss_K.tolist(),
+            final.train_loss_K.tolist(),
+            strict=True,
+        )
+        return tuple(
+            Outcome(
+                trial=trial,
+                state=State.COMPLETE,
+                val_accuracy=val if alive[k] else chance[0],
+                test_accuracy=test if alive[k] else chance[1],
+                test_loss=test_loss if alive[k] else math.nan,
+                train_loss=train_loss if alive[k] else math.nan,
+                radius=means_3K[_RADIUS][k] if self.two_pass else math.nan,
+                surrogate_gap=means_3K[_GAP][k] if self.two_pass else math.nan,
+                diverged=not alive[k],
+                diverged_step=None if alive[k] else steps[k],
+                seconds=seconds,
+                curve=curves[k],
+            )
+            for k, (trial, (val, test, test_loss, train_loss)) in enumerate(
+                zip(trials, rows, strict=True)
+            )
+        )
+
+    def _curves(self, chance: tuple[float, float]) -> list[Curve]:
+        """Each row's curve: chance and NaN from the epoch of its divergence on."""
+        means_E3K, alive_EK, val_EK, test_EK = (
+            torch.stack(series) for series in zip(*self.epochs, strict=True)
+        )
+        means_E3K = torch.where(alive_EK.unsqueeze(1), means_E3K, math.nan)
+        val_EK = torch.where(alive_EK, val_EK, chance[0])
+        test_EK = torch.where(alive_EK, test_EK, chance[1])
+        f_EK, gap_EK, radius_EK = means_E3K.unbind(1)
+        if not self.two_pass:
+            gap_EK = radius_EK = torch.full_like(f_EK, math.nan)
+        series = (val_EK, test_EK, f_EK, f_EK + gap_EK, gap_EK, radius_EK)
+        rows = zip(*(values_EK.T.tolist() for values_EK in series), strict=True)
+        return [_curve(row) for row in rows]
+
+
+def _curve(row: Sequence[Sequence[float]]) -> Curve:
+    val_accuracy, test_accuracy, f, f_p, surrogate_gap, radius = map(tuple, row)
+    return Curve(
+        val_accuracy=val_accuracy,
+        test_accuracy=test_accuracy,
+        f=f,
+        f_p=f_p,
+        surrogate_gap=surrogate_gap,
+        radius=radius,
+    )

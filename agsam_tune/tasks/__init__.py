@@ -1,0 +1,1 @@
+"""Tasks: data and the model to train on them; see `task`."""

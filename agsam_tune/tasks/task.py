@@ -1,0 +1,131 @@
+"""What a task is: three splits of data and a model.
+
+In: arrays. Out: a `Task`, which the engine trains on. Must not import torch, Ray, Optuna.
+
+A task of one's own is a function `def blobs(*, seed: int, **task_options) -> Task`, named
+in the study file as `task = "package.module:blobs"`.
+
+Shapes: N examples, D inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Examples with their labels.
+
+    Attributes:
+        x: (N, D) float32 inputs.
+        y: (N,) int64 labels, 0 … classes−1.
+    """
+
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int64]
+
+    @property
+    def chance(self) -> float:
+        """The largest class's share of the split, a fraction."""
+        return float(np.bincount(self.y).max() / len(self.y))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mlp:
+    """A multilayer perceptron with ReLU between its dense layers.
+
+    Weights are Glorot-uniform (Glorot & Bengio 2010) and biases zero, as Keras does it.
+
+    Attributes:
+        widths: inputs, hidden widths, outputs. One output is a logit for binary
+            cross-entropy; more are logits for softmax cross-entropy.
+    """
+
+    widths: tuple[int, ...]
+
+    @property
+    def layers(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of each dense layer."""
+        return tuple(itertools.pairwise(self.widths))
+
+    @property
+    def parameters(self) -> int:
+        return sum((inputs + 1) * outputs for inputs, outputs in self.layers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Data to train on, to choose on and to report on, and the model to train.
+
+    Attributes:
+        name: the task's name; a coordinate of the random streams.
+        train: what is trained on.
+        validation: what settings are chosen on; None where the protocol has none, and
+            then the test split is used, as the protocol does.
+        test: what is reported on.
+        model: the model.
+    """
+
+    name: str
+    train: Split
+    validation: Split | None
+    test: Split
+    model: Mlp
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def choosing(self) -> Split:
+        """The split that settings are chosen on."""
+        return self.validation or self.test
+
+    def facts(self) -> dict[str, Any]:
+        """Sizes, chance levels, the number of parameters and a digest, for the manifest."""
+        return {
+            "train": len(self.train.y),
+            "validation": len(self.validation.y) if self.validation else 0,
+            "test": len(self.test.y),
+            "chance": self.test.chance,
+            "validation_chance": self.choosing.chance,
+            "parameters": self.model.parameters,
+            "digest": self.digest(),
+        }
+
+    def digest(self) -> str:
+        """SHA-256 of the arrays of all splits."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.choosing, self.test):
+            digest.update(np.ascontiguousarray(split.x))
+            digest.update(np.ascontiguousarray(split.y))
+        return digest.hexdigest()
+
+
+def _check(task: Task) -> None:
+    """Raise ValueError, with every problem, unless the arrays fit each other and the model."""
+    outputs = task.model.widths[-1]
+    classes = max(outputs, 2)
+    problems = []
+    for name, split in (("train", task.train), ("validation", task.choosing), ("test", task.test)):
+        if split.x.dtype != np.float32 or split.x.ndim != 2 or not len(split.x):
+            problems.append(f"{name}.x is {split.x.dtype} {split.x.shape}, not float32 (N, D)")
+        elif split.x.shape[1] != task.model.widths[0]:
+            problems.append(
+                f"{name}.x has {split.x.shape[1]} inputs, the model takes {task.model.widths[0]}"
+            )
+        elif not np.isfinite(split.x).all():
+            problems.append(f"{name}.x holds NaN or infinity")
+        if split.y.dtype != np.int64 or split.y.shape != split.x.shape[:1]:
+            problems.append(f"{name}.y is {split.y.dtype} {split.y.shape}, not int64 (N,)")
+        elif len(split.y) and not 0 <= split.y.min() <= split.y.max() < classes:
+            problems.append(f"{name}.y holds labels outside 0 … {classes - 1}")
+    if problems:
+        msg = f"task {task.name}: " + "; ".join(problems)
+        raise ValueError(msg)
