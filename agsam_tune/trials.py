@@ -58,6 +58,16 @@ class Pack:
         return self.trials[0].optimizer
 
     @property
+    def phase(self) -> str:
+        return self.trials[0].phase
+
+    @property
+    def replicate(self) -> int:
+        """The first trial's replicate, −1 outside a map: an order among packs."""
+        replicate = self.trials[0].replicate
+        return -1 if replicate is None else replicate
+
+    @property
     def name(self) -> str:
         """A readable name, such as `map-3/gsam/48x0…63x3`."""
         first, last = self.trials[0], self.trials[-1]

@@ -44,7 +44,7 @@ class Batches:
         n = len(self._train.y_N)
         orders = [self._order(seed, epoch, n) for seed in self._seeds]
         order_KN = torch.as_tensor(np.stack(orders), device=self._row_K.device)[self._row_K]
-        for index_KB in order_KN.split(self._batch_size, dim=1):
+        for index_KB in torch.split(order_KN, self._batch_size, dim=1):
             index = index_KB.reshape(-1)
             x_KBD = self._train.x_ND.index_select(0, index).view(*index_KB.shape, -1)
             yield x_KBD, self._train.y_N.index_select(0, index).view(index_KB.shape)

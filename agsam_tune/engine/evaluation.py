@@ -8,6 +8,7 @@ Shapes: K rows (models), P columns of one row, N examples, D inputs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,6 +39,9 @@ class Evaluation:
     def of(cls, split: Split, device: torch.device, dtype: torch.dtype) -> Self:
         x_ND = torch.as_tensor(split.x, dtype=dtype, device=device)
         return cls(x_ND=x_ND, y_N=torch.as_tensor(split.y, device=device))
+
+    def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(torch.split(self.x_ND, _CHUNK), torch.split(self.y_N, _CHUNK), strict=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,14 +77,14 @@ def evaluate(
 
 def _accuracy(model: MlpRows, w_KP: Tensor, split: Evaluation) -> Tensor:
     right_K = torch.zeros(len(w_KP), dtype=torch.int64, device=w_KP.device)
-    for x_ND, y_N in zip(split.x_ND.split(_CHUNK), split.y_N.split(_CHUNK), strict=True):
+    for x_ND, y_N in split.chunks():
         right_K += correct(model.logits(w_KP, x_ND), y_N.expand(len(w_KP), -1))
     return right_K.double() / len(split.y_N)
 
 
 def _loss(model: MlpRows, w_KP: Tensor, split: Evaluation) -> Tensor:
     total_K = torch.zeros(len(w_KP), dtype=torch.float64, device=w_KP.device)
-    for x_ND, y_N in zip(split.x_ND.split(_CHUNK), split.y_N.split(_CHUNK), strict=True):
+    for x_ND, y_N in split.chunks():
         loss_KN = losses(model.logits(w_KP, x_ND), y_N.expand(len(w_KP), -1))
         total_K += loss_KN.double().sum(1)
     return total_K / len(split.y_N)
