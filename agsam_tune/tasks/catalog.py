@@ -46,7 +46,7 @@ class MoonsOptions(BaseModel):
         description="points to choose the best setting on; with 0 the test split serves for both",
     )
     label_noise: float = Field(
-        default=0.0, ge=0, le=0.5, description="share of the training labels that are flipped"
+        default=0.0, ge=0, le=1, description="share of the training labels that are flipped"
     )
 
     @model_validator(mode="after")

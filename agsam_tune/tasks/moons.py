@@ -38,7 +38,7 @@ def moons(
     """
     from sklearn.datasets import make_moons  # half a second to import: only when asked for
 
-    points_seed = stream_seed(bits=32, study_seed=seed, task="moons", stream="points")
+    points_seed = stream_seed(study_seed=seed, task="moons", stream="points") % 2**32
     x, y = make_moons(n, noise=noise, random_state=points_seed)
     order = stream(study_seed=seed, task="moons", stream="split").permutation(n)
     train, val, test = np.split(order, [train_size, train_size + val_size])
@@ -77,7 +77,8 @@ def _standardised(
     x: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """x with the reference's column means at 0 and standard deviations at 1."""
-    return (x - reference.mean(axis=0)) / reference.std(axis=0)
+    standardised: npt.NDArray[np.float64] = (x - reference.mean(axis=0)) / reference.std(axis=0)
+    return standardised
 
 
 def _split(x: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> Split:

@@ -1,0 +1,59 @@
+"""The study file: TOML in, one frozen, validated `Study` out, every error at once.
+
+In: paths of study files and `--set` overrides. Out: `Study`, `StudyError`, and what studies and
+search spaces there are. Must not import torch, Ray, Optuna or pandas.
+"""
+
+from agsam_tune.study.errors import Problem, StudyError
+from agsam_tune.study.files import available_studies
+from agsam_tune.study.load import load_study
+from agsam_tune.study.misset import (
+    MISSET_DRAWS,
+    MISSET_FACTORS,
+    MISSET_MAXIMA,
+    MissetPoint,
+    misset_layout,
+)
+from agsam_tune.study.model import (
+    AnalysisSettings,
+    FixedPoint,
+    Packs,
+    Phase,
+    PublishedResult,
+    Range,
+    Reference,
+    Resources,
+    SearchSpace,
+    Training,
+    canonical_order,
+    limit_problem,
+)
+from agsam_tune.study.spaces import available_search_spaces
+from agsam_tune.study.study import Study, changed_keys
+
+__all__ = [
+    "MISSET_DRAWS",
+    "MISSET_FACTORS",
+    "MISSET_MAXIMA",
+    "AnalysisSettings",
+    "FixedPoint",
+    "MissetPoint",
+    "Packs",
+    "Phase",
+    "Problem",
+    "PublishedResult",
+    "Range",
+    "Reference",
+    "Resources",
+    "SearchSpace",
+    "Study",
+    "StudyError",
+    "Training",
+    "available_search_spaces",
+    "available_studies",
+    "canonical_order",
+    "changed_keys",
+    "limit_problem",
+    "load_study",
+    "misset_layout",
+]

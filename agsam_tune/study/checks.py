@@ -1,0 +1,189 @@
+"""What must hold between the parts of a study: names that exist, points that can be drawn.
+
+In: a `Draft`. Out: problems. Each check leaves alone what was found wrong before it.
+Must not import torch, Ray, Optuna or pandas.
+"""
+
+import re
+from collections import Counter
+from itertools import combinations
+
+from pydantic import ValidationError
+
+from agsam_tune.study.draft import Draft
+from agsam_tune.study.errors import Problems, nearest, show, unknown_name
+from agsam_tune.study.explain import add_validation_error
+from agsam_tune.study.model import FixedPoint, Phase, Reference, is_finite, limit_problem
+from agsam_tune.tasks.catalog import BUILTIN_TASKS
+
+__all__ = ["check_all"]
+
+_FOREIGN_TASK = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_ROLES = ("candidate", "baseline", "control")
+
+
+def check_all(draft: Draft, problems: Problems) -> None:
+    """Adds to `problems` everything that does not fit together in `draft`.
+
+    The options of a built-in task are replaced by all of them, defaults included.
+    """
+    _check_task(draft, problems)
+    _check_optimizers(draft, problems)
+    _check_roles(draft, problems)
+    _check_nesterov(draft, problems)
+    _check_points(draft, problems)
+    _check_misset(draft, problems)
+    _check_every_optimizer_runs(draft, problems)
+    _check_fixed_points(draft, problems)
+    _check_reference(draft, problems)
+
+
+def _check_task(draft: Draft, problems: Problems) -> None:
+    task = draft.header.get("task")
+    if task is None:
+        return
+    if task in BUILTIN_TASKS:
+        options = BUILTIN_TASKS[task].options
+        try:
+            draft.task_options = options.model_validate(draft.task_options).model_dump()
+        except ValidationError as error:
+            add_validation_error(
+                problems, error, options, prefix="task_options", from_keys=["task"]
+            )
+    elif not _FOREIGN_TASK.fullmatch(task):
+        names = ", ".join(BUILTIN_TASKS)
+        problems.add(
+            "task",
+            f"found {show(task)}, allowed: {names}, or 'package.module:function' for one's own"
+            f"{nearest(task, BUILTIN_TASKS)}",
+        )
+    for name, value in draft.task_options.items():
+        if task not in BUILTIN_TASKS and not is_finite(value):
+            allowed = "finite numbers, strings, true, false, and lists and tables of these"
+            message = f"found {show(value)}, allowed: {allowed}"
+            problems.add(f"task_options.{name}", message, related=["task"])
+
+
+def _check_optimizers(draft: Draft, problems: Problems) -> None:
+    for name, count in Counter(draft.optimizers or ()).items():
+        if name not in draft.known_optimizers:
+            what = "a name that a search-space file was found for"
+            problems.add("optimizers", unknown_name(name, draft.known_optimizers, what=what))
+        if count > 1:
+            problems.add("optimizers", f"found {name!r} {count} times, allowed: once")
+
+
+def _check_roles(draft: Draft, problems: Problems) -> None:
+    given = {role: draft.header[role] for role in _ROLES if draft.header.get(role) is not None}
+    for role, name in given.items():
+        if draft.optimizers is not None and name not in draft.optimizers:
+            what = "one of the study's optimizers"
+            problems.add(
+                role, unknown_name(name, draft.optimizers, what=what), related=["optimizers"]
+            )
+    for role, other in combinations(given, 2):
+        if given[role] == given[other]:
+            message = f"found {given[other]!r}, which is the {role} too; allowed: another optimizer"
+            problems.add(other, message, related=[role])
+    # A role that is there but wrong was reported; it is not missing.
+    for role in ("candidate", "baseline"):
+        if given and role in draft.header and draft.header[role] is None:
+            present = " and ".join(given)
+            needed = f"one of the study's optimizers, as there is a {present}"
+            problems.add(role, f"missing, needed: {needed}", related=list(given))
+
+
+def _check_nesterov(draft: Draft, problems: Problems) -> None:
+    training = draft.training
+    searched = any("momentum" in space.ranges for space in draft.spaces.values())
+    if training and training.nesterov and training.momentum == 0 and not searched:
+        message = "found true with momentum = 0, allowed: momentum > 0"
+        problems.add("training.nesterov", message, related=["training.momentum"])
+
+
+def _check_points(draft: Draft, problems: Problems) -> None:
+    for phase in draft.phases:
+        if phase.name == "map" and phase.points is not None:
+            message = _map_problem(phase, phase.points)
+            if message:
+                related = ["phases.map.replicates", "phases.map.sampler"]
+                problems.add("phases.map.points", message, related=related)
+
+
+def _map_problem(phase: Phase, points: int) -> str | None:
+    if phase.sampler == "grid":
+        if phase.replicates > 1:
+            return f"found {phase.replicates} replicates of a grid, allowed: replicates = 1"
+        return None
+    each, rest = divmod(points, phase.replicates)
+    if phase.sampler == "random" and rest:
+        return f"found {points}, allowed: a multiple of replicates = {phase.replicates}"
+    if phase.sampler == "sobol" and (rest or each & (each - 1)):
+        below = phase.replicates << max(0, each.bit_length() - 1)
+        near = [below, 2 * below] if each else [phase.replicates]
+        return (
+            f"found {points}, allowed: replicates = {phase.replicates} times a power of two, "
+            f"such as {' or '.join(map(str, near))}"
+        )
+    return None
+
+
+def _check_misset(draft: Draft, problems: Problems) -> None:
+    if draft.phase("misset") and not draft.phase("map") and not draft.phase("tune"):
+        problems.add(
+            "phases.misset",
+            "found no map and no tune to take each optimizer's own best from, needed: one of them",
+        )
+
+
+def _check_every_optimizer_runs(draft: Draft, problems: Problems) -> None:
+    """An optimizer without hyperparameters has its one point in map, or among the fixed ones."""
+    if not draft.phases or not draft.all_phases_read or draft.phase("map"):
+        return
+    fixed = draft.phase("fixed")
+    listed = {point.optimizer for point in fixed.fixed} if fixed else set()
+    sampled = draft.phase("tune") or draft.phase("iid")
+    for name, space in draft.spaces.items():
+        if name not in listed and not (space.ranges and sampled):
+            needed = "a map, or a point of a fixed phase"
+            message = f"found {name!r}, which no phase has a point for, needed: {needed}"
+            problems.add("optimizers", message)
+
+
+def _check_fixed_points(draft: Draft, problems: Problems) -> None:
+    phase = draft.phase("fixed")
+    for number, point in enumerate(phase.fixed if phase else ()):
+        key = f"phases.fixed.points[{number}]"
+        if draft.optimizers is not None and point.optimizer not in draft.optimizers:
+            what = "one of the study's optimizers"
+            message = unknown_name(point.optimizer, draft.optimizers, what=what)
+            problems.add(f"{key}.optimizer", message, related=["optimizers"])
+        elif point.optimizer in draft.spaces:
+            _check_fixed_point(point, draft.spaces[point.optimizer].names, key, problems)
+
+
+def _check_fixed_point(
+    point: FixedPoint, names: tuple[str, ...], key: str, problems: Problems
+) -> None:
+    has = f"{point.optimizer} has {', '.join(names) or 'no hyperparameters'}"
+    for name in names:
+        if name not in point.hyperparameters:
+            problems.add(f"{key}.{name}", f"missing, needed: a number; {has}")
+    for name, value in point.hyperparameters.items():
+        allowed = limit_problem(name, value)
+        if name not in names:
+            problems.add(f"{key}.{name}", f"unknown hyperparameter, {has}{nearest(name, names)}")
+        elif allowed:
+            problems.add(f"{key}.{name}", f"found {value!r}, allowed: {allowed}")
+
+
+def _check_reference(draft: Draft, problems: Problems) -> None:
+    reference = draft.sections.get("reference")
+    if not isinstance(reference, Reference) or draft.optimizers is None:
+        return
+    for number, result in enumerate(reference.results):
+        if result.optimizer not in draft.optimizers:
+            what = "one of the study's optimizers"
+            message = unknown_name(result.optimizer, draft.optimizers, what=what)
+            key = f"reference.results[{number}].optimizer"
+            problems.add(key, message, related=["optimizers"])

@@ -1,0 +1,51 @@
+"""What is right in a study file, while the rest of it is still being checked.
+
+In: tables that were validated one by one. Out: one record for the checks that concern several
+tables. Must not import torch, Ray, Optuna or pandas.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agsam_tune.study.model import Phase, Record, SearchSpace, Training
+
+__all__ = ["Draft"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """The right parts of a study; a part that is missing was reported already.
+
+    Attributes:
+        header: the keys above the first table that are of the right type.
+        sections: training, analysis, packs, resources and reference.
+        task_options: as given; `checks.py` puts the validated ones in their place.
+        known_optimizers: the names that search-space files were found for.
+        spaces: optimizer → its search space, the study's overrides applied.
+        phases: in the file's order.
+        all_phases_read: whether all of the file's phases are among `phases`.
+    """
+
+    header: dict[str, Any]
+    sections: Mapping[str, Record]
+    task_options: dict[str, Any]
+    known_optimizers: tuple[str, ...]
+    spaces: Mapping[str, SearchSpace]
+    phases: list[Phase]
+    all_phases_read: bool
+
+    @property
+    def optimizers(self) -> tuple[str, ...] | None:
+        """The study's optimizers, or None if they could not be read."""
+        return self.header.get("optimizers")
+
+    @property
+    def training(self) -> Training | None:
+        """The recipe, or None if something in it is wrong."""
+        section = self.sections.get("training")
+        return section if isinstance(section, Training) else None
+
+    def phase(self, name: str) -> Phase | None:
+        """The first phase of that name that is right."""
+        return next((phase for phase in self.phases if phase.name == name), None)

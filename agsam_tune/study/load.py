@@ -1,0 +1,197 @@
+"""From a study file to a `Study`: reads it and its search spaces, and reports every error at once.
+
+In: a path and overrides. Out: a validated `Study`. Each table is validated by itself, so that a
+mistake in one does not hide those in the others; then `checks.py` looks at how they fit together.
+Must not import torch, Ray, Optuna or pandas.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from agsam_tune.study.checks import check_all
+from agsam_tune.study.draft import Draft
+from agsam_tune.study.errors import Problems, nearest, show, unknown_name
+from agsam_tune.study.explain import add_validation_error
+from agsam_tune.study.files import find_search_spaces, read_table
+from agsam_tune.study.model import (
+    PHASE_NAMES,
+    AnalysisSettings,
+    Packs,
+    Phase,
+    Record,
+    Reference,
+    Resources,
+    SearchSpace,
+    Training,
+)
+from agsam_tune.study.overrides import apply_overrides
+from agsam_tune.study.spaces import override_search_space, parse_search_space
+from agsam_tune.study.study import Study
+from agsam_tune.study.tables import PHASE_TABLES, Header
+
+__all__ = ["load_study"]
+
+M = TypeVar("M", bound=BaseModel)
+
+_SECTIONS: Mapping[str, type[Record]] = {
+    "training": Training,
+    "analysis": AnalysisSettings,
+    "packs": Packs,
+    "resources": Resources,
+    "reference": Reference,
+}
+_KEYS = (*Header.model_fields, "task_options", *_SECTIONS, "search_spaces", "phases")
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
+    """The study in the TOML file `path`, checked whole.
+
+    Args:
+        path: the study file. Its name without the ending becomes the study's; its folder is where
+            search spaces are looked for first.
+        overrides: texts "KEY=VALUE" as `--set` takes them, such as "training.epochs=5",
+            "phases.map.points=16" or "search_spaces.gsam.rho.high=4.0".
+
+    Raises:
+        StudyError: with everything that is wrong, one line a problem.
+    """
+    problems = Problems(study_file=str(path))
+    table = apply_overrides(read_table(path), overrides, problems)
+    if not _NAME.fullmatch(path.stem):
+        problems.add("", f"found the name {path.stem!r}, allowed: letters, digits, '_', '.', '-'")
+    draft = _draft(table, path, problems)
+    check_all(draft, problems)
+    problems.raise_if_any()
+    spaces = {name: draft.spaces[name] for name in draft.header["optimizers"]}
+    return Study.model_validate(
+        {
+            **draft.header,
+            **draft.sections,
+            "name": path.stem,
+            "task_options": draft.task_options,
+            "search_spaces": spaces,
+            "phases": tuple(draft.phases),
+        }
+    )
+
+
+def _draft(table: Mapping[str, Any], path: Path, problems: Problems) -> Draft:
+    for key in table:
+        if key not in _KEYS:
+            problems.add(key, f"unknown key, allowed: {', '.join(_KEYS)}{nearest(key, _KEYS)}")
+    header = _header(table, problems)
+    sections = {name: _section(table, name, model, problems) for name, model in _SECTIONS.items()}
+    files = find_search_spaces(path.parent)
+    phases = _phases(table, problems)
+    return Draft(
+        header=header,
+        sections={name: section for name, section in sections.items() if section is not None},
+        task_options=_subtable(table, "task_options", problems),
+        known_optimizers=tuple(files),
+        spaces=_search_spaces(table, header, files, problems),
+        phases=phases,
+        all_phases_read=[phase.name for phase in phases] == _names_in(table.get("phases")),
+    )
+
+
+def _header(table: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """The header's values that are right; those that are not are left out."""
+    given = {key: table[key] for key in Header.model_fields if key in table}
+    try:
+        return Header.model_validate(given).model_dump()
+    except ValidationError as error:
+        add_validation_error(problems, error, Header)
+        wrong = {finding["loc"][0] for finding in error.errors()}
+    fields = Header.model_fields.items()
+    defaults = {key: field.default for key, field in fields if not field.is_required()}
+    return {key: value for key, value in {**defaults, **given}.items() if key not in wrong}
+
+
+def _section(table: Mapping[str, Any], name: str, model: type[M], problems: Problems) -> M | None:
+    return _validated(model, table.get(name, {}), name, problems)
+
+
+def _validated(model: type[M], value: object, key: str, problems: Problems) -> M | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        add_validation_error(problems, error, model, prefix=key)
+        return None
+
+
+def _subtable(table: Mapping[str, Any], name: str, problems: Problems) -> dict[str, Any]:
+    value = table.get(name, {})
+    if isinstance(value, dict):
+        return value
+    problems.add(name, f"found {show(value)}, allowed: a table")
+    return {}
+
+
+def _search_spaces(
+    table: Mapping[str, Any],
+    header: Mapping[str, Any],
+    files: Mapping[str, Path],
+    problems: Problems,
+) -> dict[str, SearchSpace]:
+    """The search spaces of the study's known optimizers, its overrides applied; right ones only."""
+    changes = _subtable(table, "search_spaces", problems)
+    optimizers = header.get("optimizers")
+    for name in changes:
+        if optimizers is not None and name not in optimizers:
+            what = "an optimizer of this study"
+            message = unknown_name(name, optimizers, what=what)
+            problems.add(f"search_spaces.{name}", message, related=["optimizers"])
+    spaces = {}
+    for name in dict.fromkeys(optimizers or ()):
+        space = parse_search_space(files[name], problems) if name in files else None
+        if space is not None and name in changes:
+            space = override_search_space(space, changes[name], problems)
+        if space is not None:
+            spaces[name] = space
+    return spaces
+
+
+def _phases(table: Mapping[str, Any], problems: Problems) -> list[Phase]:
+    """The phases that are right."""
+    entries = table.get("phases")
+    if not isinstance(entries, list) or not entries:
+        found = "missing" if entries is None else f"found {show(entries)}"
+        problems.add("phases", f"{found}, needed: [[phases]] tables, at least one")
+        return []
+    phases = []
+    seen = set()
+    for number, entry in enumerate(entries):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or name not in PHASE_TABLES:
+            _bad_phase_name(number, entry, problems)
+            continue
+        if name in seen:
+            problems.add(f"phases.{name}", "found more than one phase of this name, allowed: one")
+        seen.add(name)
+        parsed = _validated(PHASE_TABLES[name], entry, f"phases.{name}", problems)
+        if parsed is not None:
+            phases.append(parsed.record())
+    return phases
+
+
+def _names_in(entries: object) -> list[object]:
+    """The names that a list of tables gives its entries; [] for anything else."""
+    if not isinstance(entries, list):
+        return []
+    return [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
+
+
+def _bad_phase_name(number: int, entry: object, problems: Problems) -> None:
+    if not isinstance(entry, dict):
+        problems.add(f"phases[{number}]", f"found {show(entry)}, allowed: a [[phases]] table")
+    elif "name" not in entry:
+        needed = f"missing, needed: one of {', '.join(PHASE_NAMES)}"
+        problems.add(f"phases[{number}].name", needed)
+    else:
+        problems.add(f"phases[{number}].name", unknown_name(entry["name"], PHASE_NAMES))

@@ -1,0 +1,290 @@
+"""The study as an object: frozen, typed records of everything that a study file says.
+
+In: values that are already read from TOML. Out: immutable records with every default filled in.
+Types and ranges are checked here, whoever makes a record; what concerns several records at once
+is checked in `checks.py`. Must not import torch, Ray, Optuna or pandas.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+__all__ = [
+    "BASE_HYPERPARAMETERS",
+    "PHASE_NAMES",
+    "AnalysisSettings",
+    "FixedPoint",
+    "FrozenDict",
+    "Packs",
+    "Phase",
+    "PublishedResult",
+    "Range",
+    "Record",
+    "Reference",
+    "Resources",
+    "SearchSpace",
+    "Training",
+    "canonical_order",
+    "limit_problem",
+]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+PHASE_NAMES = ("map", "tune", "iid", "misset", "fixed")
+
+#: Hyperparameters of the base optimizer that a search space may hold besides an optimizer's own.
+BASE_HYPERPARAMETERS = ("lr", "momentum", "weight_decay")
+
+_FIRST = ("rho", "alpha", "gamma")
+
+
+def canonical_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Hyperparameters without repetition in the order used everywhere: rho, alpha, gamma, others.
+
+    The others follow by name. Designs are drawn over the names in this order.
+    """
+    unique = set(names)
+    return tuple(name for name in _FIRST if name in unique) + tuple(sorted(unique - set(_FIRST)))
+
+
+def limit_problem(hyperparameter: str, value: float) -> str | None:
+    """What makes `value` senseless for `hyperparameter`, as the text of what is allowed, or None.
+
+    Only what no optimizer could use: a hyperparameter that is not known here has no limits.
+    """
+    if hyperparameter == "lr":
+        return None if value > 0 else "a number > 0"
+    if hyperparameter == "momentum":
+        return None if 0 <= value < 1 else "a number >= 0 and < 1"
+    if hyperparameter == "lam":
+        return None if 0 <= value <= 1 else "a number >= 0 and <= 1"
+    if hyperparameter in (*_FIRST, "weight_decay"):
+        return None if value >= 0 else "a number >= 0"
+    return None
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that refuses changes; it is hashable, compares as a dict and can be pickled."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("this mapping is part of a study and cannot be changed")
+
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse
+    __ior__ = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+
+#: A mapping field; what it holds is validated as that of a dict.
+Frozen = AfterValidator(FrozenDict)
+
+#: TOML and JSON have lists, a record has tuples; what a tuple holds is still checked strictly.
+AsTuple = Field(strict=False)
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Record(BaseModel):
+    """The base of all records: frozen, no conversion between types, no unknown key, no nan or inf.
+
+    Schemas are built at first use, so that commands that read no study start quickly.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True
+    )
+
+
+class Range(Record):
+    """The interval that one hyperparameter is drawn from, in its own scale."""
+
+    low: float = Field(description="smallest value; more than 0 where log is true")
+    high: float = Field(description="largest value; more than low")
+    log: bool = Field(default=False, description="whether points are uniform in the logarithm")
+    default: float = Field(description="a sound value, between low and high")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Range":
+        problems = []
+        if self.low >= self.high:
+            problems.append(
+                f"found low = {self.low!r} and high = {self.high!r}, allowed: low < high"
+            )
+        if self.log and self.low <= 0:
+            problems.append(f"found log = true with low = {self.low!r}, allowed: low > 0")
+        if self.low < self.high and not self.low <= self.default <= self.high:
+            problems.append(
+                f"found default = {self.default!r}, "
+                f"allowed: from low = {self.low!r} to high = {self.high!r}"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+class SearchSpace(Record):
+    """The hyperparameters of one optimizer and what each is drawn from."""
+
+    optimizer: str = Field(description="the optimizer's name")
+    ranges: Annotated[dict[str, Range], Frozen] = Field(
+        default_factory=dict, description="hyperparameter → its range, in canonical order"
+    )
+    description: str = Field(default="", description="one line for `agsam-tune list`")
+
+    @field_validator("ranges", mode="after")
+    @classmethod
+    def _in_canonical_order(cls, ranges: Mapping[str, Range]) -> Mapping[str, Range]:
+        return FrozenDict({name: ranges[name] for name in canonical_order(ranges)})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hyperparameters: rho, alpha, gamma, then the others by name; () if there are none."""
+        return tuple(self.ranges)
+
+
+class Training(Record):
+    """The recipe that every trial is trained by."""
+
+    epochs: PositiveInt = Field(
+        description="passes over the training split; sgd_2x makes twice as many"
+    )
+    batch_size: PositiveInt = Field(
+        description="examples a step; the last of an epoch may be short"
+    )
+    base_optimizer: Literal["sgd"] = Field(
+        default="sgd", description="what applies the update direction to the weights"
+    )
+    lr: float = Field(gt=0, description="learning rate of the base optimizer")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="momentum of the base optimizer")
+    nesterov: bool = Field(default=False, description="Nesterov's form of momentum")
+    weight_decay: float = Field(default=0.0, ge=0, description="L2 penalty of the base optimizer")
+    lr_schedule: Literal["constant", "cosine"] = Field(
+        default="constant", description="course of lr over the steps"
+    )
+    warmup: int = Field(default=0, ge=0, description="steps over which lr rises linearly from 0")
+    rho_schedule: Literal["constant", "proportional"] = Field(
+        default="constant", description="course of rho: constant, or proportional to lr"
+    )
+
+
+class FixedPoint(Record):
+    """One setting of a `fixed` phase."""
+
+    optimizer: str = Field(description="one of the study's optimizers")
+    hyperparameters: Annotated[dict[str, float], Frozen] = Field(
+        default_factory=dict, description="a value for each of the optimizer's hyperparameters"
+    )
+
+    @field_validator("hyperparameters", mode="after")
+    @classmethod
+    def _in_canonical_order(cls, values: Mapping[str, float]) -> Mapping[str, float]:
+        return FrozenDict({name: values[name] for name in canonical_order(values)})
+
+
+class Phase(Record):
+    """A set of points with one purpose and one sampler.
+
+    `sampler` is null in misset and fixed; `points` is null there too, for the points of misset
+    follow from the best point and those of fixed are listed in `fixed`. `replicates` is 1 but in
+    map. In iid every point has the one seed that is its number, and `seeds` is 1.
+    """
+
+    name: Literal["map", "tune", "iid", "misset", "fixed"] = Field(description="which phase it is")
+    sampler: str | None = Field(default=None, description="what draws the points")
+    points: int | None = Field(default=None, ge=1, description="points per optimizer")
+    replicates: PositiveInt = Field(
+        default=1, description="independent blocks of points / replicates consecutive points each"
+    )
+    seeds: PositiveInt = Field(default=1, description="trials per point")
+    fixed: Annotated[tuple[FixedPoint, ...], AsTuple] = Field(
+        default=(), description="the points of a `fixed` phase, in the file's order"
+    )
+
+
+class AnalysisSettings(Record):
+    """What the analysis takes as large, as equal and as sure; accuracies are fractions."""
+
+    margin: Fraction = Field(
+        default=0.005, description="half width of the interval of differences that count as none"
+    )
+    epsilons: Annotated[tuple[Fraction, ...], AsTuple, Field(min_length=1)] = Field(
+        default=(0.01, 0.03, 0.05), description="accuracy losses of the tolerance volumes"
+    )
+    confidence: Fraction = Field(default=0.95, description="coverage of the intervals")
+
+    @field_validator("epsilons", mode="after")
+    @classmethod
+    def _differ(cls, epsilons: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(epsilons)) < len(epsilons):
+            raise ValueError(f"found {list(epsilons)!r}, allowed: every loss once")
+        return epsilons
+
+
+class Packs(Record):
+    """How many trials are trained together."""
+
+    rows: int | Literal["auto"] = Field(default="auto", description="trials per pack, or 'auto'")
+
+    @field_validator("rows", mode="wrap")
+    @classmethod
+    def _rows(cls, value: object, _: object) -> object:
+        # One message, where a union would give one for each of its members.
+        if value == "auto" or (isinstance(value, int) and value is not True and value >= 1):
+            return value
+        raise PydanticCustomError("rows", "an integer >= 1 or 'auto'")
+
+
+class Resources(Record):
+    """What the scheduler sets aside for one pack."""
+
+    cpus: float = Field(default=1.0, gt=0, description="cores per pack")
+    gpus: float = Field(default=0.0, ge=0, description="GPUs per pack; a fraction shares one")
+
+
+class PublishedResult(Record):
+    """One row of a published table, to be printed beside our own."""
+
+    optimizer: str = Field(description="one of the study's optimizers")
+    test_accuracy: float | None = Field(
+        default=None, ge=0, le=1, description="published accuracy, as a fraction"
+    )
+    test_loss: float | None = Field(default=None, ge=0, description="published loss")
+
+
+class Reference(Record):
+    """Published numbers to print beside ours: `[reference]` and `[[reference.results]]`.
+
+        [reference]
+        source = "where the numbers are from"
+        [[reference.results]]
+        optimizer = "gsam"
+        test_accuracy = 0.857
+        test_loss = 0.33
+
+    A study without them has an empty `source` and no results.
+    """
+
+    source: str = Field(default="", description="where the numbers were published")
+    results: Annotated[tuple[PublishedResult, ...], AsTuple] = Field(
+        default=(), description="the published rows, in the file's order"
+    )
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value of a foreign task's options, however nested, can be written as JSON."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and is_finite(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(is_finite(item) for item in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | int)

@@ -1,0 +1,174 @@
+"""Search spaces: read from their files, checked, and changed by a study.
+
+In: a search space's file, and the study's own table for it. Out: a `SearchSpace`, or problems.
+Must not import torch, Ray, Optuna or pandas.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agsam_tune.study.errors import Problems, StudyError, nearest, show
+from agsam_tune.study.explain import add_validation_error
+from agsam_tune.study.files import find_search_spaces, package_folder, read_table
+from agsam_tune.study.model import BASE_HYPERPARAMETERS, SearchSpace, limit_problem
+from agsam_tune.study.tables import SearchSpaceTable
+
+__all__ = ["available_search_spaces", "override_search_space", "parse_search_space"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+#: Words that a hyperparameter would be mistaken for: columns of the tables of results, and the
+#: kinds of points in `misset`.
+_RESERVED = frozenset(
+    {
+        "study",
+        "task",
+        "optimizer",
+        "phase",
+        "replicate",
+        "point",
+        "seed",
+        "val_accuracy",
+        "test_accuracy",
+        "test_loss",
+        "train_loss",
+        "radius",
+        "surrogate_gap",
+        "diverged",
+        "diverged_step",
+        "state",
+        "seconds",
+        "trial_number",
+        "epoch",
+        "f",
+        "f_p",
+        "best",
+        "all",
+        "description",
+    }
+)
+
+
+def available_search_spaces(study_dir: Path | None = None) -> dict[str, SearchSpace]:
+    """The search spaces that a study in `study_dir` can name, by optimizer.
+
+    Args:
+        study_dir: a study's folder; without one, those that come with the package.
+
+    Raises:
+        StudyError: if one of the files is not a search space, with all that is wrong in all.
+    """
+    problems = Problems(study_file="")
+    files = find_search_spaces(study_dir)
+    spaces = {name: parse_search_space(path, problems) for name, path in files.items()}
+    problems.raise_if_any()
+    return {name: space for name, space in spaces.items() if space is not None}
+
+
+def parse_search_space(path: Path, problems: Problems) -> SearchSpace | None:
+    """The search space in `path`, or None after adding what is wrong with it to `problems`."""
+    before = len(problems.found)
+    try:
+        table = SearchSpaceTable.model_validate(read_table(path))
+    except StudyError as error:
+        problems.found.extend(error.problems)
+        return None
+    except ValidationError as error:
+        add_validation_error(problems, error, SearchSpaceTable, file=str(path))
+        return None
+    if table.optimizer != path.stem:
+        message = f"found {table.optimizer!r}, allowed: the file's own name, {path.stem!r}"
+        problems.add("optimizer", message, file=str(path))
+    space = SearchSpace(
+        optimizer=table.optimizer,
+        description=table.description,
+        ranges=dict(table.__pydantic_extra__),
+    )
+    for key, message in [*_name_problems(space, path), *_bound_problems(space)]:
+        problems.add(key, message, file=str(path))
+    return space if len(problems.found) == before else None
+
+
+def override_search_space(
+    space: SearchSpace, changes: object, problems: Problems
+) -> SearchSpace | None:
+    """`space` with a study's `[search_spaces.NAME]` applied, or None after adding problems.
+
+    A range that the file has is changed key by key; lr, momentum and weight_decay may be added.
+    """
+    before = len(problems.found)
+    prefix = f"search_spaces.{space.optimizer}"
+    if not isinstance(changes, Mapping):
+        problems.add(prefix, f"found {show(changes)}, allowed: a table of ranges")
+        return None
+    allowed = tuple(dict.fromkeys((*space.names, *BASE_HYPERPARAMETERS)))
+    merged: dict[str, object] = dict(space.ranges)
+    for name, change in changes.items():
+        if name not in allowed:
+            problems.add(f"{prefix}.{name}", _unknown(name, allowed))
+        elif isinstance(change, Mapping) and name in space.ranges:
+            merged[name] = {**space.ranges[name].model_dump(), **change}
+        else:
+            merged[name] = change
+    try:
+        table = SearchSpaceTable.model_validate({"optimizer": space.optimizer, **merged})
+    except ValidationError as error:
+        add_validation_error(problems, error, SearchSpaceTable, prefix=prefix)
+        return None
+    changed = SearchSpace(
+        optimizer=space.optimizer,
+        description=space.description,
+        ranges=dict(table.__pydantic_extra__),
+    )
+    for key, message in _bound_problems(changed):
+        problems.add(f"{prefix}.{key}", message)
+    return changed if len(problems.found) == before else None
+
+
+def _name_problems(space: SearchSpace, path: Path) -> list[tuple[str, str]]:
+    """(key, message) of every hyperparameter whose name cannot be, or is missing.
+
+    An optimizer of the package has the hyperparameters of its own search space there; a file of
+    one's own may give them other ranges.
+    """
+    found = []
+    for name in space.names:
+        if not _NAME.fullmatch(name):
+            allowed = "small letters, digits and '_', a letter first"
+            found.append((name, f"a name that cannot be used, allowed: {allowed}"))
+        elif name in _RESERVED:
+            found.append((name, "a name that means something else in the results; choose another"))
+    own = _names_in_package(space.optimizer, path)
+    if own is not None:
+        known = tuple(dict.fromkeys((*own, *BASE_HYPERPARAMETERS)))
+        unknown = [name for name in space.names if name not in known]
+        missing = [name for name in own if name not in space.names]
+        found += [(name, _unknown(name, known)) for name in unknown]
+        found += [(name, f"missing, needed: a range; {space.optimizer} has it") for name in missing]
+    return found
+
+
+def _names_in_package(optimizer: str, path: Path) -> tuple[str, ...] | None:
+    """The hyperparameters in the package's file for `optimizer`, if that is not `path` itself."""
+    folder = package_folder("search_spaces")
+    shipped = folder / f"{optimizer}.toml" if folder else None
+    if shipped is None or not shipped.is_file() or shipped.samefile(path):
+        return None
+    return tuple(SearchSpaceTable.model_validate(read_table(shipped)).__pydantic_extra__)
+
+
+def _bound_problems(space: SearchSpace) -> list[tuple[str, str]]:
+    """(key, message) of every bound that makes no sense for its hyperparameter."""
+    bounds = [
+        (f"{name}.{bound}", value, limit_problem(name, value))
+        for name, interval in space.ranges.items()
+        for bound, value in (("low", interval.low), ("high", interval.high))
+    ]
+    return [(key, f"found {value!r}, allowed: {limit}") for key, value, limit in bounds if limit]
+
+
+def _unknown(name: str, allowed: Sequence[str]) -> str:
+    return f"unknown hyperparameter, allowed: {', '.join(allowed)}{nearest(name, allowed)}"

@@ -1,0 +1,177 @@
+"""The `Study` record: what one study file says, with every default filled in, and its hash.
+
+In: validated records. Out: one frozen object that the other layers read, a JSON-able form of it
+for the manifest, and the list of differences between two of those. Must not import torch, Ray,
+Optuna or pandas.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, cast
+
+from pydantic import Field, ValidationError, field_validator
+
+from agsam_tune.study.errors import Problems, StudyError, show
+from agsam_tune.study.explain import add_validation_error
+from agsam_tune.study.model import (
+    PHASE_NAMES,
+    AnalysisSettings,
+    AsTuple,
+    Frozen,
+    Packs,
+    Phase,
+    Record,
+    Reference,
+    Resources,
+    SearchSpace,
+    Training,
+    canonical_order,
+)
+
+__all__ = ["Study", "changed_keys"]
+
+#: They say where a study runs and how it is described, not what it is: a study may be carried on
+#: with others, so they are not part of its hash.
+_NOT_HASHED = ("packs", "resources")
+
+_ABSENT = "(absent)"
+
+
+class Study(Record):
+    """One study: a task, a training recipe, optimizers with their search spaces, and phases.
+
+    `load_study` makes one from a file and checks all that concerns several keys at once;
+    the constructor checks types and ranges only.
+    """
+
+    name: str = Field(description="the study file's name without its ending")
+    task: str = Field(description="a built-in task, or 'package.module:function'")
+    task_options: Annotated[dict[str, Any], Frozen] = Field(
+        default_factory=dict,
+        description="all options of a built-in task, or those given to one's own",
+    )
+    optimizers: Annotated[tuple[str, ...], AsTuple, Field(min_length=1)] = Field(
+        description="what is compared, in the order of the report"
+    )
+    candidate: str | None = Field(default=None, description="the optimizer that the claim is about")
+    baseline: str | None = Field(default=None, description="what the candidate is compared with")
+    control: str | None = Field(
+        default=None, description="the baseline's direction with the candidate's length of step"
+    )
+    seed: int = Field(default=0, ge=0, description="the root of all random streams")
+    training: Training = Field(description="the recipe that every trial is trained by")
+    search_spaces: Annotated[dict[str, SearchSpace], Frozen] = Field(
+        description="optimizer → its search space, the study's overrides applied"
+    )
+    phases: Annotated[tuple[Phase, ...], AsTuple] = Field(
+        description="in the order map, tune, iid, misset, fixed"
+    )
+    analysis: AnalysisSettings = Field(
+        default_factory=AnalysisSettings, description="for the report"
+    )
+    packs: Packs = Field(default_factory=Packs, description="trials trained together; not hashed")
+    resources: Resources = Field(default_factory=Resources, description="per pack; not hashed")
+    reference: Reference = Field(default_factory=Reference, description="published numbers")
+
+    @field_validator("phases", mode="after")
+    @classmethod
+    def _in_canonical_order(cls, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        return tuple(sorted(phases, key=lambda phase: PHASE_NAMES.index(phase.name)))
+
+    def phase(self, name: str) -> Phase | None:
+        """The phase called `name` ("map", "tune", "iid", "misset" or "fixed"), or None."""
+        return next((phase for phase in self.phases if phase.name == name), None)
+
+    @property
+    def hyperparameters(self) -> tuple[str, ...]:
+        """The union over all optimizers: rho, alpha, gamma, then the others by name."""
+        return canonical_order(
+            name for optimizer in self.optimizers for name in self.search_spaces[optimizer].ranges
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """All of the study as a JSON-able dict; `from_resolved` is its inverse."""
+        return self.model_dump(mode="json")
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of the study's canonical JSON, in 64 hexadecimal digits.
+
+        It does not depend on the order of keys or of phases, nor on what does not change a
+        result: `packs`, `resources` and the search spaces' descriptions.
+        """
+        canonical = json.dumps(
+            _identity(self.resolved()), sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @classmethod
+    def from_resolved(cls, resolved: Mapping[str, Any]) -> "Study":
+        """The study that `resolved()` was called on.
+
+        Raises:
+            StudyError: if `resolved` is not such a dict.
+        """
+        try:
+            return cls.model_validate(dict(resolved))
+        except ValidationError as error:
+            problems = Problems(study_file="the resolved study")
+            add_validation_error(problems, error, cls)
+            raise StudyError(problems.found) from error
+
+
+def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two resolved studies in the keys that the hash covers.
+
+    Args:
+        old: `Study.resolved()` of the one.
+        new: `Study.resolved()` of the other.
+
+    Returns:
+        lines such as "training.lr: 0.05 → 0.1", keys as in a study file, phases by their name.
+        Empty exactly where the two hashes are equal.
+    """
+    before = dict(_leaves(_identity(old), ""))
+    after = dict(_leaves(_identity(new), ""))
+    keys = [*before, *(key for key in after if key not in before)]
+    return [
+        f"{key}: {_shown(before, key)} → {_shown(after, key)}"
+        for key in keys
+        if _shown(before, key) != _shown(after, key) or before.get(key) != after.get(key)
+    ]
+
+
+def _identity(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved study that decides what its trials and its report are."""
+    kept = {key: value for key, value in resolved.items() if key not in _NOT_HASHED}
+    spaces = cast("Mapping[str, Mapping[str, Any]]", kept.get("search_spaces", {}))
+    kept["search_spaces"] = {name: space.get("ranges", {}) for name, space in spaces.items()}
+    return kept
+
+
+def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
+    """(dotted key, value) of everything that is not a table or a list of tables."""
+    if isinstance(value, Mapping) and (value or not key):
+        for name, item in value.items():
+            yield from _leaves(item, _file_key(key, name))
+    elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        for number, item in enumerate(value):
+            yield from _leaves(
+                item, f"{key}.{item['name']}" if "name" in item else f"{key}[{number}]"
+            )
+    else:
+        yield key, value
+
+
+def _file_key(parent: str, name: str) -> str:
+    """The dotted key of a record's field, as the study file calls it."""
+    if name == "hyperparameters":
+        return parent
+    if (parent, name) == ("phases.fixed", "fixed"):
+        return f"{parent}.points"
+    return f"{parent}.{name}" if parent else name
+
+
+def _shown(leaves: Mapping[str, object], key: str) -> str:
+    return show(leaves[key]) if leaves.get(key) is not None else _ABSENT
