@@ -13,14 +13,14 @@ import json
 import numpy as np
 
 
-def stream_seed(*, bits: int = 128, **coordinates: int | str) -> int:
-    """An integer in [0, 2^bits) that depends on the named coordinates alone.
+def stream_seed(**coordinates: int | str) -> int:
+    """An integer in [0, 2^128) that depends on the named coordinates alone.
 
     Coordinates are named, so their order does not matter and an added one changes the
-    stream. `bits` is a multiple of 8, at most 512.
+    stream.
     """
     text = json.dumps(coordinates, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.blake2b(text.encode(), digest_size=bits // 8).digest()
+    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
     return int.from_bytes(digest, "big")
 
 

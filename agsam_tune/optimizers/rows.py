@@ -32,7 +32,8 @@ def unit(x_KP: Tensor) -> Tensor:
     """x / ‖x‖₂ row by row, (K, P); a row of zeros stays zero."""
     y_KP, _, norm_K1 = _rescaled(x_KP)
     # A zero row over 1 is the row itself; dividing once is cheaper than masking P columns.
-    return y_KP / torch.where(norm_K1 == 0, 1.0, norm_K1)
+    divisor_K1: Tensor = torch.where(norm_K1 == 0, 1.0, norm_K1)
+    return y_KP / divisor_K1
 
 
 def orthogonal(x_KP: Tensor, onto_KP: Tensor) -> Tensor:
