@@ -32,8 +32,8 @@ def unit(x_KP: Tensor) -> Tensor:
     """x / ‖x‖₂ row by row, (K, P); a row of zeros stays zero."""
     y_KP, _, norm_K1 = _rescaled(x_KP)
     # A zero row over 1 is the row itself; dividing once is cheaper than masking P columns.
-    divisor_K1: Tensor = torch.where(norm_K1 == 0, 1.0, norm_K1)
-    return y_KP / divisor_K1
+    divisor_K1 = torch.where(norm_K1 == 0, 1.0, norm_K1)
+    return torch.div(y_KP, divisor_K1)
 
 
 def orthogonal(x_KP: Tensor, onto_KP: Tensor) -> Tensor:
@@ -41,14 +41,14 @@ def orthogonal(x_KP: Tensor, onto_KP: Tensor) -> Tensor:
 
     Exactly zero where both are equal, and x where `onto` is zero.
     """
-    y_KP, scale_K1, norm_K1 = _rescaled(onto_KP)
+    # The scale of `onto` cancels; that of x comes back.
+    y_KP, _, norm_K1 = _rescaled(onto_KP)
     z_KP, back_K1, _ = _rescaled(x_KP)
     square_K1 = torch.where(norm_K1 == 0, 0.0, _dot(y_KP, y_KP))
     coefficient_K1 = quotient(_dot(z_KP, y_KP), square_K1)
     if y_KP is onto_KP and z_KP is x_KP:
-        return x_KP - coefficient_K1 * onto_KP
-    del scale_K1  # the scale of `onto` cancels; that of x comes back
-    return (z_KP - coefficient_K1 * y_KP) * back_K1
+        return torch.sub(x_KP, coefficient_K1 * onto_KP)
+    return torch.mul(z_KP - coefficient_K1 * y_KP, back_K1)
 
 
 def _dot(a_KP: Tensor, b_KP: Tensor) -> Tensor:

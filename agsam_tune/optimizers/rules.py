@@ -150,7 +150,8 @@ def gsam_matched(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor, gamma_K1: Tensor
 def asam(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor, gamma_K1: Tensor) -> Tensor:
     """Δw = ρ T²g/‖Tg‖, T = |w|+γ: ASAM (Kwon et al. 2021, arXiv 2102.11600, eq. 3)."""
     scale_KP = w_KP.abs() + gamma_K1
-    return rho_K1 * (scale_KP * unit(scale_KP * g_KP))
+    # Taken from the unit gradient, so that a tiny or huge g does not leave the range.
+    return rho_K1 * (scale_KP * unit(scale_KP * unit(g_KP)))
 
 
 # ── rules with one gradient a step ───────────────────────────────────────────────────────

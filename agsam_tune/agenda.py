@@ -1,0 +1,172 @@
+"""What is left to run: the packs of a study, in order, as results come in.
+
+In: a study and the outcomes that are stored. Out: packs for whichever executor asks, and
+which outcomes are new. Everything follows from the study and the results alone, so a run
+that was killed carries on by making a new agenda. Must not import torch or Ray.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+
+import numpy as np
+
+from agsam_tune.analysis import best_points
+from agsam_tune.design import batch_sizes, drawn_trials, misset_trials, tune_batch
+from agsam_tune.design.tune import BATCH
+from agsam_tune.packs import make_packs
+from agsam_tune.store.tables import trials_table
+from agsam_tune.study import Study, misset_layout
+from agsam_tune.trials import Key, Outcome, Pack, State, Trial
+
+
+class Agenda:
+    """Hands out packs and takes in outcomes.
+
+    `tune` goes batch by batch, and `misset` follows when all of an optimizer's `map` and
+    `tune` is there; everything else is ready at once.
+
+    Args:
+        study: the study.
+        stored: what was run before.
+        deadline: `time.monotonic()` after which no pack is handed out.
+
+    Attributes:
+        total: trials of the whole study.
+        lost: packs that could not be run.
+    """
+
+    def __init__(
+        self, study: Study, stored: Iterable[Outcome], *, deadline: float | None = None
+    ) -> None:
+        self._study = study
+        self._outcomes: dict[Key, Outcome] = {o.trial.key: o for o in stored}
+        self._deadline = deadline
+        self._ready: deque[Pack] = deque()
+        self._running = 0
+        self.lost: list[Pack] = []
+        self._drawn = drawn_trials(study)
+        self._open_batches: dict[str, tuple[int, set[Key]]] = {}
+        self._awaited = {name: self._choosing_keys(name) for name in self._tunable}
+        self.total = len(self._drawn) + sum(map(self._later_trials, self._tunable))
+        for optimizer in self._tunable:
+            self._next_tune_batch(optimizer, 0)
+        self._enqueue(self._drawn)
+        for optimizer in self._tunable:
+            self._enqueue_misset(optimizer)
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All that is known, of this run and before it."""
+        return tuple(self._outcomes.values())
+
+    @property
+    def finished(self) -> bool:
+        """Whether no pack is left to be run or is running."""
+        return self._running == 0 and (not self._ready or self._is_late())
+
+    def next_pack(self) -> Pack | None:
+        """The next pack, or None where there is none now: see `finished`."""
+        if not self._ready or self._is_late():
+            return None
+        self._running += 1
+        return self._ready.popleft()
+
+    def record(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Take in a pack's outcomes; returns those that were not known before."""
+        self._running -= 1
+        new = [o for o in outcomes if o.trial.key not in self._outcomes]
+        self._outcomes.update({o.trial.key: o for o in new})
+        for optimizer in dict.fromkeys(o.trial.optimizer for o in new):
+            self._go_on(optimizer)
+        return new
+
+    def lose(self, pack: Pack) -> None:
+        """Give up a pack whose worker died every time."""
+        self._running -= 1
+        self.lost.append(pack)
+
+    @property
+    def _tunable(self) -> tuple[str, ...]:
+        """Optimizers that have hyperparameters."""
+        return tuple(o for o in self._study.optimizers if self._study.search_spaces[o].names)
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _enqueue(self, trials: Iterable[Trial], *, first: bool = False) -> None:
+        missing = [trial for trial in trials if trial.key not in self._outcomes]
+        packs = make_packs(missing, self._study.packs.rows)
+        if first:
+            self._ready.extendleft(reversed(packs))
+        else:
+            self._ready.extend(packs)
+
+    def _go_on(self, optimizer: str) -> None:
+        """Start what waited for the optimizer's results."""
+        if optimizer in self._open_batches:
+            batch, keys = self._open_batches[optimizer]
+            if keys <= self._outcomes.keys():
+                self._next_tune_batch(optimizer, batch + 1)
+        self._enqueue_misset(optimizer)
+
+    def _next_tune_batch(self, optimizer: str, batch: int) -> None:
+        """Ask for batch after batch until one is not stored yet."""
+        phase = self._study.phase("tune")
+        for number in range(batch, len(batch_sizes((phase and phase.points) or 0))):
+            told = [self._score(optimizer, point) for point in range(number * BATCH)]
+            trials = tune_batch(self._study, optimizer, number, told)
+            keys = {trial.key for trial in trials}
+            self._open_batches[optimizer] = (number, keys)
+            if not keys <= self._outcomes.keys():
+                # Batches follow one another, so they go before what can be run at any time.
+                self._enqueue(trials, first=True)
+                return
+        self._open_batches.pop(optimizer, None)
+
+    def _score(self, optimizer: str, point: int) -> tuple[dict[str, float], float]:
+        """A tune point and its mean val_accuracy over the even seeds; NaN if none ran."""
+        phase = self._study.phase("tune")
+        seeds = range(0, phase.seeds if phase else 0, 2)
+        outcomes = [self._outcomes[Key(optimizer, "tune", point, seed)] for seed in seeds]
+        scores = [o.val_accuracy for o in outcomes if o.state is State.COMPLETE]
+        mean = float(np.mean(scores)) if scores else float("nan")
+        return dict(outcomes[0].trial.hyperparameters), mean
+
+    def _choosing_keys(self, optimizer: str) -> set[Key]:
+        """The trials by which the optimizer's own best is chosen."""
+        drawn = {t.key for t in self._drawn if t.optimizer == optimizer and t.phase == "map"}
+        phase = self._study.phase("tune")
+        points, seeds = (phase.points or 0, phase.seeds) if phase else (0, 0)
+        return drawn | {
+            Key(optimizer, "tune", point, seed) for point in range(points) for seed in range(seeds)
+        }
+
+    def _enqueue_misset(self, optimizer: str) -> None:
+        """Once: when everything that the own best is chosen by is there."""
+        if self._study.phase("misset") is None or optimizer not in self._awaited:
+            return
+        if not self._awaited[optimizer] <= self._outcomes.keys():
+            return
+        chosen_by = [self._outcomes[key] for key in self._awaited.pop(optimizer)]
+        table = trials_table(self._study, ((outcome, 0) for outcome in chosen_by))
+        best = best_points(table, [optimizer]).get(optimizer)
+        if best is None:  # nothing of it ran, so there is nothing to mis-set
+            self.total -= self._misset_trials(optimizer)
+        else:
+            self._enqueue(misset_trials(self._study, optimizer, best.hyperparameters))
+
+    def _later_trials(self, optimizer: str) -> int:
+        """Trials of `tune` and `misset`, which are drawn while the study runs."""
+        tune = self._study.phase("tune")
+        count = (tune.points or 0) * tune.seeds if tune else 0
+        return count + self._misset_trials(optimizer)
+
+    def _misset_trials(self, optimizer: str) -> int:
+        misset = self._study.phase("misset")
+        kinds = {"best", "all", *self._study.search_spaces[optimizer].names}
+        layout = misset_layout(self._study.hyperparameters)
+        points = sum(item.kind in kinds for item in layout)
+        return points * misset.seeds if misset else 0

@@ -1,0 +1,256 @@
+"""The command line: parses, calls, prints.
+
+In: arguments. Out: exit codes 0 done, 1 a failure, 2 wrong use, 3 stopped with everything
+so far kept. Heavy packages are imported inside the commands that need them, so that
+`--help` and `list` answer at once.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agsam_tune import __version__
+from agsam_tune.errors import AgsamTuneError, ExitCode, UsageError
+
+app = typer.Typer(
+    name="agsam-tune",
+    help="How much accuracy optimizers lose when their hyperparameters are mis-set.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
+
+
+class Executor(StrEnum):
+    """What trains the packs."""
+
+    RAY = "ray"
+    INLINE = "inline"
+
+
+class TableFormat(StrEnum):
+    """What `export` writes."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    JSON = "json"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """How much accuracy optimizers lose when their hyperparameters are mis-set."""
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(help="The study file, such as studies/moons.toml.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder.", show_default="runs/STUDY")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Where results lie: a journal's path, sqlite:///…, postgresql+psycopg://….",
+            show_default="a journal in the run's folder",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Attach to this Ray cluster: auto, ray://…, HOST:PORT.")
+    ] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use of this machine.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(envvar="AGSAM_TUNE_DATA", help="Folder of data sets.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Override a key, such as training.epochs=5."
+        ),
+    ] = None,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Start no more packs after this long: 90s, 20m, 1h30m.")
+    ] = None,
+    executor: Annotated[
+        Executor, typer.Option(help="Ray on all cores, or this process alone.")
+    ] = Executor.RAY,
+    debug: Debug = False,
+) -> None:
+    """Run a study, or carry it on, and write its report."""
+    with _readable_errors(debug):
+        from rich.console import Console
+
+        from agsam_tune.run import RunOptions, command_line, run_study
+        from agsam_tune.store import storage_location
+        from agsam_tune.study import load_study
+
+        _quieten()
+        _set_data_folder(data)
+        loaded = load_study(study, overrides=set_ or ())
+        options = RunOptions(
+            out=out or Path("runs") / loaded.name,
+            storage=storage and storage_location(storage),
+            executor=executor.value,
+            address=address,
+            cpus=cpus,
+            gpus=gpus,
+            time_budget=None if time_budget is None else _seconds(time_budget),
+            import_path=(str(study.resolve().parent), str(Path.cwd())),
+            command=command_line(),
+        )
+        code = run_study(loaded, options, Console())
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Runs' folders.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write.", show_default="the run's folder")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Rebuild the tables, the estimates and the report from what is stored."""
+    with _readable_errors(debug):
+        from agsam_tune.reporting import report_run
+
+        _quieten()
+        if out is not None and len(folders) > 1:
+            raise UsageError("--out takes one run's report; leave it out, or name one folder")
+        for folder in folders:
+            summary = report_run(folder, out=out)
+            claim = summary.get("claim") or {}
+            typer.echo(claim.get("text") or f"{folder}: no claim to judge")
+            typer.echo(f"Report: {(out or folder) / 'report.html'}")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    format_: Annotated[
+        TableFormat | None,
+        typer.Option("--format", help="What to write.", show_default="as --out ends, else csv"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write.", show_default="standard output")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the trials as CSV, Parquet or JSON."""
+    with _readable_errors(debug):
+        from agsam_tune.export import table_bytes
+        from agsam_tune.folder import replace_file
+        from agsam_tune.reporting import read_run
+
+        _quieten()
+        kind = format_ or _format_of(out)
+        content = table_bytes(read_run(folder).trials, kind.value)
+        if out is None:
+            sys.stdout.buffer.write(content)
+            return
+        try:
+            replace_file(out, content)
+        except OSError as error:
+            raise UsageError(f"{out}: cannot be written: {error}") from error
+
+
+@app.command("list")
+def list_(debug: Debug = False) -> None:
+    """List the tasks, optimizers, search spaces and studies there are."""
+    with _readable_errors(debug):
+        from agsam_tune.listing import listing
+
+        typer.echo(listing())
+
+
+def main() -> None:
+    """The console command."""
+    app()
+
+
+@contextmanager
+def _readable_errors(debug: bool) -> Iterator[None]:
+    """Turn exceptions into one message and an exit code."""
+    from agsam_tune.study import StudyError
+
+    code = ExitCode.FAILURE
+    try:
+        yield
+        return
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        code, text = ExitCode.STOPPED, "stopped; the same command carries on"
+    except StudyError as error:
+        code, text = ExitCode.WRONG_USE, str(error)
+    except AgsamTuneError as error:
+        code, text = error.exit_code, str(error)
+    except Exception as error:  # noqa: BLE001  (the last stop before the user)
+        text = f"{type(error).__name__}: {error}\nThis is a fault; --debug shows where."
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"agsam-tune: {text}", err=True)
+    raise typer.Exit(code)
+
+
+def _quieten() -> None:
+    """Optuna logs every trial otherwise."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def _set_data_folder(data: Path | None) -> None:
+    """Hand the data folder to the tasks, in this process and in the workers it starts."""
+    import os
+
+    if data is None:
+        return
+    if not data.is_dir():
+        raise UsageError(f"{data}: no such folder (--data)")
+    os.environ["AGSAM_TUNE_DATA"] = str(data.resolve())
+
+
+def _seconds(text: str) -> float:
+    """Seconds of 90, 90s, 20m, 2h or 1h30m."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", text) or not text:
+        raise UsageError(f"--time-budget {text}: write it as 90s, 20m, 2h or 1h30m")
+    return sum(float(n) * units[unit] for n, unit in re.findall(r"(\d+)([hms])", text))
+
+
+def _format_of(path: Path | None) -> TableFormat:
+    ending = path.suffix.lstrip(".") if path else "csv"
+    try:
+        return TableFormat(ending)
+    except ValueError:
+        allowed = ", ".join(TableFormat)
+        raise UsageError(f"{path}: name a --format ({allowed}) or end the file so") from None

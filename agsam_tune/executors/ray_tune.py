@@ -1,0 +1,166 @@
+"""Ray Tune places packs on cores and GPUs: one Tune trial a pack.
+
+In: an agenda. Out: outcomes, handed to `deliver` in the driver. Ray listens on 127.0.0.1
+only, keeps its session in a private folder, and prints nothing. Must not import Optuna or
+torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+# Before Ray is imported: it reads them then. The first keeps its listeners on 127.0.0.1.
+_ENVIRONMENT = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "1e9",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+}
+for _name, _value in _ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
+
+from agsam_tune.agenda import Agenda  # noqa: E402
+from agsam_tune.executors.work import Job, train  # noqa: E402
+from agsam_tune.trials import Outcome, Pack  # noqa: E402
+
+Deliver = Callable[[list[Outcome]], None]
+_RETRIES = 3
+
+
+def run_ray(
+    agenda: Agenda,
+    job: Job,
+    deliver: Deliver,
+    *,
+    cpus: int | None,
+    gpus: int | None,
+    address: str | None,
+) -> None:
+    """Train every pack of the agenda on Ray; returns early when interrupted.
+
+    Args:
+        agenda: what to run.
+        job: what all packs have in common.
+        deliver: is called in this process with a pack's outcomes; it records them in the
+            agenda.
+        cpus: cores to use of this machine; None for all.
+        gpus: GPUs to use of this machine; None for all.
+        address: of a Ray cluster that exists; None starts one for this run.
+    """
+    resources = job.study.resources
+    with _ray_session(cpus, gpus, address) as scratch:
+        trainable = tune.with_resources(
+            tune.with_parameters(_PackTrainable, job=job),
+            {"cpu": resources.cpus, "gpu": resources.gpus},
+        )
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=_PackSearcher(agenda, deliver),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=str(scratch / "tune"),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        tuner.fit()
+
+
+class _PackTrainable(tune.Trainable):
+    """Trains one pack in one step."""
+
+    def setup(self, config: dict[str, Any], **common: Job) -> None:  # noqa: ARG002
+        self._job = common["job"]
+
+    def step(self) -> dict[str, Any]:
+        outcomes = train(self._job, Pack.from_list(self.config["pack"]))
+        return {"outcomes": [outcome.to_dict() for outcome in outcomes], "done": True}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.config = new_config
+        return True
+
+
+class _PackSearcher(Searcher):
+    """Hands Tune the agenda's packs and the agenda their outcomes."""
+
+    def __init__(self, agenda: Agenda | None = None, deliver: Deliver | None = None) -> None:
+        super().__init__(metric=None, mode=None)
+        self._agenda = agenda
+        self._deliver = deliver
+        self._packs: dict[str, Pack] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        if self._agenda is None or self._agenda.finished:
+            finished: Any = Searcher.FINISHED  # a text, whatever the signature says
+            return cast("dict[str, Any]", finished)
+        pack = self._agenda.next_pack()
+        if pack is None:
+            return None
+        self._packs[trial_id] = pack
+        return {"pack": pack.to_list()}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        pack = self._packs.pop(trial_id, None)
+        if pack is None or self._agenda is None or self._deliver is None:
+            return
+        if error or not result or "outcomes" not in result:
+            self._agenda.lose(pack)
+        else:
+            self._deliver([Outcome.from_dict(values) for values in result["outcomes"]])
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: what is left to run follows from the store, never from Tune's state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, likewise."""
+
+    def __reduce__(self) -> tuple[type[_PackSearcher], tuple[()]]:
+        # Tune pickles its searcher; the agenda and the store stay in the driver.
+        return (_PackSearcher, ())
+
+
+@contextmanager
+def _ray_session(cpus: int | None, gpus: int | None, address: str | None) -> Iterator[Path]:
+    """Ray started or attached to; yields a private scratch folder that is removed after."""
+    # Ray opens its session folder to everybody, so it lies in one that only we can enter;
+    # short, since socket paths are limited to about 100 characters.
+    scratch = Path(tempfile.mkdtemp(prefix="agsam-"))
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            ray.init(
+                num_cpus=cpus,
+                num_gpus=gpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=str(scratch / "ray"),
+            )
+        yield scratch
+    finally:
+        ray.shutdown()
+        shutil.rmtree(scratch, ignore_errors=True)

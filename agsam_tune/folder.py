@@ -1,0 +1,159 @@
+"""A run's folder: the one owner of its file names, and of the rule who may write to it.
+
+In: a path. Out: paths of files, the manifest, and the study's lock. Must not import torch,
+Ray or Optuna.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from agsam_tune.errors import RunError, UsageError
+
+_LOCK, _DRIVER = ".driver.lock", ".driver.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """Where the files of a run are.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials.parquet"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """The manifest, or None where no study was run in this folder.
+
+        Raises:
+            UsageError: it is a file, holds other things, or its manifest is unreadable.
+        """
+        if self.manifest.is_file():
+            try:
+                manifest: dict[str, Any] = json.loads(self.manifest.read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{self.manifest}: not a readable manifest: {error}") from error
+            return manifest
+        try:
+            others = [p.name for p in self.path.iterdir() if p.name not in {_LOCK, _DRIVER}]
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be used as a run's folder: {error}") from error
+        if others:
+            msg = (
+                f"{self.path}: holds {', '.join(sorted(others)[:3])} but no manifest.json, so it "
+                "is not the folder of a run; choose an empty or a new one with --out"
+            )
+            raise UsageError(msg)
+        return None
+
+    def create(self) -> None:
+        """Make the folder and make sure that it can be written to.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        missing = [p for p in (self.path, *self.path.parents) if not p.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            for path in missing:
+                if path.is_dir():
+                    path.rmdir()
+            raise UsageError(f"{self.path}: cannot be written to: {error}") from error
+
+    @contextmanager
+    def driver_lock(self) -> Iterator[None]:
+        """Hold the study's lock, which dies with its owner.
+
+        Raises:
+            RunError: another driver holds it; the message names it.
+        """
+        lock = filelock.FileLock(self.path / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise RunError(
+                f"{self.path}: another driver runs this study ({self._driver()}); "
+                "wait for it, or stop it and start again to carry on"
+            ) from None
+        try:
+            write_json(
+                self.path / _DRIVER,
+                {"host": socket.gethostname(), "pid": os.getpid(), "started": now()},
+            )
+            yield
+        finally:
+            (self.path / _DRIVER).unlink(missing_ok=True)
+            lock.release()
+
+    def _driver(self) -> str:
+        try:
+            driver = json.loads((self.path / _DRIVER).read_text("utf-8"))
+        except (OSError, ValueError):
+            return "which did not say who it is"
+        return f"process {driver['pid']} on {driver['host']}, since {driver['started']}"
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_file(path, text.encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there, so that readers see all or nothing."""
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).chmod(0o666 & ~_umask())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,88 @@
+"""The manifest: what a run was, so that its numbers can be made again.
+
+In: a study, its data and how it is run. Out: the dictionary that `manifest.json` holds.
+Must not import torch, Ray or Optuna.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from agsam_tune.folder import now
+from agsam_tune.study import Study
+from agsam_tune.tasks.catalog import BUILTIN_TASKS
+
+_PACKAGES = ("agsam-tune", "torch", "ray", "optuna", "numpy", "scipy", "pandas", "scikit-learn")
+
+
+def new_manifest(
+    study: Study, *, data: Mapping[str, Any], device: str, storage: str, command: Sequence[str]
+) -> dict[str, Any]:
+    """The manifest of a run that starts now.
+
+    Args:
+        study: the study.
+        data: `Task.facts()`.
+        device: where trials are trained, as PyTorch names it.
+        storage: where results lie.
+        command: the command line.
+    """
+    return {
+        "study": study.resolved(),
+        "study_hash": study.hash,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "commit": _commit(),
+        "device": f"{device} ({_processor()})",
+        "platform": platform.platform(),
+        "data": dict(data),
+        "storage": storage,
+        "foreign_code": study.task not in BUILTIN_TASKS,
+        "command": list(command),
+        "started": now(),
+        "finished": None,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that the package lies in, `+` added where it was changed."""
+    folder = Path(__file__).parent
+    describe = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*"]
+    try:
+        tracked = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), "ls-files", "--error-unmatch", __file__],  # noqa: S607
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
+        if tracked.returncode != 0:
+            return None
+        done = subprocess.run(  # noqa: S603
+            [*describe, "--dirty=+"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

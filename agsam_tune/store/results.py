@@ -1,0 +1,193 @@
+"""Results in Optuna: one Optuna study per optimizer, one finished Optuna trial per trial.
+
+In: outcomes. Out: the keys that are stored, and the trials as records. A trial is written
+when it is finished, whole, in one write, and is never RUNNING, so carrying on is running
+what the design has and the store has not. Must not import torch or Ray.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from agsam_tune.store.location import mend_journal, open_storage
+from agsam_tune.study import Range, Study
+from agsam_tune.trials import Curve, Outcome, State, Trial
+
+# Everything of an outcome that is one number, besides Optuna's own value.
+METRICS = ("test_accuracy", "test_loss", "train_loss", "radius", "surrogate_gap", "seconds")
+_HASH = "agsam_tune_study_hash"
+
+
+class StorageMismatchError(Exception):
+    """The storage holds another study of the same name."""
+
+
+class ResultStore:
+    """The results of one study.
+
+    One driver at a time may write: it holds the study's lock before it opens the store.
+
+    Args:
+        studies: the Optuna study of each optimizer; see `open` and `read`.
+        study: the study.
+    """
+
+    def __init__(self, studies: Mapping[str, optuna.Study], study: Study) -> None:
+        self._optuna = studies
+        self._study = study
+
+    @classmethod
+    def open(cls, study: Study, location: str) -> ResultStore:
+        """Open or create the store at `location`, mending a journal that was cut short.
+
+        Raises:
+            StorageMismatchError: another study of this name is there.
+        """
+        mend_journal(location)
+        storage = open_storage(location)
+        return cls({o: _opened(study, o, storage) for o in study.optimizers}, study)
+
+    @classmethod
+    def read(cls, study: Study, location: str) -> ResultStore:
+        """The store at `location` to read from, whoever writes to it now.
+
+        Raises:
+            StorageMismatchError: the study, or a part of it, is not there.
+        """
+        storage = open_storage(location)
+        return cls({o: _loaded(study, o, storage) for o in study.optimizers}, study)
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Write finished trials, one write each."""
+        for outcome in outcomes:
+            self._optuna[outcome.trial.optimizer].add_trial(self._frozen(outcome))
+
+    def outcomes(self) -> list[Outcome]:
+        """All that is stored, by optimizer in the study's order, then as written."""
+        return [outcome for outcome, _ in self.numbered_outcomes()]
+
+    def numbered_outcomes(self) -> list[tuple[Outcome, int]]:
+        """The same, each with the number of its Optuna trial."""
+        return [
+            (_outcome(optimizer, trial), trial.number)
+            for optimizer, study in self._optuna.items()
+            for trial in study.get_trials(deepcopy=False, states=(_COMPLETE, _FAIL))
+            if "phase" in trial.user_attrs  # not one that somebody enqueued by hand
+        ]
+
+    def _frozen(self, outcome: Outcome) -> FrozenTrial:
+        trial = outcome.trial
+        ran = outcome.state is State.COMPLETE
+        ranges = self._study.search_spaces[trial.optimizer].ranges
+        values = dict(trial.hyperparameters)
+        return create_trial(
+            state=_COMPLETE if ran else _FAIL,
+            value=outcome.val_accuracy if ran else None,
+            params=values,
+            distributions={name: _distribution(ranges[name], values[name]) for name in values},
+            user_attrs=_attributes(outcome),
+        )
+
+
+_COMPLETE, _FAIL = TrialState.COMPLETE, TrialState.FAIL
+
+
+def optuna_study_name(study: str, optimizer: str) -> str:
+    """What the Optuna study of one optimizer is called, such as `moons/gsam`."""
+    return f"{study}/{optimizer}"
+
+
+def _opened(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
+    """The optimizer's Optuna study, created where it does not exist."""
+    name = optuna_study_name(study.name, optimizer)
+    try:
+        # Creating fails fast where it exists; asking first would read the whole storage.
+        created = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    except DuplicatedStudyError:
+        return _loaded(study, optimizer, storage)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # a label; it may as well change
+        created.set_metric_names(["val_accuracy"])
+    created.set_user_attr(_HASH, study.hash)
+    return created
+
+
+def _loaded(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
+    name = optuna_study_name(study.name, optimizer)
+    try:
+        loaded = optuna.load_study(storage=storage, study_name=name)
+    except KeyError:
+        msg = f"the storage holds no study called {name}"
+        raise StorageMismatchError(msg) from None
+    # A driver that was killed just after it created the study left no hash.
+    if loaded.user_attrs.get(_HASH, study.hash) != study.hash:
+        msg = f"the storage already holds another study called {name}"
+        raise StorageMismatchError(msg)
+    return loaded
+
+
+def _distribution(box: Range, value: float) -> BaseDistribution:
+    """The search space's range, widened for a mis-set value beyond it."""
+    low, high = min(box.low, value), max(box.high, value)
+    return FloatDistribution(low, high, log=box.log and low > 0)
+
+
+def _attributes(outcome: Outcome) -> dict[str, Any]:
+    """Plain JSON: Optuna refuses NumPy's numbers, and browsers JSON's NaN."""
+    trial = outcome.trial
+    attributes: dict[str, Any] = {
+        "phase": trial.phase,
+        "replicate": trial.replicate,
+        "point": trial.point,
+        "seed": trial.seed,
+        "diverged": outcome.diverged,
+        "diverged_step": outcome.diverged_step,
+        **{name: _json_number(getattr(outcome, name)) for name in METRICS},
+        "curve": {
+            name: [_json_number(value) for value in getattr(outcome.curve, name)]
+            for name in Curve.__slots__
+        },
+    }
+    return attributes if outcome.error is None else {**attributes, "error": outcome.error}
+
+
+def _json_number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _outcome(optimizer: str, frozen: FrozenTrial) -> Outcome:
+    attributes: Mapping[str, Any] = frozen.user_attrs
+    trial = Trial(
+        optimizer=optimizer,
+        phase=attributes["phase"],
+        replicate=attributes["replicate"],
+        point=attributes["point"],
+        seed=attributes["seed"],
+        hyperparameters=tuple(frozen.params.items()),
+    )
+    ran = frozen.state is _COMPLETE
+    return Outcome(
+        trial=trial,
+        state=State.COMPLETE if ran else State.FAIL,
+        val_accuracy=_number(frozen.value) if ran else math.nan,
+        **{name: _number(attributes[name]) for name in METRICS},
+        diverged=attributes["diverged"],
+        diverged_step=attributes["diverged_step"],
+        curve=Curve(
+            **{name: tuple(map(_number, values)) for name, values in attributes["curve"].items()}
+        ),
+        error=attributes.get("error"),
+    )

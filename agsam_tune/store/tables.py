@@ -1,0 +1,81 @@
+"""The trials and their learning curves as tables.
+
+In: stored outcomes. Out: the frames that `trials.parquet`, the analysis and the report are
+made of. Must not import torch or Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from agsam_tune.study import Study
+from agsam_tune.trials import Curve, Outcome
+
+_ORDER = ["optimizer", "phase", "point", "seed"]
+
+
+def trials_table(study: Study, numbered: Iterable[tuple[Outcome, int]]) -> pd.DataFrame:
+    """One row a trial, with the columns and the order of `trials.parquet`.
+
+    Args:
+        study: the study; its hyperparameters are columns, NaN where an optimizer has none.
+        numbered: outcomes, each with its Optuna trial's number.
+    """
+    rows = [_row(study, outcome, number) for outcome, number in numbered]
+    columns = ["study", "task", *_ORDER[:2], "replicate", *_ORDER[2:], *study.hyperparameters]
+    columns += ["val_accuracy", "test_accuracy", "test_loss", "train_loss", "radius"]
+    columns += ["surrogate_gap", "diverged", "diverged_step", "state", "seconds", "trial_number"]
+    kinds = dict.fromkeys(columns, "float64")
+    kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state"], "str")
+    kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
+    kinds |= dict.fromkeys(["point", "seed", "trial_number"], "int64") | {"diverged": "bool"}
+    frame = pd.DataFrame(rows, columns=columns).astype(kinds)
+    return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
+
+
+def curves_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """One row an epoch of a trial: the key, `epoch` from 1, and everything of a curve."""
+    lengths = [len(outcome.curve.f) for outcome in outcomes]
+    keys = np.repeat(np.arange(len(outcomes)), lengths)
+    frame = pd.DataFrame(
+        {
+            **{
+                name: np.array([getattr(outcome.trial, name) for outcome in outcomes])[keys]
+                for name in _ORDER
+            },
+            "epoch": np.concatenate([np.arange(1, n + 1) for n in lengths] or [np.arange(0)]),
+            **{
+                name: np.array([v for outcome in outcomes for v in getattr(outcome.curve, name)])
+                for name in Curve.__slots__
+            },
+        }
+    )
+    return frame.sort_values([*_ORDER, "epoch"], kind="stable", ignore_index=True)
+
+
+def _row(study: Study, outcome: Outcome, number: int) -> dict[str, object]:
+    trial = outcome.trial
+    return {
+        "study": study.name,
+        "task": study.task,
+        "optimizer": trial.optimizer,
+        "phase": trial.phase,
+        "replicate": trial.replicate,
+        "point": trial.point,
+        "seed": trial.seed,
+        **dict(trial.hyperparameters),
+        "val_accuracy": outcome.val_accuracy,
+        "test_accuracy": outcome.test_accuracy,
+        "test_loss": outcome.test_loss,
+        "train_loss": outcome.train_loss,
+        "radius": outcome.radius,
+        "surrogate_gap": outcome.surrogate_gap,
+        "diverged": outcome.diverged,
+        "diverged_step": outcome.diverged_step,
+        "state": outcome.state.value,
+        "seconds": outcome.seconds,
+        "trial_number": number,
+    }
