@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from agsam_tune.engine.evaluation import Evaluation
+from agsam_tune.engine.layout import row_aligned
 from agsam_tune.streams import stream
 
 
@@ -46,7 +47,8 @@ class Batches:
         order_KN = torch.as_tensor(np.stack(orders), device=self._row_K.device)[self._row_K]
         for index_KB in torch.split(order_KN, self._batch_size, dim=1):
             index = index_KB.reshape(-1)
-            x_KBD = self._train.x_ND.index_select(0, index).view(*index_KB.shape, -1)
+            gathered = self._train.x_ND.index_select(0, index).view(*index_KB.shape, -1)
+            x_KBD = row_aligned(tuple(gathered.shape), gathered).copy_(gathered)
             yield x_KBD, self._train.y_N.index_select(0, index).view(index_KB.shape)
 
     def _order(self, seed: int, epoch: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -13,13 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Vectorised loops take two registers of 16 float32 at a time (AVX-512).
-LANES = 32
-
-
-def padded_to_lanes(length: int) -> int:
-    """The smallest multiple of `LANES` that is at least `length`."""
-    return -(-length // LANES) * LANES
+from agsam_tune.engine.layout import padded_to_lanes
 
 
 def loss_and_slope(z_KBC: Tensor, y_KB: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,5 +47,6 @@ def correct(z_KBC: Tensor, y_KB: Tensor) -> Tensor:
 
 
 def _without_remainder(x_KB: Tensor) -> Tensor:
-    """x padded with zeros to whole vector registers; see `mlp` on why."""
-    return functional.pad(x_KB, (0, -x_KB.shape[1] % LANES))
+    """x padded with zeros to whole vector registers: the remainder of a vectorised loop is
+    computed by another `exp`, and would fall on other rows in another pack."""
+    return functional.pad(x_KB, (0, padded_to_lanes(x_KB.shape[1]) - x_KB.shape[1]))

@@ -7,11 +7,12 @@ matrices this small. Must not import Ray, Optuna or the study file.
 Shapes: K rows (models), P columns of one row, B examples of a batch, D inputs, C outputs,
 I and O the inputs and outputs of a layer, N examples of a split.
 
-A row's bits depend on that row alone, not on K: products are batched matrix products, one
-a row; sums run along the last axis of a row; and rows are padded to a multiple of `LANES`
-columns, so that no vectorised loop has a remainder, which is computed with other
-instructions (no fused multiply-add, another `exp`) and would fall on other rows in
-another pack.
+A row's bits depend on that row alone, not on K or on its place in the pack. Products are
+batched matrix products, one a row, and every matrix of every row begins at the same
+alignment in memory, since kernels begin and end otherwise at other alignments. Rows are
+padded to a multiple of `LANES` columns, so that no vectorised loop over a (K, P) matrix has
+a remainder, which is computed with other instructions (no fused multiply-add) and would
+fall on other rows in another pack.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agsam_tune.engine.losses import loss_and_slope, padded_to_lanes
+from agsam_tune.engine.layout import padded_to_lanes, row_aligned
+from agsam_tune.engine.losses import loss_and_slope
 from agsam_tune.tasks.task import Mlp
 
 
@@ -31,23 +33,25 @@ class MlpRows:
     """K perceptrons of one shape.
 
     Attributes:
-        width: P, the number of parameters padded to a multiple of `LANES`. The padding
-            is zero and has zero gradients.
+        parameters: weights and biases of one model.
+        width: P, the columns of a row: the parameters, with each layer's weights and
+            biases padded to whole vector registers. The padding is zero and has zero
+            gradients.
     """
 
     def __init__(self, model: Mlp) -> None:
         self._layers = model.layers
         self.parameters = model.parameters
-        self.width = padded_to_lanes(model.parameters)
         self._spans = tuple(_spans(model.layers))
+        self.width = self._spans[-1][1] + padded_to_lanes(model.widths[-1])
         self._buffers: dict[tuple[str, int], Tensor] = {}
 
     def initial(self, generator: np.random.Generator) -> npt.NDArray[np.float64]:
         """One row of initial weights, (P,): Glorot-uniform weights, zero biases."""
         row = np.zeros(self.width)
-        for (inputs, outputs), (start, bias) in zip(self._layers, self._spans, strict=True):
-            limit = np.sqrt(6.0 / (inputs + outputs))
-            row[start:bias] = generator.uniform(-limit, limit, size=bias - start)
+        for (inputs, outputs), (start, _) in zip(self._layers, self._spans, strict=True):
+            limit, count = np.sqrt(6.0 / (inputs + outputs)), inputs * outputs
+            row[start : start + count] = generator.uniform(-limit, limit, size=count)
         return row
 
     def loss_and_gradient(
@@ -57,7 +61,7 @@ class MlpRows:
 
         Args:
             w_KP: weights.
-            x_KBD: inputs.
+            x_KBD: inputs, as `row_aligned` lays them out.
             y_KB: labels, int64.
             out_KP: receives the gradient; its padding must be zero.
         """
@@ -80,20 +84,20 @@ class MlpRows:
     def _hidden(self, w_KP: Tensor, x_KBD: Tensor) -> Iterator[Tensor]:
         h = x_KBD
         for layer in range(len(self._layers) - 1):
-            weights_KIO, bias_K1O = self._views(w_KP, layer)
+            weights_KIO, bias_K1O = self.layer(w_KP, layer)
             shape = (len(w_KP), h.shape[1], weights_KIO.shape[2])
             out = self._buffer(("hidden", layer), shape, w_KP)
             h = torch.baddbmm(bias_K1O, h, weights_KIO, out=out).clamp_min_(0)
             yield h
 
     def _output(self, w_KP: Tensor, h_KBI: Tensor) -> Tensor:
-        weights_KIO, bias_K1O = self._views(w_KP, len(self._layers) - 1)
+        weights_KIO, bias_K1O = self.layer(w_KP, len(self._layers) - 1)
         if _is_column(weights_KIO):
             return (h_KBI * weights_KIO.transpose(1, 2)).sum(2, keepdim=True) + bias_K1O
         return torch.baddbmm(bias_K1O, h_KBI, weights_KIO)
 
     def _write_gradient(self, out_KP: Tensor, layer: int, h_KBI: Tensor, delta_KBO: Tensor) -> None:
-        slope_KIO, slope_K1O = self._views(out_KP, layer)
+        slope_KIO, slope_K1O = self.layer(out_KP, layer)
         torch.sum(delta_KBO, 1, keepdim=True, out=slope_K1O)
         if _is_column(slope_KIO):
             slope_KIO.copy_((h_KBI * delta_KBO).sum(1).unsqueeze(2))
@@ -103,31 +107,34 @@ class MlpRows:
         slope_KIO.copy_(torch.bmm(h_KBI.transpose(1, 2), delta_KBO, out=product))
 
     def _backward(self, w_KP: Tensor, layer: int, h_KBI: Tensor, delta_KBO: Tensor) -> Tensor:
-        weights_KIO, _ = self._views(w_KP, layer)
+        weights_KIO, _ = self.layer(w_KP, layer)
         out = self._buffer(("delta", layer), h_KBI.shape, w_KP)
         if _is_column(weights_KIO):
             torch.mul(delta_KBO, weights_KIO.transpose(1, 2), out=out)
+        elif weights_KIO.shape[1] == 1:
+            torch.sum(delta_KBO * weights_KIO, 2, keepdim=True, out=out)
         else:
             torch.bmm(delta_KBO, weights_KIO.transpose(1, 2), out=out)
         torch.ops.aten.threshold_backward.grad_input(out, h_KBI, 0, grad_input=out)
         return out
 
-    def _views(self, matrix_KP: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+    def layer(self, matrix_KP: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        """Views of a layer's weights, (K, I, O), and biases, (K, 1, O)."""
         (inputs, outputs), (start, bias) = self._layers[layer], self._spans[layer]
-        weights = matrix_KP[:, start:bias].view(-1, inputs, outputs)
+        weights = matrix_KP[:, start : start + inputs * outputs].view(-1, inputs, outputs)
         return weights, matrix_KP[:, bias : bias + outputs].unsqueeze(1)
 
     def _buffer(self, use: tuple[str, int], shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Contiguous scratch that is kept from step to step; each use has its own."""
+        """Aligned scratch that is kept from step to step; each use has its own."""
         buffer = self._buffers.get(use)
         if buffer is None or buffer.shape != shape:
-            buffer = self._buffers[use] = like.new_empty(shape)
+            buffer = self._buffers[use] = row_aligned(shape, like)
         return buffer
 
 
 def _is_column(weights_KIO: Tensor) -> bool:
-    """Whether the layer has one output. Products with a single column are sums here: as
-    matrix products they are slower, and rounded otherwise alone than in a pack."""
+    """Whether the layer has one output. Products with a single column or row are sums here:
+    as matrix products they are slower, and rounded otherwise alone than in a pack."""
     return weights_KIO.shape[2] == 1
 
 
@@ -135,5 +142,6 @@ def _spans(layers: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int]]:
     """(start of the weights, start of the bias) of each layer within a row."""
     start = 0
     for inputs, outputs in layers:
-        yield start, start + inputs * outputs
-        start += (inputs + 1) * outputs
+        bias = start + padded_to_lanes(inputs * outputs)
+        yield start, bias
+        start = bias + padded_to_lanes(outputs)

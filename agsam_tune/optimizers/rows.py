@@ -52,7 +52,7 @@ def orthogonal(x_KP: Tensor, onto_KP: Tensor) -> Tensor:
 
 
 def _dot(a_KP: Tensor, b_KP: Tensor) -> Tensor:
-    return torch.linalg.vecdot(a_KP, b_KP, dim=1).unsqueeze(1)
+    return torch.unsqueeze(torch.linalg.vecdot(a_KP, b_KP, dim=1), 1)
 
 
 def _rescaled(x_KP: Tensor) -> tuple[Tensor, Tensor, Tensor]:

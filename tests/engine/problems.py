@@ -1,0 +1,70 @@
+"""Small tasks and packs for the engine's tests."""
+
+import dataclasses
+
+import numpy as np
+
+from agsam_tune.study import Training
+from agsam_tune.tasks.moons import moons
+from agsam_tune.tasks.task import Mlp, Split, Task
+from agsam_tune.trials import Outcome, Pack, Trial
+
+RECIPE = Training(epochs=2, batch_size=32, lr=0.1, momentum=0.9, weight_decay=1e-3)
+
+
+def small_moons() -> Task:
+    # 300 = 9 × 32 + 12: the last batch fills no vector register.
+    return moons(seed=3, n=600, train_size=300, val_size=130, width=32, depth=2)
+
+
+def blobs(*, seed: int = 0, classes: int = 3, n: int = 210, dtype: type = np.float32) -> Task:
+    """Gaussian blobs with an odd number of classes and inputs, for the softmax."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(classes, 5)) * 2
+
+    def split(size: int) -> Split:
+        y = rng.integers(classes, size=size)
+        return Split(x=(centres[y] + rng.normal(size=(size, 5))).astype(dtype), y=y)
+
+    return Task(
+        name="blobs",
+        train=split(n),
+        validation=split(70),
+        test=split(90),
+        model=Mlp(widths=(5, 13, 9, classes)),
+    )
+
+
+def a_trial(optimizer: str, point: int, seed: int, **values: float) -> Trial:
+    return Trial(
+        optimizer=optimizer,
+        phase="map",
+        replicate=0,
+        point=point,
+        seed=seed,
+        hyperparameters=tuple(values.items()),
+    )
+
+
+def a_pack(optimizer: str, rows: int) -> Pack:
+    """Rows with settings of their own, over four seeds."""
+    names = {"sam": ("rho",), "gsam": ("rho", "alpha"), "sgd": (), "sgd_2x": ()}
+    rng = np.random.default_rng(7)
+    trials = []
+    for k in range(rows):
+        drawn = {
+            "rho": float(np.exp(rng.uniform(np.log(0.005), np.log(4)))),
+            "alpha": float(rng.uniform()),
+            "gamma": float(np.exp(rng.uniform(np.log(0.001), 0))),
+            "lam": float(rng.uniform()),
+        }
+        wanted = names.get(optimizer, ("rho", "alpha", "gamma"))
+        wanted = {"asam": ("rho", "gamma"), "gap_penalty": ("rho", "lam")}.get(optimizer, wanted)
+        values = {name: drawn[name] for name in wanted}
+        trials.append(a_trial(optimizer, k // 4, k % 4, **values))
+    return Pack(trials=tuple(trials))
+
+
+def same_bits(a: Outcome, b: Outcome) -> bool:
+    """Whether two outcomes agree in everything but the time; NaN equals NaN."""
+    return repr(dataclasses.replace(a, seconds=0.0)) == repr(dataclasses.replace(b, seconds=0.0))
