@@ -48,9 +48,9 @@ def tune_batch(
     space = study.search_spaces[optimizer]
     box = distributions(space)
     name = phase.sampler or "tpe"
-    # Sobol points and grids go on from batch to batch, the others start afresh.
+    # Sobol points go on from batch to batch, the others start afresh.
     own: dict[str, int | str] = {}
-    if name not in {"sobol", "grid"}:
+    if name != "sobol":
         own = {"optimizer": optimizer, "batch": batch}
     seed = stream_seed(study_seed=study.seed, phase="tune", **own)
     sampler = make_sampler(name, seed=seed, points=phase.points, dimensions=len(box))
