@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from agsam_tune.store.location import mend_journal, open_storage
-from agsam_tune.study import Range, Study
+from agsam_tune.study import Study
 from agsam_tune.trials import Curve, Outcome, State, Trial
 
 # Everything of an outcome that is one number, besides Optuna's own value.
@@ -87,13 +87,15 @@ class ResultStore:
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
         trial = outcome.trial
         ran = outcome.state is State.COMPLETE
-        ranges = self._study.search_spaces[trial.optimizer].ranges
         values = dict(trial.hyperparameters)
         return create_trial(
             state=_COMPLETE if ran else _FAIL,
             value=outcome.val_accuracy if ran else None,
             params=values,
-            distributions={name: _distribution(ranges[name], values[name]) for name in values},
+            distributions={
+                name: _distribution(self._study, trial.optimizer, name, values[name])
+                for name in values
+            },
             user_attrs=_attributes(outcome),
         )
 
@@ -135,10 +137,23 @@ def _loaded(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
     return loaded
 
 
-def _distribution(box: Range, value: float) -> BaseDistribution:
-    """The search space's range, widened for a mis-set value beyond it."""
+def _distribution(study: Study, optimizer: str, name: str, value: float) -> BaseDistribution:
+    """The search space's range, widened for a mis-set value beyond it.
+
+    Optuna wants one scale for all trials of a parameter, so a `fixed` point at zero makes it
+    linear for all of them; the study file says which before the first trial.
+    """
+    box, fixed = study.search_spaces[optimizer].ranges[name], study.phase("fixed")
+    lowest = min(
+        (
+            p.hyperparameters[name]
+            for p in (fixed.fixed if fixed else ())
+            if p.optimizer == optimizer
+        ),
+        default=box.low,
+    )
     low, high = min(box.low, value), max(box.high, value)
-    return FloatDistribution(low, high, log=box.log and low > 0)
+    return FloatDistribution(low, high, log=box.log and lowest > 0)
 
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:
