@@ -128,8 +128,10 @@ def test_tpe_learns_from_what_it_is_told() -> None:
         if t.seed == 0
     ]
     second = [t for t in tune_batch(study, "sam", 1, told) if t.seed == 0]
-    distance = [np.mean([abs(math.log(t.hyperparameters[0][1] / 0.05)) for t in batch])
-                for batch in ([t for t in first if t.seed == 0], second)]
+    distance = [
+        np.mean([abs(math.log(t.hyperparameters[0][1] / 0.05)) for t in batch])
+        for batch in ([t for t in first if t.seed == 0], second)
+    ]
     assert distance[1] < distance[0]
     assert tune_batch(study, "sam", 1, [(v, -s) for v, s in told]) != tuple(second)
 
@@ -146,8 +148,10 @@ def test_misset_points_are_the_best_times_the_factors() -> None:
     trials = misset_trials(study, "adaptive_gsam", best)
     points = _points(trials, "adaptive_gsam", "misset")
     assert len(points) == 1 + 6 * 3 + 12
-    assert {t.seed for t in trials} == set(range(4, 12)) == set(
-        range(first_fresh_seed(study), first_fresh_seed(study) + 8)
+    assert (
+        {t.seed for t in trials}
+        == set(range(4, 12))
+        == set(range(first_fresh_seed(study), first_fresh_seed(study) + 8))
     )
     for item in misset_layout(study.hyperparameters):
         factors = misset_factors(study, item)

@@ -1,0 +1,156 @@
+"""A panel: one set of axes, drawn alone for the HTML page or beside others in a figure file.
+
+In: functions that draw on an `Axes`. Out: `Figure`s. On a page each panel is a picture of its own,
+so that a row of panels becomes a column on a phone; in `figures/` they are one figure with a
+legend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from agsam_tune.report.style import MUTED, PAPER, OptimizerStyle
+
+PANEL_SIZE = (4.1, 3.15)
+"""Inches: 8.5-point text is 11 pixels high when the panel is 380 pixels wide."""
+LABEL_LENGTH = 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """`key` names it in file names and ids, `alt` describes it to those who cannot see it."""
+
+    key: str
+    alt: str
+    draw: Callable[[Axes], None]
+    size: tuple[float, float] = PANEL_SIZE
+
+
+def alone(panel: Panel) -> Figure:
+    """The panel as a figure of its own."""
+    figure = Figure(figsize=panel.size, layout="constrained")
+    panel.draw(figure.add_subplot())
+    return figure
+
+
+def together(
+    panels: Sequence[Panel],
+    *,
+    columns: int,
+    legend: Iterable[OptimizerStyle] = (),
+    scale: tuple[ScalarMappable, str] | None = None,
+) -> Figure:
+    """All panels in one figure, row by row, a legend on top and a colour bar at the right."""
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    styles = list(legend)
+    width, height = panels[0].size
+    figure = Figure(
+        figsize=(width * columns + (0.9 if scale else 0), height * rows + 0.4 * bool(styles)),
+        layout="constrained",
+    )
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, panel in zip(axes, panels, strict=False):
+        panel.draw(ax)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    if styles:
+        handles = [legend_line(style) for style in styles]
+        figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 7))
+    if scale:
+        figure.colorbar(scale[0], ax=list(axes), label=scale[1], shrink=0.8, pad=0.02)
+    return figure
+
+
+def legend_line(style: OptimizerStyle) -> Line2D:
+    """The legend's sample of an optimizer."""
+    return Line2D(
+        [], [], label=shorten(style.name), marker=style.marker, markersize=4.5, **style.line
+    )
+
+
+def shorten(name: str, most: int = LABEL_LENGTH) -> str:
+    """A name that fits an axis: on one line, whole up to `most` characters."""
+    name = " ".join(name.split())
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def plain_log(ax: Axes, axis: str = "x") -> None:
+    """A log axis with ticks at powers of ten, written 0.01, 0.1, 1, …"""
+    (ax.set_xscale if axis == "x" else ax.set_yscale)("log")
+    one = ax.xaxis if axis == "x" else ax.yaxis
+    one.set_major_locator(LogLocator(base=10))
+    one.set_minor_locator(NullLocator())
+    low, high = sorted(one.get_view_interval())
+    if low > 0 and np.log10(high / low) < 1.3:
+        one.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def percent_axis(ax: Axes, label: str = "test accuracy (%)") -> None:
+    """The y axis holds accuracies times 100."""
+    ax.set_ylabel(label)
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    ax.grid(axis="y", color=MUTED, alpha=0.22, linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def value_limits(curve: pd.DataFrame, fixed: Sequence[float] = ()) -> tuple[float, float]:
+    """Ends of an axis for a curve with intervals (columns value, low, high), with a little room.
+
+    Every value and every number of `fixed` is inside, and nine tenths of the interval bounds: a
+    single very wide interval runs off the axis instead of flattening all curves.
+    """
+    numbers = np.array([*curve["value"].dropna(), *fixed], dtype=float)
+    if not numbers.size:
+        return 0.0, 1.0
+    lows, highs = curve["low"].dropna(), curve["high"].dropna()
+    low = min(numbers.min(), *([lows.quantile(0.1)] if len(lows) else []))
+    high = max(numbers.max(), *([highs.quantile(0.9)] if len(highs) else []))
+    room = 0.06 * (high - low) or 0.01
+    return float(low - room), float(high + room)
+
+
+def horizontal(ax: Axes, value: float, style: OptimizerStyle) -> None:
+    """A reference line across the panel at a fraction `value`."""
+    ax.axhline(100 * value, **style.line)
+
+
+def chance_line(ax: Axes, chance: float | None) -> None:
+    """The dotted line at chance, labelled."""
+    if chance is None or not np.isfinite(chance):
+        return
+    ax.axhline(100 * chance, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.2, zorder=2)
+    ax.annotate(
+        "chance",
+        xy=(0.995, 100 * chance),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 2.5),
+        textcoords="offset points",
+        ha="right",
+        color=MUTED,
+        fontsize=7.5,
+    )
+
+
+def nothing(ax: Axes, why: str) -> None:
+    """Says on empty axes what is missing."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.text(0.5, 0.5, why, ha="center", va="center", color=MUTED, wrap=True, transform=ax.transAxes)
+
+
+MARKER: Mapping[str, Any] = {"markeredgecolor": PAPER, "markeredgewidth": 0.6}
+"""A halo of paper around markers keeps those that overlap apart."""

@@ -1,0 +1,49 @@
+"""The command line as a user calls it, in a process of its own."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[2]
+QUICK = str(ROOT / "studies" / "quick.toml")
+PROGRAM = [str(Path(sys.executable).parent / "agsam-tune")]
+
+# All phases, in a few seconds: 150 trainings of 26 steps.
+TINY = [
+    *("--set", "training.epochs=2"),
+    *("--set", "phases.map.points=8", "--set", "phases.map.replicates=2"),
+    *("--set", "phases.tune.points=20", "--set", "phases.tune.seeds=2"),
+    *("--set", "phases.iid.points=4"),
+]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [*PROGRAM, *map(str, arguments)]
+
+
+def agsam_tune(
+    *arguments: str | Path, cwd: Path | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def run_tiny(out: Path, *arguments: str, executor: str = "inline") -> pd.DataFrame:
+    """Run the tiny study to its end; returns what two runs must agree on."""
+    done = agsam_tune("run", QUICK, *TINY, "--out", out, "--executor", executor, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return results(out)
+
+
+def results(out: Path) -> pd.DataFrame:
+    """The trials without what differs from run to run."""
+    table = pd.read_parquet(out / "trials.parquet")
+    return table.drop(columns=["seconds", "trial_number"])
+
+
+def tree(folder: Path) -> Sequence[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))

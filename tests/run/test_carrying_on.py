@@ -1,0 +1,95 @@
+"""A driver that is killed loses nothing and runs nothing twice."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from agsam_tune.folder import RunFolder
+from tests.run.commands import QUICK, TINY, agsam_tune, command, results
+
+
+def _stored(out: Path) -> list[tuple[object, ...]]:
+    """The keys in the journal, read without the program."""
+    journal = out / "study.journal"
+    lines = journal.read_text().splitlines() if journal.exists() else []
+    keys = []
+    for line in lines:
+        try:
+            attributes = json.loads(line).get("user_attrs", {})
+        except json.JSONDecodeError:
+            continue
+        if "phase" in attributes:
+            study = json.loads(line)["study_id"]
+            keys.append((study, attributes["phase"], attributes["point"], attributes["seed"]))
+    return keys
+
+
+def _start(out: Path, executor: str) -> subprocess.Popen[bytes]:
+    arguments = ("run", QUICK, *TINY, "--set", "packs.rows=4", "--out", out)
+    return subprocess.Popen(
+        command(*arguments, "--executor", executor),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _kill_after(process: subprocess.Popen[bytes], out: Path, trials: int) -> None:
+    """Kill −9 as soon as that many trials are stored."""
+    end = time.monotonic() + 120
+    while len(_stored(out)) < trials and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_kill_9_at_random_moments(executor: str, tmp_path: Path, expected: pd.DataFrame) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    rng = random.Random(seed)
+    out = tmp_path / "killed"
+    for moment in sorted(rng.sample(range(1, len(expected) - 10), 3)):
+        before = _stored(out)
+        _kill_after(_start(out, executor), out, moment)
+        assert _stored(out)[: len(before)] == before
+    done = agsam_tune("run", QUICK, *TINY, "--out", out, "--executor", executor)
+    assert done.returncode == 0, done.stdout + done.stderr
+    keys = _stored(out)
+    assert len(keys) == len(set(keys)) == len(expected)
+    pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
+
+
+def test_sigint_keeps_everything_and_exits_with_3(tmp_path: Path, expected: pd.DataFrame) -> None:
+    out = tmp_path / "stopped"
+    process = _start(out, "inline")
+    while len(_stored(out)) < 10:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 3
+    assert 10 <= len(_stored(out)) < len(expected)
+    assert (out / "report.html").exists()
+
+
+def test_a_second_driver_is_refused_by_name(tmp_path: Path) -> None:
+    out = tmp_path / "locked"
+    process = _start(out, "inline")
+    try:
+        while not _stored(out):
+            time.sleep(0.01)
+        second = agsam_tune("run", QUICK, *TINY, "--out", out)
+    finally:
+        process.kill()
+        process.wait()
+    assert second.returncode == 1
+    assert f"process {process.pid} on " in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    # The lock died with its owner.
+    with RunFolder(path=out).driver_lock():
+        pass

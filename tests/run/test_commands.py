@@ -1,0 +1,46 @@
+"""`--help`, `--version` and `list`: they answer at once."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from agsam_tune import __version__
+from tests.run.commands import agsam_tune
+
+HEAVY = ("torch", "ray", "optuna", "pandas", "numpy", "scipy", "sklearn", "matplotlib")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"], ["--version"]])
+def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        f"sys.argv = ['agsam-tune', *{arguments!r}]\n"
+        "from agsam_tune.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n"
+        f"    print('imported', [m for m in {HEAVY!r} if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("imported []\n")
+
+
+def test_list_is_quick_and_whole() -> None:
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        done = agsam_tune("list")
+        best = min(best, time.perf_counter() - started)
+    assert done.returncode == 0
+    for name in ("moons", "paper_moons", "gsam_matched", "rho 0.005–8 log", "quick"):
+        assert name in done.stdout
+    assert best < 0.5
+
+
+def test_version() -> None:
+    assert agsam_tune("--version").stdout.strip() == __version__
+
+
+def test_wrong_options_exit_with_2() -> None:
+    for arguments in (["run"], ["fly"], ["run", "x.toml", "--executor", "slurm"]):
+        assert agsam_tune(*arguments).returncode == 2

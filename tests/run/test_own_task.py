@@ -1,0 +1,67 @@
+"""A task of the user's own, from a folder outside the package."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.run.commands import QUICK, TINY, agsam_tune, results
+
+BLOBS = """
+import numpy as np
+from agsam_tune.tasks.task import Mlp, Split, Task
+
+def blobs(*, seed, n=120, fail_at=None):
+    rng = np.random.default_rng(seed)
+    def split():
+        y = rng.integers(3, size=n)
+        x = rng.normal(size=(n, 4)).astype(np.float32)
+        x[:, :3] += 2 * np.eye(3, dtype=np.float32)[y]
+        return Split(x=x, y=y)
+    return Task(name="blobs", train=split(), validation=split(), test=split(),
+                model=Mlp(widths=(4, 8, 3)))
+
+def wrong(*, seed):
+    return "not a task"
+"""
+
+
+def _study(folder: Path, function: str, options: str) -> Path:
+    (folder / "my_tasks.py").write_text(BLOBS)
+    text = Path(QUICK).read_text()
+    old = text[text.index("[task_options]") : text.index("[training]")]
+    text = text.replace(old, options).replace('task = "moons"', f'task = "my_tasks:{function}"')
+    (folder / "mine.toml").write_text(text)
+    return folder / "mine.toml"
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_it_runs_from_anywhere(executor: str, tmp_path: Path) -> None:
+    study = _study(tmp_path, "blobs", "[task_options]\nn = 130\n\n")
+    out = tmp_path / "run"
+    done = agsam_tune("run", study, *TINY, "--out", out, "--executor", executor)
+    assert done.returncode == 0, done.stdout + done.stderr
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["foreign_code"] is True
+    assert manifest["data"]["train"] == 130
+    table: pd.DataFrame = results(out)
+    assert table["test_accuracy"].max() > 0.6
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "words"),
+    [
+        ("wrong", "", "returned a str"),
+        ("blobs", "[task_options]\nnn = 1\n\n", "nn"),
+        ("blob", "", "blob"),
+    ],
+)
+def test_what_is_no_task_is_refused(
+    function: str, options: str, words: str, tmp_path: Path
+) -> None:
+    study = _study(tmp_path, function, options)
+    done = agsam_tune("run", study, "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert not (tmp_path / "run").exists()

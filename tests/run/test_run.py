@@ -1,0 +1,121 @@
+"""A study from one file to one report, on every executor."""
+
+import json
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+
+from agsam_tune.agenda import Agenda
+from agsam_tune.study import load_study
+from tests.run.commands import QUICK, TINY, agsam_tune, results, run_tiny
+
+OVERRIDES = TINY[1::2]
+
+
+def test_the_folder_holds_what_it_should(undisturbed: Path, expected: pd.DataFrame) -> None:
+    for name in ("study.journal", "manifest.json", "trials.parquet", "summary.json"):
+        assert (undisturbed / name).stat().st_size > 0
+    assert (undisturbed / "report.html").read_text().startswith("<!DOCTYPE html>")
+    assert {p.suffix for p in (undisturbed / "figures").iterdir()} == {".png", ".svg"}
+    manifest = json.loads((undisturbed / "manifest.json").read_text())
+    study = load_study(Path(QUICK), overrides=OVERRIDES)
+    assert manifest["study_hash"] == study.hash
+    assert manifest["study"] == study.resolved()
+    assert manifest["finished"] >= manifest["started"]
+    assert manifest["data"]["parameters"] == 2241
+    assert manifest["command"][:2] == ["agsam-tune", "run"]
+    summary = json.loads((undisturbed / "summary.json").read_text())
+    assert summary["n_trials"] == len(expected)
+    assert summary["claim"]["verdict"] in {"supported", "contradicted", "mixed", "undecided"}
+
+
+def test_every_key_has_one_finished_trial(undisturbed: Path, expected: pd.DataFrame) -> None:
+    study = load_study(Path(QUICK), overrides=OVERRIDES)
+    assert len(expected) == Agenda(study, []).total
+    assert not expected.duplicated(["optimizer", "phase", "point", "seed"]).any()
+    assert (expected["state"] == "COMPLETE").all()
+    backend = optuna.storages.journal.JournalFileBackend(str(undisturbed / "study.journal"))
+    storage = optuna.storages.JournalStorage(backend)
+    trials = [
+        trial
+        for optimizer in study.optimizers
+        for trial in optuna.load_study(study_name=f"quick/{optimizer}", storage=storage).trials
+    ]
+    assert {t.state for t in trials} == {optuna.trial.TrialState.COMPLETE}
+    assert len(trials) == len(expected)
+
+
+def test_paired_trials_share_their_settings(expected: pd.DataFrame) -> None:
+    key = ["phase", "point", "seed"]
+    drawn = expected[expected["phase"].isin(["map", "iid"])].set_index(key)
+    gsam, adaptive = (
+        drawn[drawn["optimizer"] == name].sort_index() for name in ("gsam", "adaptive_gsam")
+    )
+    pd.testing.assert_frame_equal(gsam[["rho", "alpha"]], adaptive[["rho", "alpha"]])
+
+
+def test_the_seed_changes_the_results(tmp_path: Path, expected: pd.DataFrame) -> None:
+    other = run_tiny(tmp_path / "other", "--set", "seed=1")
+    assert not other["test_accuracy"].equals(expected["test_accuracy"])
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_packs_do_not_change_results(rows: int, tmp_path: Path, expected: pd.DataFrame) -> None:
+    other = run_tiny(tmp_path / "packs", "--set", f"packs.rows={rows}")
+    pd.testing.assert_frame_equal(other, expected, check_exact=True)
+
+
+@pytest.mark.parametrize("cpus", ["1", "2"])
+def test_ray_gives_the_same_results(cpus: str, tmp_path: Path, expected: pd.DataFrame) -> None:
+    other = run_tiny(tmp_path / "ray", "--cpus", cpus, executor="ray")
+    pd.testing.assert_frame_equal(other, expected, check_exact=True)
+
+
+def test_sqlite_gives_the_same_results(tmp_path: Path, expected: pd.DataFrame) -> None:
+    other = run_tiny(tmp_path / "run", "--storage", f"sqlite:///{tmp_path / 'results.db'}")
+    pd.testing.assert_frame_equal(other, expected, check_exact=True)
+    assert not (tmp_path / "run" / "study.journal").exists()
+
+
+def test_a_finished_run_runs_nothing_again(undisturbed: Path) -> None:
+    before = (undisturbed / "study.journal").read_bytes()
+    done = agsam_tune("run", QUICK, *TINY, "--out", undisturbed)
+    assert done.returncode == 0, done.stderr
+    assert (undisturbed / "study.journal").read_bytes() == before
+
+
+def test_a_time_budget_stops_early_and_the_run_carries_on(
+    tmp_path: Path, expected: pd.DataFrame
+) -> None:
+    out = tmp_path / "budget"
+    arguments = ("run", QUICK, *TINY, "--out", out, "--executor", "inline")
+    stopped = agsam_tune(*arguments, "--time-budget", "0s", "--set", "packs.rows=8")
+    assert stopped.returncode == 3
+    assert "carries on" in stopped.stdout
+    stopped = agsam_tune(*arguments, "--time-budget", "1s", "--set", "packs.rows=8")
+    assert stopped.returncode == 3
+    part = results(out)
+    assert 0 < len(part) < len(expected)
+    assert (out / "report.html").exists()
+    done = agsam_tune(*arguments)
+    assert done.returncode == 0
+    pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
+
+
+def test_report_and_export_read_what_is_stored(undisturbed: Path, tmp_path: Path) -> None:
+    done = agsam_tune("report", undisturbed, "--out", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    for name in ("summary.json", "report.html"):
+        assert (tmp_path / "again" / name).read_bytes() == (undisturbed / name).read_bytes()
+    table = pd.read_parquet(undisturbed / "trials.parquet")
+    csv = agsam_tune("export", undisturbed)
+    (tmp_path / "trials.csv").write_text(csv.stdout)
+    read = pd.read_csv(tmp_path / "trials.csv", float_precision="round_trip")
+    pd.testing.assert_series_equal(read["test_loss"], table["test_loss"], check_exact=True)
+    for ending in ("csv", "parquet", "json"):
+        out = tmp_path / f"out.{ending}"
+        assert agsam_tune("export", undisturbed, "--out", out).returncode == 0
+    assert len(json.loads((tmp_path / "out.json").read_text())) == len(table)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), table)

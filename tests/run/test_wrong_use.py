@@ -1,0 +1,101 @@
+"""Bad input: one readable line, exit code 2, nothing written."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.run.commands import QUICK, ROOT, TINY, agsam_tune, tree
+
+MOONS = ROOT / "studies" / "moons.toml"
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("training.epoch=3", ["training.epoch", "did you mean 'epochs'"]),
+        ("optimizers=['gsam', 'adaptive_gsamm']", ["adaptive_gsamm", "adaptive_gsam"]),
+        ("search_spaces.gsam.rho.low=9.0", ["search_spaces.gsam.rho", "low"]),
+        ("search_spaces.gsam.rho.low=0.0", ["search_spaces.gsam.rho", "log"]),
+        ("phases.map.points=0", ["phases.map.points", "0"]),
+        ("phases.map.points=100", ["phases.map.points", "100"]),
+        ("task=moon", ["task", "moons"]),
+        ("training.epochs=many", ["training.epochs", "many"]),
+        ("candidate=sgd_3x", ["candidate", "sgd_3x"]),
+    ],
+)
+def test_bad_values(override: str, words: list[str], tmp_path: Path) -> None:
+    done = agsam_tune("run", MOONS, "--set", override, cwd=tmp_path)
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "moons.toml" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert tree(tmp_path) == []
+
+
+def test_a_study_file_that_does_not_exist(tmp_path: Path) -> None:
+    done = agsam_tune("run", "studies/moon.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "studies/moon.toml" in done.stderr
+    assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", ["file/below", "/proc/agsam"])
+def test_an_unwritable_folder(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = agsam_tune("run", QUICK, "--out", place, cwd=tmp_path)
+    assert done.returncode == 2
+    assert place in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert tree(tmp_path) == ["file"]
+
+
+def test_a_folder_of_another_study(undisturbed: Path) -> None:
+    before = {p: p.read_bytes() for p in undisturbed.iterdir() if p.is_file()}
+    done = agsam_tune("run", MOONS, "--out", undisturbed)
+    assert done.returncode == 2
+    assert "quick" in done.stderr
+    assert before == {p: p.read_bytes() for p in undisturbed.iterdir() if p.is_file()}
+
+
+def test_a_changed_study_lists_the_changed_keys(undisturbed: Path) -> None:
+    changed = ("--set", "training.lr=0.2", "--set", "phases.misset.seeds=3")
+    done = agsam_tune("run", QUICK, *TINY, *changed, "--out", undisturbed)
+    assert done.returncode == 2
+    assert "training.lr: 0.1 → 0.2" in done.stderr
+    assert "phases.misset.seeds: 2 → 3" in done.stderr
+
+
+def test_a_folder_of_other_things(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    done = agsam_tune("run", QUICK, "--out", tmp_path)
+    assert done.returncode == 2
+    assert "thesis.tex" in done.stderr
+    assert tree(tmp_path) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_reading_a_folder_without_a_run(command: str, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        done = agsam_tune(command, folder)
+        assert done.returncode == 2
+        assert str(folder) in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize("budget", ["soon", "1d", "", "-3"])
+def test_a_budget_that_is_none(budget: str, tmp_path: Path) -> None:
+    done = agsam_tune("run", QUICK, f"--time-budget={budget}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "1h30m" in done.stderr
+
+
+def test_a_task_that_cannot_be_imported(tmp_path: Path) -> None:
+    study = tmp_path / "mine.toml"
+    text = Path(QUICK).read_text().replace('task = "moons"', 'task = "nowhere.tasks:blobs"')
+    options = text[text.index("[task_options]") : text.index("[training]")]
+    study.write_text(text.replace(options, ""))
+    done = agsam_tune("run", study, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert tree(tmp_path) == ["mine.toml"]

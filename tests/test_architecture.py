@@ -1,0 +1,115 @@
+"""The layers, and what each may import (DESIGN: the way of the data)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "agsam_tune"
+
+# Of the package's own: what each layer may import besides itself.
+BASICS = {"errors", "streams", "trials"}
+OWN = {
+    "errors": set(),
+    "streams": set(),
+    "trials": set(),
+    "study": {"tasks.catalog"},
+    "tasks": {"errors", "streams"},
+    "design": {"study", "streams", "trials"},
+    "packs": {"trials"},
+    "optimizers": set(),
+    "engine": {"optimizers", "tasks", "streams", "trials", "study"},
+    "store": {"study", "trials"},
+    "analysis": {"study", "streams"},
+    "report": {"study", "analysis"},
+    "folder": {"errors"},
+    "manifest": {"folder", "study", "tasks.catalog"},
+    "progress": {"trials"},
+    "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
+    "executors": {"agenda", "engine", "study", "tasks", "trials"},
+    "export": set(),
+    "listing": {"study", "tasks.catalog"},
+    "reporting": {"analysis", "errors", "folder", "report", "store", "study"},
+    "run": {
+        *("agenda", "errors", "executors", "folder", "manifest", "progress"),
+        *("reporting", "store", "study", "tasks", "trials"),
+    },
+    "cli": {"errors", "export", "folder", "listing", "reporting", "run", "store", "study"},
+}
+
+# Of others': where the heavy packages may be imported at all.
+MAY_IMPORT = {
+    "torch": {"optimizers", "engine"},
+    "ray": {"executors/ray_tune.py"},
+    "optuna": {"design", "store", "cli.py"},
+    "pydantic": {"study", "tasks/catalog.py"},
+    "sklearn": {"tasks"},
+    "pandas": {"store", "analysis", "report", "reporting.py", "export.py"},
+    "matplotlib": {"report"},
+    "jinja2": {"report"},
+    "typer": {"cli.py"},
+    "rich": {"progress.py", "run.py", "cli.py"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Modules that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_layers_import_only_what_they_may(path: Path) -> None:
+    layer = _layer(path)
+    if layer == "__init__":
+        assert list(_imports(path)) == []
+        return
+    allowed = {layer, *OWN[layer]}
+    for module in _imports(path):
+        if not module.startswith("agsam_tune.") or module == "agsam_tune.__version__":
+            continue
+        name = module.removeprefix("agsam_tune.")
+        assert any(name == a or name.startswith(f"{a}.") for a in allowed), (
+            f"{path.name} imports {module}"
+        )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_heavy_packages_stay_in_their_layers(path: Path) -> None:
+    place = str(path.relative_to(PACKAGE))
+    for module in _imports(path):
+        allowed = MAY_IMPORT.get(module.partition(".")[0])
+        if allowed is not None:
+            assert any(place == a or place.startswith(f"{a}/") for a in allowed), (
+                f"{place} imports {module}"
+            )
+
+
+def test_the_table_names_every_layer() -> None:
+    assert {_layer(path) for path in FILES} - {"__init__"} == OWN.keys()
+
+
+@pytest.mark.parametrize("folder", ["studies", "search_spaces"])
+def test_data_folders_hold_no_code(folder: str) -> None:
+    assert {p.suffix for p in (PACKAGE.parent / folder).rglob("*") if p.is_file()} == {".toml"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno + 1 <= 80, node.name
