@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -26,13 +26,22 @@ class StudyProgress:
     Args:
         title: what runs.
         total: trials of the whole study.
+        seeds: trials of a point, for the phases whose points may be called best.
         stored: outcomes of an earlier start; they count as done, not for the rate.
         console: where to print.
     """
 
-    def __init__(self, title: str, total: int, stored: Iterable[Outcome], console: Console) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        seeds: Mapping[str, int],
+        stored: Iterable[Outcome],
+        console: Console,
+    ) -> None:
         self._console = console
         self._total = total
+        self._seeds = seeds
         self._started = self._printed = time.monotonic()
         self._before = self._done = self._diverged = self._failed = 0
         self._scores: dict[tuple[str, str, int], list[float]] = defaultdict(list)
@@ -79,12 +88,12 @@ class StudyProgress:
             if outcome.state is State.FAIL:
                 self._failed += 1
                 continue
-            scores = self._scores[trial.optimizer, trial.phase, trial.point]
-            scores.append(outcome.val_accuracy)
-            # The mean over a point's seeds so far, so that one lucky seed is not a best.
-            if trial.phase in {"map", "tune", "fixed"}:
+            self._scores[trial.optimizer, trial.phase, trial.point].append(outcome.val_accuracy)
+        # Of points with all their seeds, so that one lucky seed is not a best.
+        for (optimizer, phase, _), scores in self._scores.items():
+            if len(scores) == self._seeds.get(phase):
                 mean = sum(scores) / len(scores)
-                self._best[trial.optimizer] = max(self._best.get(trial.optimizer, 0.0), mean)
+                self._best[optimizer] = max(self._best.get(optimizer, 0.0), mean)
 
     def _show(self) -> None:
         self._bar.update(self._task, completed=self._done, rate=self._rate(), notes=self._notes())

@@ -26,6 +26,9 @@ from agsam_tune.study import Study, changed_keys
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.trials import Outcome, State
 
+# Phases whose points may be called an optimizer's best.
+_CHOOSING = ("map", "tune", "fixed")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -142,7 +145,8 @@ def _execute(
         return False
     device = "cuda" if study.resources.gpus else "cpu"
     job = Job(study=study, device=device, import_path=options.import_path)
-    with StudyProgress(study.name, agenda.total, agenda.outcomes, console) as progress:
+    seeds = {str(phase.name): phase.seeds for phase in study.phases if phase.name in _CHOOSING}
+    with StudyProgress(study.name, agenda.total, seeds, agenda.outcomes, console) as progress:
 
         def deliver(outcomes: list[Outcome]) -> None:
             new = agenda.record(outcomes)

@@ -14,7 +14,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -28,7 +28,11 @@ _HASH = "agsam_tune_study_hash"
 
 
 class StorageMismatchError(Exception):
-    """The storage holds another study of the same name."""
+    """The storage does not hold the study, or holds another of the same name."""
+
+
+class _AbsentError(StorageMismatchError):
+    """The storage holds no study of that name."""
 
 
 class ResultStore:
@@ -110,12 +114,11 @@ def optuna_study_name(study: str, optimizer: str) -> str:
 
 def _opened(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
     """The optimizer's Optuna study, created where it does not exist."""
-    name = optuna_study_name(study.name, optimizer)
     try:
-        # Creating fails fast where it exists; asking first would read the whole storage.
-        created = optuna.create_study(storage=storage, study_name=name, direction="maximize")
-    except DuplicatedStudyError:
         return _loaded(study, optimizer, storage)
+    except _AbsentError:
+        name = optuna_study_name(study.name, optimizer)
+        created = optuna.create_study(storage=storage, study_name=name, direction="maximize")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # a label; it may as well change
         created.set_metric_names(["val_accuracy"])
@@ -129,7 +132,7 @@ def _loaded(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
         loaded = optuna.load_study(storage=storage, study_name=name)
     except KeyError:
         msg = f"the storage holds no study called {name}"
-        raise StorageMismatchError(msg) from None
+        raise _AbsentError(msg) from None
     # A driver that was killed just after it created the study left no hash.
     if loaded.user_attrs.get(_HASH, study.hash) != study.hash:
         msg = f"the storage already holds another study called {name}"
