@@ -49,4 +49,5 @@ def correct(z_KBC: Tensor, y_KB: Tensor) -> Tensor:
 def _without_remainder(x_KB: Tensor) -> Tensor:
     """x padded with zeros to whole vector registers: the remainder of a vectorised loop is
     computed by another `exp`, and would fall on other rows in another pack."""
-    return functional.pad(x_KB, (0, padded_to_lanes(x_KB.shape[1]) - x_KB.shape[1]))
+    missing = padded_to_lanes(x_KB.shape[1]) - x_KB.shape[1]
+    return functional.pad(x_KB, (0, missing)) if missing else x_KB

@@ -75,6 +75,7 @@ class _Run:
     model: MlpRows
     epochs: int
     nesterov: bool
+    has_weight_decay: bool
     batches: Batches
     columns: dict[str, Tensor]  # hyperparameters and lr, momentum, weight_decay, each (K, 1)
     lr_factors: list[float]
@@ -111,6 +112,7 @@ class _Run:
         train = Evaluation.of(task.train, device, dtype)
         test = Evaluation.of(task.test, device, dtype)
         batches = Batches(train, seeds, training.batch_size, coordinates)
+        columns = _columns(pack, training, w_KP)
         epochs = training.epochs * update_rule.epoch_factor
         lr = lr_factors(
             training.lr_schedule, steps=epochs * batches.per_epoch, warmup=training.warmup
@@ -120,8 +122,9 @@ class _Run:
             model=model,
             epochs=epochs,
             nesterov=training.nesterov,
+            has_weight_decay=bool(columns["weight_decay"].any()),
             batches=batches,
-            columns=_columns(pack, training, w_KP),
+            columns=columns,
             lr_factors=lr.tolist(),
             rho_factors=rho_factors(training.rho_schedule, lr).tolist(),
             train=train,
@@ -159,11 +162,10 @@ class _Run:
             self.velocity_KP,
             lr_K1=columns["lr"],
             momentum_K1=columns["momentum"],
-            weight_decay_K1=columns["weight_decay"],
+            weight_decay_K1=columns["weight_decay"] if self.has_weight_decay else None,
             nesterov=self.nesterov,
         )
-        # The largest magnitude of a row is NaN or infinite when any of its weights is.
-        finite_K = torch.isfinite(w_KP.abs().amax(1)) & torch.isfinite(f_K) & torch.isfinite(fp_K)
+        finite_K = _finite(w_KP) & torch.isfinite(f_K) & torch.isfinite(fp_K)
         self.alive_K = self.alive_K & finite_K
         record.add_step(f_K, fp_K, radius_K, self.alive_K)
         self._keep(w_KP, velocity_KP)
@@ -182,6 +184,15 @@ class _Run:
         if "rho" in columns:
             columns["rho"] = columns["rho"] * self.rho_factors[self.step]
         return columns
+
+
+def _finite(w_KP: Tensor) -> Tensor:
+    """Whether all of a row's weights are finite, (K,)."""
+    finite_K = torch.isfinite(w_KP.sum(1))
+    if w_KP.device.type == "cpu" and bool(finite_K.all()):
+        return finite_K
+    # A sum may overflow where no weight does; the largest magnitude does not.
+    return torch.isfinite(w_KP.abs().amax(1))
 
 
 def _columns(pack: Pack, training: Training, like: Tensor) -> dict[str, Tensor]:

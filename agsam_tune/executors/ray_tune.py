@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ _ENVIRONMENT = {
 for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
+import filelock  # noqa: E402
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
@@ -40,6 +41,7 @@ from agsam_tune.trials import Outcome, Pack  # noqa: E402
 
 Deliver = Callable[[list[Outcome]], None]
 _RETRIES = 3
+_SCRATCH, _OWNER = "agsam-", "owner.lock"
 
 
 def run_ray(
@@ -145,22 +147,37 @@ class _PackSearcher(Searcher):
 @contextmanager
 def _ray_session(cpus: int | None, gpus: int | None, address: str | None) -> Iterator[Path]:
     """Ray started or attached to; yields a private scratch folder that is removed after."""
-    # Ray opens its session folder to everybody, so it lies in one that only we can enter;
-    # short, since socket paths are limited to about 100 characters.
-    scratch = Path(tempfile.mkdtemp(prefix="agsam-"))
-    try:
-        if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        else:
-            ray.init(
-                num_cpus=cpus,
-                num_gpus=gpus,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=str(scratch / "ray"),
-            )
-        yield scratch
-    finally:
-        ray.shutdown()
-        shutil.rmtree(scratch, ignore_errors=True)
+    with _scratch_folder() as scratch:
+        try:
+            if address:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                ray.init(
+                    num_cpus=cpus,
+                    num_gpus=gpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _temp_dir=str(scratch / "ray"),
+                )
+            yield scratch
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    """A folder for Ray's session, removed after, or by the next run if this one is killed.
+
+    Ray opens its session folder to everybody, so it lies in one that only we can enter;
+    short, since the paths of sockets are limited to about 100 characters.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/{_OWNER}"):
+        with suppress(filelock.Timeout, OSError), filelock.FileLock(left, timeout=0):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+    with filelock.FileLock(scratch / _OWNER):
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -47,8 +47,8 @@ def orthogonal(x_KP: Tensor, onto_KP: Tensor) -> Tensor:
     square_K1 = torch.where(norm_K1 == 0, 0.0, _dot(y_KP, y_KP))
     coefficient_K1 = quotient(_dot(z_KP, y_KP), square_K1)
     if y_KP is onto_KP and z_KP is x_KP:
-        return torch.sub(x_KP, coefficient_K1 * onto_KP)
-    return torch.mul(z_KP - coefficient_K1 * y_KP, back_K1)
+        return torch.addcmul(x_KP, coefficient_K1, onto_KP, value=-1)
+    return torch.addcmul(z_KP, coefficient_K1, y_KP, value=-1) * back_K1
 
 
 def _dot(a_KP: Tensor, b_KP: Tensor) -> Tensor:

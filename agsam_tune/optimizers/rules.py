@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+import torch
 from torch import Tensor
 
 from agsam_tune.optimizers.rows import norm, orthogonal, unit
@@ -113,7 +114,7 @@ def perturbed(g_KP: Tensor, gp_KP: Tensor) -> Tensor:  # noqa: ARG001
 
 def decomposed(g_KP: Tensor, gp_KP: Tensor, *, alpha_K1: Tensor) -> Tensor:
     """gp − α g⊥, g⊥ = g − (⟨g, gp⟩/‖gp‖²) gp: GSAM's (Zhuang et al. 2022, arXiv 2203.08065)."""
-    return gp_KP - alpha_K1 * orthogonal(g_KP, gp_KP)
+    return torch.addcmul(gp_KP, alpha_K1, orthogonal(g_KP, gp_KP), value=-1)
 
 
 def penalised(g_KP: Tensor, gp_KP: Tensor, *, lam_K1: Tensor) -> Tensor:
