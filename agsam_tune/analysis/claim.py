@@ -1,0 +1,82 @@
+"""What the comparisons say about the claim that the candidate is more robust.
+
+In: the entries of `comparisons`. Out: `summary.json`'s `claim`. Imports nothing but the standard
+library.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["claim"]
+
+_LENSES = {
+    "rho": "at the same raw rho",
+    "own_best": "around each one's own best setting",
+    "radius": "at the same measured radius",
+}
+
+_TEXTS = {
+    "supported": "The claim that {c} is more robust than {b} is supported: it loses less accuracy "
+    "around its own best setting and at the same measured radius, and does not lose at raw rho.",
+    "contradicted": "The claim that {c} is more robust than {b} is contradicted: it gains nothing "
+    "around each one's own best setting or at the same measured radius.",
+    "mixed": "The claim that {c} is more robust than {b} is mixed: which of them loses less "
+    "depends on what they are compared along.",
+    "undecided": "Whether {c} is more robust than {b} is undecided: these trials do not show a "
+    "difference that settles it.",
+}
+
+
+def claim(
+    comparisons: Sequence[Mapping[str, Any]], candidate: str | None, baseline: str | None
+) -> dict[str, Any]:
+    """The verdict that `regret_sensitivity` gives over the three lenses, in plain English.
+
+    Supported when the candidate wins in own_best and in radius and does not lose in rho;
+    contradicted when in both own_best and radius the baseline wins or they are equivalent; mixed
+    when the candidate wins in one lens and the baseline in another; else undecided.
+    """
+    if candidate is None or baseline is None:
+        text = "The study names no candidate and baseline, so there is no claim to judge."
+        return {"text": text, "verdict": "undecided", "because": [text]}
+    rows = {row["lens"]: row for row in comparisons if row["metric"] == "regret_sensitivity"}
+    if not rows:
+        text = "The study maps no settings, so it says nothing about robustness to them."
+        return {"text": text, "verdict": "undecided", "because": [text]}
+    verdicts = {lens: rows[lens]["verdict"] if lens in rows else "undecided" for lens in _LENSES}
+    verdict = _verdict(verdicts)
+    because = [_because(lens, rows.get(lens), candidate, baseline) for lens in _LENSES]
+    text = _TEXTS[verdict].format(c=candidate, b=baseline)
+    return {"text": text, "verdict": verdict, "because": because}
+
+
+def _verdict(verdicts: Mapping[str, str]) -> str:
+    fair = (verdicts["own_best"], verdicts["radius"])
+    if fair == ("candidate", "candidate") and verdicts["rho"] != "baseline":
+        return "supported"
+    if all(verdict in ("baseline", "equivalent") for verdict in fair):
+        return "contradicted"
+    if {"candidate", "baseline"} <= set(verdicts.values()):
+        return "mixed"
+    return "undecided"
+
+
+def _because(lens: str, row: Mapping[str, Any] | None, candidate: str, baseline: str) -> str:
+    where = _LENSES[lens]
+    if row is None:
+        return f"{where.capitalize()} nothing was measured."
+    if row["difference"] is None:
+        return f"{where.capitalize()} there is no estimate: {row.get('reason', 'no data')}."
+    points, low, high = (100 * row[key] for key in ("difference", "low", "high"))
+    more = "less" if points < 0 else "more"
+    conclusion = {
+        "candidate": f"{candidate} is the more robust one",
+        "baseline": f"{baseline} is the more robust one",
+        "equivalent": "no difference that matters",
+        "undecided": "no conclusion",
+    }[row["verdict"]]
+    return (
+        f"{where.capitalize()} {candidate} loses {abs(points):.2f} points {more} than {baseline} "
+        f"(interval of the difference {low:+.2f} to {high:+.2f} points, "
+        f"p = {row['p_value']:.2g} after Holm): {conclusion}."
+    )

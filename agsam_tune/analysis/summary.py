@@ -1,0 +1,207 @@
+"""The whole analysis: a trials table in, `summary.json` out.
+
+In: the trials table, the study, and two facts about the data. Out: a JSON-able dictionary without
+NaN or infinity. Must not import torch, Ray or Optuna.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agsam_tune.analysis import own_best_lens
+from agsam_tune.analysis.best import Best, BestPoint, best_points
+from agsam_tune.analysis.claim import claim
+from agsam_tune.analysis.comparisons import compare, entries, same_settings
+from agsam_tune.analysis.context import Context, make_context
+from agsam_tune.analysis.estimate import to_leaf
+from agsam_tune.analysis.fixed import fixed_contrasts, fixed_points, reference
+from agsam_tune.analysis.gap import gap
+from agsam_tune.analysis.leaf import Leaf, Unknown, finite, null
+from agsam_tune.analysis.metrics import (
+    BARE,
+    Metrics,
+    own_best_metrics,
+    radius_fits,
+    radius_metrics,
+    rho_metrics,
+)
+from agsam_tune.analysis.profiles import gap_rows
+from agsam_tune.analysis.rho_lens import NO_MAP
+from agsam_tune.study import Study
+
+__all__ = ["analyse"]
+
+LATER = "not computed by this version"
+_CURVE_POSITIONS = 25
+NO_PAIR = "the study names no candidate and baseline"
+
+
+def analyse(trials: pd.DataFrame, study: Study, *, chance: float, test_size: int) -> dict[str, Any]:
+    """Every estimate of the report (DESIGN section 7).
+
+    Args:
+        trials: the trials table, one row a trial.
+        study: what was run.
+        chance: the largest class's share of the test split, in [0, 1].
+        test_size: examples in the test split.
+
+    Returns:
+        the content of `summary.json`. A leaf is `{"value", "low", "high", "n", "method"}` or
+        `{"value": null, "reason"}`; accuracies are fractions; every metric has its key for every
+        optimizer.
+
+    Raises:
+        ValueError: if a column is missing or a trial's key comes twice.
+    """
+    context = make_context(trials, study, chance=chance)
+    points = best_points(trials, study.optimizers)
+    comparisons = [*compare(context), *_fixed_comparisons(context)]
+    return {
+        "study": study.name,
+        "task": study.task,
+        "n_trials": context.table.n_trials,
+        "n_diverged": context.table.n_diverged,
+        "n_failed_trials": context.table.n_failed_trials,
+        "chance": float(chance),
+        "test_error": _test_error(context, test_size),
+        "confidence": study.analysis.confidence,
+        "margin": study.analysis.margin,
+        "rho_box": {name: list(box) for name, box in context.shared_box.items()},
+        "optimizers": {
+            name: {
+                "best_point": _point(points.get(name)),
+                "metrics": _metrics(context, name),
+                "points": fixed_points(context, name),
+            }
+            for name in study.optimizers
+        },
+        "comparisons": comparisons,
+        "gap": _gap(context),
+        "range_curve": [],
+        "power": {},
+        "reference": reference(context),
+        "claim": claim(comparisons, study.candidate, study.baseline),
+    }
+
+
+def _metrics(context: Context, optimizer: str) -> dict[str, dict[str, Leaf]]:
+    confidence = context.study.analysis.confidence
+    rho = rho_metrics(
+        context, optimizer, context.map_cells(optimizer), _rho_opponent(context, optimizer)
+    )
+    misset = context.table.get(optimizer, "misset")
+    own_best = own_best_metrics(context, optimizer, misset, _misset_opponent(context, optimizer))
+    radius = _radius(context, optimizer)
+    lenses = {
+        lens: {key: to_leaf(estimate, confidence) for key, estimate in metrics.items()}
+        for lens, metrics in (("rho", rho), ("own_best", own_best), ("radius", radius))
+    }
+    lenses["own_best"]["tolerance_decades"] = _decades(context, optimizer)
+    lenses["own_best"]["tuning_curve"] = null(LATER)
+    lenses["rho"]["noise_share"] = null(LATER)
+    for name in context.study.hyperparameters:
+        for metric in ("sobol_first", "sobol_total", "rbd_fast", "importance"):
+            lenses["rho"][f"{metric}_{name}"] = null(LATER)
+    return lenses
+
+
+def _gap(context: Context) -> dict[str, Any]:
+    """The gap's parts, and under "curve" the same along rho."""
+    rows = gap_rows(context, _CURVE_POSITIONS)
+    found = gap(context)
+    for metric, parts in found.items():
+        own = [row for row in rows if row["metric"] == metric]
+        parts["curve"] = [_json_row(row) for row in own]
+    return found
+
+
+def _json_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {key: finite(row[key]) for key in ("rho", "difference", "low", "high")}
+    return {"part": row["part"], **numbers, "n": row["n"]}
+
+
+def _rho_opponent(context: Context, optimizer: str) -> Any:
+    baseline = _opponent(context, optimizer)
+    if isinstance(baseline, Unknown):
+        return baseline
+    if not same_settings(context, optimizer, baseline):
+        return Unknown(
+            reason="its ranges differ from the baseline's: points are not the same settings"
+        )
+    return context.map_cells(baseline) or Unknown(reason=NO_MAP)
+
+
+def _misset_opponent(context: Context, optimizer: str) -> Any:
+    baseline = _opponent(context, optimizer)
+    if isinstance(baseline, Unknown):
+        return baseline
+    return context.table.get(baseline, "misset") or Unknown(reason=own_best_lens.NO_MISSET)
+
+
+def _opponent(context: Context, optimizer: str) -> str | Unknown:
+    baseline = context.study.baseline
+    if baseline is None:
+        return Unknown(reason=NO_PAIR)
+    if optimizer == baseline:
+        return Unknown(reason="it is the baseline that the others are compared with")
+    return baseline
+
+
+def _radius(context: Context, optimizer: str) -> Metrics:
+    """On the window shared with the baseline; the baseline's is shared with the candidate."""
+    study = context.study
+    if study.baseline is None or study.candidate is None:
+        return radius_metrics(context, Unknown(reason=NO_PAIR))
+    other = study.candidate if optimizer == study.baseline else study.baseline
+    if context.is_bare(optimizer):
+        return radius_metrics(context, BARE)
+    return radius_metrics(context, radius_fits(context, optimizer, other)[0])
+
+
+def _decades(context: Context, optimizer: str) -> Leaf:
+    if context.is_bare(optimizer):
+        return null(BARE.reason)
+    if "rho" not in context.study.search_spaces[optimizer].names:
+        return null("the optimizer has no rho")
+    cells = context.table.get(optimizer, "misset")
+    return own_best_lens.tolerance_decades(
+        cells, context.layout, context.chance, confidence=context.study.analysis.confidence
+    )
+
+
+def _fixed_comparisons(context: Context) -> list[dict[str, Any]]:
+    study = context.study
+    if study.candidate is None or study.baseline is None:
+        return []
+    pairs = [(study.candidate, study.baseline)]
+    if study.control is not None:
+        pairs += [(study.candidate, study.control), (study.control, study.baseline)]
+    rows: list[dict[str, Any]] = []
+    for one, other in pairs:
+        rows += entries(fixed_contrasts(context, one, other), one, other, context)
+    return rows
+
+
+def _point(point: BestPoint | None) -> Mapping[str, Any] | Leaf:
+    if point is None:
+        return null("no finished trial of map or tune on an even seed")
+    return {
+        "phase": point.phase,
+        "point": point.point,
+        "hyperparameters": dict(point.hyperparameters),
+        "val_accuracy": point.val_accuracy,
+    }
+
+
+def _test_error(context: Context, test_size: int) -> float | None:
+    """The binomial standard error of the best accuracy on this test split."""
+    known = [best.value for best in context.best.values() if isinstance(best, Best)]
+    for (_, phase), cells in context.table.cells.items():
+        if phase == "fixed":
+            known.append(float(np.nanmax(np.nanmean(cells.accuracy_PS, axis=1))))
+    if not known or test_size < 1:
+        return None
+    share = float(np.clip(max(known), 0.0, 1.0))
+    return float(np.sqrt(share * (1 - share) / test_size))

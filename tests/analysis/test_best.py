@@ -1,0 +1,87 @@
+"""Which setting is chosen as the best, and what its accuracy is measured on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agsam_tune.analysis import analyse, best_points
+from agsam_tune.study import Study
+
+
+def table(rows: list[tuple[str, int, int, float, str]]) -> pd.DataFrame:
+    columns = ["phase", "point", "seed", "val_accuracy", "state"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame.insert(0, "optimizer", "gsam")
+    frame["rho"] = frame["point"] + 0.5
+    frame["gamma"] = np.nan
+    return frame
+
+
+def test_only_even_seeds_choose() -> None:
+    rows = [("map", 0, 0, 0.8, "COMPLETE"), ("map", 0, 1, 0.99, "COMPLETE")]
+    rows += [("map", 1, 0, 0.9, "COMPLETE"), ("map", 1, 1, 0.1, "COMPLETE")]
+    best = best_points(table(rows), ["gsam", "sam"])
+    assert set(best) == {"gsam"}
+    assert (best["gsam"].phase, best["gsam"].point) == ("map", 1)
+    assert best["gsam"].hyperparameters == {"rho": 1.5}
+
+
+def test_ties_go_to_map_and_to_the_lowest_point() -> None:
+    rows = [(phase, p, 0, 0.9, "COMPLETE") for phase in ("tune", "map") for p in (3, 2)]
+    best = best_points(table(rows), ["gsam"])["gsam"]
+    assert (best.phase, best.point) == ("map", 2)
+
+
+def test_failed_trials_and_other_phases_do_not_choose() -> None:
+    rows = [("map", 0, 0, np.nan, "FAIL"), ("misset", 7, 0, 0.99, "COMPLETE")]
+    rows += [("tune", 4, 0, 0.7, "COMPLETE")]
+    best = best_points(table(rows), ["gsam"])["gsam"]
+    assert (best.phase, best.point) == ("tune", 4)
+
+
+def test_missing_columns_are_named() -> None:
+    with pytest.raises(ValueError, match="val_accuracy, state"):
+        best_points(table([]).drop(columns=["val_accuracy", "state"]), ["gsam"])
+
+
+def accuracy(trials: pd.DataFrame, study: Study, optimizer: str) -> dict[str, object]:
+    summary = analyse(trials, study, chance=0.5, test_size=4000)
+    leaf: dict[str, object] = summary["optimizers"][optimizer]["metrics"]["own_best"][
+        "best_accuracy"
+    ]
+    return leaf
+
+
+def rows_of_best(trials: pd.DataFrame, optimizer: str) -> pd.DataFrame:
+    best = best_points(trials, [optimizer])[optimizer]
+    own = trials[(trials["optimizer"] == optimizer) & (trials["phase"] == best.phase)]
+    return own[own["point"] == best.point]
+
+
+def test_measured_on_fresh_seeds_of_misset(trials: pd.DataFrame, study: Study) -> None:
+    misset = trials[(trials["phase"] == "misset") & (trials["point"] == 0)]
+    fresh = misset[misset["optimizer"] == "gsam"]["test_accuracy"]
+    leaf = accuracy(trials, study, "gsam")
+    assert leaf["value"] == pytest.approx(fresh.mean())
+    assert leaf["n"] == 8
+    assert leaf["high"] - leaf["value"] == pytest.approx(2.3646 * fresh.sem(), rel=1e-3)
+
+
+def test_measured_on_odd_seeds_without_misset(trials: pd.DataFrame, study: Study) -> None:
+    without = trials[trials["phase"] != "misset"]
+    own = rows_of_best(without, "gsam")
+    leaf = accuracy(without, study, "gsam")
+    assert leaf["value"] == pytest.approx(own[own["seed"] % 2 == 1]["test_accuracy"].mean())
+    assert leaf["method"] == "t over odd seeds"
+
+
+def test_null_with_one_seed(trials: pd.DataFrame, study: Study) -> None:
+    one = trials[(trials["phase"] != "misset") & (trials["seed"] == 0)]
+    leaf = accuracy(one, study, "gsam")
+    assert leaf["value"] is None
+    assert "one seed" in str(leaf["reason"])
+
+
+def test_without_hyperparameters_all_seeds_count(trials: pd.DataFrame, study: Study) -> None:
+    own = trials[trials["optimizer"] == "sgd"]["test_accuracy"]
+    assert accuracy(trials, study, "sgd")["value"] == pytest.approx(own.mean())

@@ -1,0 +1,72 @@
+"""The tables behind the figures, against the planted truth."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agsam_tune.analysis import (
+    accuracy_along,
+    accuracy_along_radius,
+    analyse,
+    around_own_best,
+    reference_lines,
+)
+from agsam_tune.study import Study
+from tests.analysis.conftest import world_of
+from tests.synthetic import World, synthetic_study
+
+
+def test_accuracy_along_rho(trials: pd.DataFrame, study: Study, world: World) -> None:
+    table = accuracy_along(trials, study, chance=0.5)
+    assert list(table.columns) == ["optimizer", "x", "accuracy", "low", "high", "n"]
+    assert set(table["optimizer"]) == set(study.optimizers) - {"sgd"}
+    low = table[(table["optimizer"] == "gsam") & (table["x"] < 0.3)]
+    truth = world.truths["gsam"].expected(
+        {"rho": low["x"].to_numpy(), "alpha": np.full(len(low), 0.5)}, 0.5
+    )
+    inside = (low["low"] <= truth) & (truth <= low["high"])
+    assert inside.mean() > 0.8
+    np.testing.assert_allclose(low["accuracy"], truth, atol=0.008)
+
+
+def test_accuracy_along_a_linear_hyperparameter(trials: pd.DataFrame, study: Study) -> None:
+    table = accuracy_along(trials, study, chance=0.5, hyperparameter="alpha", positions=11)
+    own = table[table["optimizer"] == "adaptive_gsam"]
+    np.testing.assert_allclose(own["x"], np.linspace(0, 1, 11))
+    assert "sam" not in set(table["optimizer"])
+
+
+def test_at_equal_radius_the_curves_agree(trials: pd.DataFrame, study: Study) -> None:
+    table = accuracy_along_radius(trials, study, chance=0.5)
+    wide = table[table["optimizer"].isin(["gsam", "adaptive_gsam"])].pivot(
+        index="x", columns="optimizer", values="accuracy"
+    )
+    difference = (wide["gsam"] - wide["adaptive_gsam"]).abs()
+    assert difference.median() < 0.01
+
+
+def test_around_own_best(trials: pd.DataFrame, study: Study) -> None:
+    table = around_own_best(trials, study, chance=0.5)
+    own = table[table["optimizer"] == "gsam"]
+    assert len(own) == 1 + 6 * 2 + 12
+    best = own[own["kind"] == "best"].iloc[0]
+    misset = trials[(trials["optimizer"] == "gsam") & (trials["phase"] == "misset")]
+    measured = misset[misset["point"] == 0]["test_accuracy"]
+    assert best["accuracy"] == pytest.approx(measured.mean())
+    assert best["high"] - best["accuracy"] == pytest.approx(2.3646 * measured.sem(), rel=1e-3)
+
+
+def test_reference_lines(trials: pd.DataFrame, study: Study) -> None:
+    table = reference_lines(trials, study, chance=0.5)
+    assert list(table["optimizer"]) == ["sgd"]
+
+
+def test_ten_thousand_trials_take_seconds() -> None:
+    study = synthetic_study(points=512, iid=256)
+    trials = world_of(study).trials(generator=np.random.default_rng(0))
+    assert len(trials) > 10_000
+    start = time.perf_counter()
+    analyse(trials, study, chance=0.5, test_size=4000)
+    assert time.perf_counter() - start < 5

@@ -1,0 +1,167 @@
+"""The shape of summary.json, and single numbers against plain computations."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agsam_tune.analysis import analyse
+from agsam_tune.study import Study
+
+TOP = {
+    "study",
+    "task",
+    "n_trials",
+    "n_diverged",
+    "chance",
+    "test_error",
+    "optimizers",
+    "comparisons",
+    "gap",
+    "range_curve",
+    "power",
+    "reference",
+    "claim",
+}
+VOLUMES = {f"tolerance_volume_{epsilon}" for epsilon in ("0.01", "0.03", "0.05")}
+HYPERPARAMETERS = ("rho", "alpha", "gamma")
+KEYS = {
+    "rho": VOLUMES
+    | {"mean_accuracy", "regret_sensitivity", "regret_common_best", "failure_rate"}
+    | {"win_probability", "noise_share"}
+    | {f"{m}_{h}" for m in ("sobol_first", "sobol_total", "importance") for h in HYPERPARAMETERS},
+    "own_best": {"best_accuracy", "regret_sensitivity", "tolerance_decades", "win_probability"}
+    | {f"misset_penalty_{f}_{h}" for f in (2, 3, 10) for h in (*HYPERPARAMETERS, "all")}
+    | {"tuning_curve"},
+    "radius": VOLUMES | {"regret_sensitivity"},
+}
+
+
+def test_every_key_exists_for_every_optimizer(summary: dict[str, Any], study: Study) -> None:
+    assert set(summary) >= TOP
+    assert set(summary["optimizers"]) == set(study.optimizers)
+    for own in summary["optimizers"].values():
+        for lens, keys in KEYS.items():
+            assert keys <= set(own["metrics"][lens])
+
+
+def test_it_is_json_without_nan(summary: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_leaves_have_a_value_or_a_reason(summary: dict[str, Any]) -> None:
+    for own in summary["optimizers"].values():
+        for lens in own["metrics"].values():
+            for leaf in lens.values():
+                if leaf["value"] is None:
+                    assert leaf["reason"]
+                else:
+                    assert {"low", "high", "n", "method"} <= set(leaf)
+                    assert leaf["low"] <= leaf["value"] <= leaf["high"]
+
+
+def own_map(trials: pd.DataFrame, optimizer: str) -> pd.DataFrame:
+    return trials[(trials["optimizer"] == optimizer) & (trials["phase"] == "map")]
+
+
+def test_numbers_against_plain_pandas(
+    summary: dict[str, Any], trials: pd.DataFrame, study: Study
+) -> None:
+    for optimizer in ("gsam", "adaptive_gsam"):
+        rho = summary["optimizers"][optimizer]["metrics"]["rho"]
+        best = summary["optimizers"][optimizer]["metrics"]["own_best"]["best_accuracy"]["value"]
+        own = own_map(trials, optimizer)
+        means = own.groupby("point")["test_accuracy"].mean()
+        mean = np.maximum(means, 0.5).mean()
+        assert rho["mean_accuracy"]["value"] == pytest.approx(mean)
+        assert rho["regret_sensitivity"]["value"] == pytest.approx(best - mean)
+        volume = (means >= best - 0.05).mean()
+        assert rho["tolerance_volume_0.05"]["value"] == pytest.approx(volume)
+        failed = own["diverged"] | (own["test_accuracy"] <= 0.51)
+        assert rho["failure_rate"]["value"] == pytest.approx(failed.mean())
+
+
+def test_win_probability_against_plain_pandas(
+    summary: dict[str, Any], trials: pd.DataFrame
+) -> None:
+    keys = ["point", "seed"]
+    ours = own_map(trials, "adaptive_gsam").set_index(keys)["test_accuracy"]
+    theirs = own_map(trials, "gsam").set_index(keys)["test_accuracy"]
+    wanted = ((ours > theirs) + 0.5 * (ours == theirs)).mean()
+    win = summary["optimizers"]["adaptive_gsam"]["metrics"]["rho"]["win_probability"]
+    assert win["value"] == pytest.approx(wanted)
+    row = entry(summary, "rho", "win_probability")
+    assert row["difference"] == pytest.approx(2 * wanted - 1)
+
+
+def entry(summary: dict[str, Any], lens: str, metric: str) -> dict[str, Any]:
+    rows = [r for r in summary["comparisons"] if (r["lens"], r["metric"]) == (lens, metric)]
+    assert len(rows) == 1
+    row: dict[str, Any] = rows[0]
+    return row
+
+
+def test_differences_are_those_of_the_leaves(summary: dict[str, Any]) -> None:
+    for row in summary["comparisons"]:
+        if row["metric"] == "win_probability":
+            continue
+        ours, theirs = (
+            summary["optimizers"][row[role]]["metrics"][row["lens"]][row["metric"]]
+            for role in ("candidate", "baseline")
+        )
+        if ours["value"] is not None and theirs["value"] is not None:
+            assert row["difference"] == pytest.approx(ours["value"] - theirs["value"])
+
+
+def test_own_best_regret_weighs_strata_alike(
+    summary: dict[str, Any], trials: pd.DataFrame, study: Study
+) -> None:
+    misset = trials[(trials["optimizer"] == "gsam") & (trials["phase"] == "misset")]
+    means = misset.groupby("point")["test_accuracy"].mean()
+    first = 1 + 6 * len(study.hyperparameters)
+    losses = means[0] - np.maximum(means.loc[first : first + 11], 0.5)
+    leaf = summary["optimizers"]["gsam"]["metrics"]["own_best"]["regret_sensitivity"]
+    assert leaf["value"] == pytest.approx(losses.mean())
+
+
+def test_failed_trials_are_left_out_and_counted(trials: pd.DataFrame, study: Study) -> None:
+    broken = trials.copy()
+    rows = (broken["point"] < 5) & (broken["phase"] == "map")
+    broken.loc[rows, ["state", "test_accuracy", "val_accuracy"]] = ["FAIL", np.nan, np.nan]
+    summary = analyse(broken, study, chance=0.5, test_size=4000)
+    assert summary["n_failed_trials"] == int(rows.sum())
+    assert summary["n_trials"] == int((~rows).sum())
+    leaf = summary["optimizers"]["gsam"]["metrics"]["rho"]["mean_accuracy"]
+    assert leaf["n"] == 123 * 4
+
+
+def test_rows_may_come_in_any_order(
+    summary: dict[str, Any], trials: pd.DataFrame, study: Study
+) -> None:
+    shuffled = trials.sample(frac=1.0, random_state=3)
+    again = analyse(shuffled, study, chance=0.5, test_size=4000)
+    leaf = summary["optimizers"]["gsam"]["metrics"]["rho"]["mean_accuracy"]
+    other = again["optimizers"]["gsam"]["metrics"]["rho"]["mean_accuracy"]
+    assert leaf["value"] == pytest.approx(other["value"])
+    assert leaf["low"] == pytest.approx(other["low"])
+    assert summary["claim"] == again["claim"]
+
+
+def test_the_table_is_not_changed(trials: pd.DataFrame, study: Study) -> None:
+    before = trials.copy(deep=True)
+    analyse(trials, study, chance=0.5, test_size=4000)
+    pd.testing.assert_frame_equal(trials, before)
+
+
+@pytest.mark.parametrize("column", ["point", "rho", "state", "test_accuracy"])
+def test_a_missing_column_is_named(trials: pd.DataFrame, study: Study, column: str) -> None:
+    with pytest.raises(ValueError, match=rf"lacks the column\(s\) {column};"):
+        analyse(trials.drop(columns=column), study, chance=0.5, test_size=4000)
+
+
+def test_a_key_that_comes_twice_is_refused(trials: pd.DataFrame, study: Study) -> None:
+    twice = pd.concat([trials, trials.iloc[[5]]])
+    with pytest.raises(ValueError, match="more than once: optimizer"):
+        analyse(twice, study, chance=0.5, test_size=4000)

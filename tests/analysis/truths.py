@@ -1,0 +1,97 @@
+"""The true values of the estimands in a synthetic world, by large designs and closed forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import ndtr
+
+from tests.synthetic import ALL_FACTORS, World, misset_settings
+
+Points = Mapping[str, np.ndarray]
+
+
+def failure_rate(world: World, optimizer: str, points: int = 2**13) -> float:
+    """P(diverged, collapsed or accuracy <= chance + 0.01), over settings and seeds."""
+    truth = world.truths[optimizer]
+    settings = world.uniform(optimizer, points)
+    down = np.where(truth.diverges(settings), 1.0, truth.collapse(settings))
+    spread = np.sqrt(truth.noise(settings) ** 2 + world.seed_effect**2)
+    low = ndtr((world.chance + 0.01 - truth.surface(settings)) / spread)
+    return float((down + (1 - down) * low).mean())
+
+
+def win_probability(world: World, one: str, other: str, points: int = 2**13) -> float:
+    """P(one > other) + P(equal) / 2 at the same setting and seed; without collapses."""
+    ours, theirs = world.truths[one], world.truths[other]
+    a, b = world.uniform(one, points), world.uniform(other, points)
+    s, t = ours.noise(a), theirs.noise(b)
+    spread = np.sqrt(world.common * (s - t) ** 2 + (1 - world.common) * (s**2 + t**2))
+    both = ndtr((ours.surface(a) - theirs.surface(b)) / spread)
+    ours_only = ndtr((ours.surface(a) - world.chance) / np.hypot(s, world.seed_effect))
+    theirs_only = ndtr((world.chance - theirs.surface(b)) / np.hypot(t, world.seed_effect))
+    down_a, down_b = ours.diverges(a), theirs.diverges(b)
+    return float(
+        np.select([down_a & down_b, down_a, down_b], [0.5, theirs_only, ours_only], both).mean()
+    )
+
+
+def tolerance_volume(world: World, optimizer: str, best: float, epsilon: float) -> float:
+    """P(a >= best - epsilon)."""
+    expected = world.truths[optimizer].expected(world.uniform(optimizer, 2**13), world.chance)
+    return float((expected >= best - epsilon).mean())
+
+
+def own_best_regret(
+    world: World, optimizer: str, best: Mapping[str, float], draws: int = 2000
+) -> float:
+    """E[a* - max(a, chance)] over all factors that could have been drawn."""
+    generator = np.random.default_rng(7)
+    ranges = world.study.search_spaces[optimizer].ranges
+    total = 0.0
+    for largest in ALL_FACTORS:
+        settings = {
+            name: (best[name] or ranges[name].default) * largest ** generator.uniform(-1, 1, draws)
+            for name in ranges
+        }
+        if "alpha" in settings:
+            settings["alpha"] = np.minimum(settings["alpha"], 1.0)
+        accuracy = world.truths[optimizer].expected(settings, world.chance)
+        total += np.maximum(accuracy, world.chance).mean() / len(ALL_FACTORS)
+    return world.true_at(optimizer, best) - float(total)
+
+
+def drawn_regret(world: World, optimizer: str, best: Mapping[str, float]) -> float:
+    """The same over the twelve draws that the study has."""
+    ranges = world.study.search_spaces[optimizer].ranges
+    _, settings = misset_settings(world.study, ranges, best)
+    settings = {name: values[-12:] for name, values in settings.items()}
+    accuracy = world.truths[optimizer].expected(settings, world.chance)
+    return world.true_at(optimizer, best) - float(np.maximum(accuracy, world.chance).mean())
+
+
+def one_off(
+    world: World, optimizer: str, best: Mapping[str, float], name: str, factor: float
+) -> float:
+    """E[a* - max(a, chance)] over a log-uniform factor on one hyperparameter."""
+    ranges = world.study.search_spaces[optimizer].ranges
+    factors = factor ** np.linspace(-1, 1, 2001)
+    settings = {n: np.full(len(factors), best[n]) for n in ranges}
+    settings[name] = (best[name] or ranges[name].default) * factors
+    if name == "alpha":
+        settings[name] = np.minimum(settings[name], 1.0)
+    accuracy = np.maximum(world.truths[optimizer].expected(settings, world.chance), world.chance)
+    return world.true_at(optimizer, best) - float(accuracy.mean())
+
+
+def radius_regret(world: World, optimizer: str, low: float, high: float) -> float:
+    """E[max m - max(m, chance)] on [low, high] of log10 radius, m = E[a | radius]."""
+    settings = world.uniform(optimizer, 2**14)
+    truth = world.truths[optimizer]
+    x = np.log10(truth.radius(settings))
+    inside = (x >= low) & (x <= high)
+    cells = np.minimum(((x[inside] - low) / (high - low) * 50).astype(int), 49)
+    accuracy = truth.expected(settings, world.chance)[inside]
+    m = np.bincount(cells, accuracy, 50) / np.bincount(cells, minlength=50)
+    return float(m.max() - np.maximum(m, world.chance).mean())
