@@ -16,7 +16,7 @@ from rich.console import Console
 
 from agsam_tune.agenda import Agenda
 from agsam_tune.errors import ExitCode, UsageError
-from agsam_tune.executors.work import Job
+from agsam_tune.executors.work import Job, check_rules
 from agsam_tune.folder import RunFolder, now, write_json
 from agsam_tune.manifest import new_manifest
 from agsam_tune.progress import StudyProgress
@@ -66,6 +66,7 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     """
     folder = RunFolder(path=options.out)
     _check_same_study(folder, study)
+    check_rules(study)
     facts = load_task(
         study.task, study.task_options, seed=study.seed, import_path=options.import_path
     ).facts()

@@ -27,7 +27,7 @@ OWN = {
     "manifest": {"folder", "study", "tasks.catalog"},
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
-    "executors": {"agenda", "engine", "study", "tasks", "trials"},
+    "executors": {"agenda", "engine", "errors", "optimizers", "study", "tasks", "trials"},
     "export": set(),
     "listing": {"study", "tasks.catalog"},
     "reporting": {"analysis", "errors", "folder", "report", "store", "study"},

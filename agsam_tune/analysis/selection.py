@@ -9,10 +9,9 @@ optimizers that are the same, noise makes one choose a better setting than the o
 seeds then measure, correctly, a difference that is none between the optimizers. (In a world with
 a cliff and noise that grows towards it, comparisons that ignored this found a false winner in
 15-23 % of studies instead of 5 %.) So the choice is repeated on imagined data: replicates (of
-`tune`, points) are drawn with replacement, the same for all optimizers, and the points' validation
-means get new noise of the size their seeds show. The spread of what is then chosen is a part of
-the error of everything that rests on the best setting (a parametric bootstrap; B. Efron and
-R. Tibshirani, 1993, section 6.5).
+`tune`, points) are drawn with replacement, the same for all optimizers, and every point is judged
+by other seeds of its own. The spread of what is then chosen is a part of the error of everything
+that rests on the best setting (a bootstrap; B. Efron and R. Tibshirani, 1993).
 
 Around an imagined choice nothing was run; there the accuracy is read off a kernel average of the
 map (E. Nadaraya; G. Watson, 1964), which is used for this spread alone and not for any estimate.
@@ -118,11 +117,11 @@ def _choose(
 ) -> Choices:
     score_BP, accuracy_P, unit_PH = [], [], []
     for phase, cells in parts:
-        mean_P, _ = point_means(cells.validation_PS)
-        noise_P = _noise_of_choice(cells)
-        draws_BP = generator.standard_normal((IMAGINED, len(mean_P))) * noise_P
-        usable_BP = present[phase] & np.isfinite(mean_P)[None, :]
-        score_BP.append(np.where(usable_BP, mean_P + draws_BP, -np.inf))
+        even = int(np.sum(cells.seeds % 2 == 0))
+        drawn_BP = _imagined_scores(cells.validation_PS, even, generator)
+        judged_P = np.isfinite(point_means(cells.validation_PS)[0])
+        usable_BP = present[phase] & judged_P[None, :]
+        score_BP.append(np.where(usable_BP, drawn_BP, -np.inf))
         accuracy_P.append(point_means(cells.accuracy_PS)[0])
         unit_PH.append(_unit(cells.settings, space))
     accuracy = np.concatenate(accuracy_P)
@@ -136,17 +135,20 @@ def _choose(
     )
 
 
-def _noise_of_choice(cells: Cells) -> Array:
-    """The standard error of the mean over even seeds, from the spread over all seeds, (P,)."""
-    values_PS = cells.validation_PS
-    count_P = np.isfinite(values_PS).sum(axis=1)
-    mean_P, _ = point_means(values_PS)
-    squares_P = np.nansum((values_PS - mean_P[:, None]) ** 2, axis=1)
-    even_P = np.isfinite(values_PS[:, cells.seeds % 2 == 0]).sum(axis=1)
-    variance_P = np.where(count_P > 1, squares_P / np.maximum(count_P - 1, 1), 0.0)
-    return np.asarray(
-        np.sqrt(variance_P * (1 / np.maximum(even_P, 1) - 1 / np.maximum(count_P, 1)))
-    )
+def _imagined_scores(validation_PS: Array, even: int, generator: np.random.Generator) -> Array:
+    """Means of as many seeds of each point as there are even ones, drawn afresh, (B, P).
+
+    Drawn from the point's own seeds without replacement: that has the variance of new seeds
+    about the mean of all (for half of them), and of a point where some seeds collapse it keeps
+    that no mean is above the best seed, as noise from a normal distribution would not.
+    """
+    order_BPS = generator.random((IMAGINED, *validation_PS.shape))
+    order_BPS[:, ~np.isfinite(validation_PS)] = np.inf
+    drawn_BPS = np.argsort(order_BPS, axis=2)[:, :, : max(even, 1)]
+    values_BPS = np.take_along_axis(validation_PS[None], drawn_BPS, axis=2)
+    known_BPS = np.isfinite(values_BPS)
+    sums_BP = np.where(known_BPS, values_BPS, 0.0).sum(axis=2)
+    return np.asarray(sums_BP / np.maximum(known_BPS.sum(axis=2), 1))
 
 
 def _unit(settings: Mapping[str, Array], space: SearchSpace) -> Array:

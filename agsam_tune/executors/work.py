@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from agsam_tune.study import Study
+from agsam_tune.errors import UsageError
+from agsam_tune.study import BASE_HYPERPARAMETERS, Study
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, Pack, State
@@ -34,6 +35,26 @@ class Job:
     study: Study
     device: str
     import_path: tuple[str, ...]
+
+
+def check_rules(study: Study) -> None:
+    """Raise UsageError unless every optimizer's update rule takes its search space.
+
+    A search space may also hold lr, momentum and weight_decay, which the base optimizer takes.
+    """
+    from agsam_tune.optimizers import RULES  # imports torch: only where training happens
+
+    problems = []
+    for name in study.optimizers:
+        space = set(study.search_spaces[name].names) - set(BASE_HYPERPARAMETERS)
+        if name not in RULES:
+            problems.append(f"{name} has a search space, but no update rule of this name")
+        elif space != set(RULES[name].hyperparameters):
+            wanted = ", ".join(RULES[name].hyperparameters) or "none"
+            found = ", ".join(sorted(space)) or "none"
+            problems.append(f"{name} takes {wanted}, but its search space has {found}")
+    if problems:
+        raise UsageError("; ".join(problems))
 
 
 def train(job: Job, pack: Pack) -> list[Outcome]:

@@ -15,6 +15,7 @@ from agsam_tune.study.misset import (
     misset_layout,
 )
 from agsam_tune.study.model import (
+    BASE_HYPERPARAMETERS,
     AnalysisSettings,
     FixedPoint,
     Packs,
@@ -32,6 +33,7 @@ from agsam_tune.study.spaces import available_search_spaces
 from agsam_tune.study.study import Study, changed_keys
 
 __all__ = [
+    "BASE_HYPERPARAMETERS",
     "MISSET_DRAWS",
     "MISSET_FACTORS",
     "MISSET_MAXIMA",

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from agsam_tune.optimizers import rule
 from agsam_tune.study import Training
 from agsam_tune.tasks.moons import moons
 from agsam_tune.tasks.task import Mlp, Split, Task
@@ -48,19 +49,13 @@ def a_trial(optimizer: str, point: int, seed: int, **values: float) -> Trial:
 
 def a_pack(optimizer: str, rows: int) -> Pack:
     """Rows with settings of their own, over four seeds."""
-    names = {"sam": ("rho",), "gsam": ("rho", "alpha"), "sgd": (), "sgd_2x": ()}
     rng = np.random.default_rng(7)
     trials = []
     for k in range(rows):
-        drawn = {
-            "rho": float(np.exp(rng.uniform(np.log(0.005), np.log(4)))),
-            "alpha": float(rng.uniform()),
-            "gamma": float(np.exp(rng.uniform(np.log(0.001), 0))),
-            "lam": float(rng.uniform()),
-        }
-        wanted = names.get(optimizer, ("rho", "alpha", "gamma"))
-        wanted = {"asam": ("rho", "gamma"), "gap_penalty": ("rho", "lam")}.get(optimizer, wanted)
-        values = {name: drawn[name] for name in wanted}
+        drawn = {name: float(rng.uniform()) for name in ("alpha", "lam")}
+        drawn["rho"] = float(np.exp(rng.uniform(np.log(0.005), np.log(4))))
+        drawn["gamma"] = float(np.exp(rng.uniform(np.log(0.001), 0)))
+        values = {name: drawn.get(name, 0.3) for name in rule(optimizer).hyperparameters}
         trials.append(a_trial(optimizer, k // 4, k % 4, **values))
     return Pack(trials=tuple(trials))
 

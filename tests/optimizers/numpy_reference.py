@@ -14,6 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# The optimizers that DESIGN section 3 defines.
+NAMES = (
+    *("sgd", "sgd_2x", "sam", "asam", "gsam", "adaptive_gsam", "gsam_matched"),
+    *("adaptive_gsam_t2", "gap_penalty"),
+)
+
 Array = NDArray[np.float64]
 Tensors = list[Array]
 Gradient = Callable[[Tensors], Tensors]
@@ -71,7 +77,7 @@ def ascent_step(name: str, w: Tensors, g: Tensors, h: Mapping[str, float]) -> Te
     if name in {"asam", "adaptive_gsam_t2"}:
         n = length([t * x for x, t in zip(g, scales, strict=True)])
         return [h["rho"] * t**2 * x / n for x, t in zip(g, scales, strict=True)]
-    raise NotImplementedError(name)
+    raise ValueError(name)
 
 
 def update_direction(name: str, g: Tensors, gp: Tensors, h: Mapping[str, float]) -> Tensors:
@@ -85,7 +91,7 @@ def update_direction(name: str, g: Tensors, gp: Tensors, h: Mapping[str, float])
     if name in {"gsam", "adaptive_gsam", "gsam_matched", "adaptive_gsam_t2"}:
         c = dot(g, gp) / dot(gp, gp)
         return [y - h["alpha"] * (x - c * y) for x, y in zip(g, gp, strict=True)]
-    raise NotImplementedError(name)
+    raise ValueError(name)
 
 
 def step(

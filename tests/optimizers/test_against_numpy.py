@@ -10,7 +10,7 @@ from agsam_tune.engine.sgd import update
 from agsam_tune.optimizers import RULES
 
 from . import numpy_reference as reference
-from .problems import NAMES, columns, flat, ordinary_columns, unflat
+from .problems import columns, flat, ordinary_columns, unflat
 
 ROWS = 5
 TOLERANCE = 1e-12
@@ -50,7 +50,7 @@ def _gradients(w_KP: torch.Tensor, like: reference.Tensors, gradients: list) -> 
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", reference.NAMES)
 @pytest.mark.parametrize("seed", range(3))
 def test_one_step(name: str, base: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
