@@ -1,4 +1,4 @@
-"""The layers, and what each may import (DESIGN: the way of the data)."""
+"""The layers, and what each may import (docs/design.md, Way of the data)."""
 
 import ast
 from collections.abc import Iterator

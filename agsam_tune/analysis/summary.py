@@ -39,7 +39,7 @@ NO_PAIR = "the study names no candidate and baseline"
 
 
 def analyse(trials: pd.DataFrame, study: Study, *, chance: float, test_size: int) -> dict[str, Any]:
-    """Every estimate of the report (DESIGN section 7).
+    """Every estimate of the report (docs/design.md, Estimates).
 
     Args:
         trials: the trials table, one row a trial.

@@ -16,7 +16,7 @@ def quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
     """numerator / denominator, and 0 where the denominator is 0.
 
     No epsilon is added: an absolute one breaks the optimizers' identities for small
-    gradients (DESIGN section 3).
+    gradients (docs/design.md, Formulas).
     """
     zero = denominator == 0
     return torch.where(zero, 0.0, numerator / torch.where(zero, 1.0, denominator))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 FAILURE_MARGIN = 0.01
-"""Failed: diverged, or accuracy at most this above chance (DESIGN, "Words")."""
+"""Failed: diverged, or accuracy at most this above chance (docs/design.md, Words)."""
 
 KEY = ["optimizer", "phase", "point", "seed"]
 

@@ -22,7 +22,7 @@ LENSES: Mapping[str, str] = {
 """Lens → heading, in the order of the report."""
 
 HEADLINE = "regret_sensitivity"
-"""The metric that the claim rests on (DESIGN, section 7)."""
+"""The metric that the claim rests on (docs/design.md, Estimates)."""
 
 _SECONDARY = ("sobol_", "rbd_fast", "importance_", "noise_share", "misset_penalty_")
 

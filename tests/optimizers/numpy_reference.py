@@ -1,4 +1,4 @@
-"""The optimizers once more: slow, plain NumPy, written from DESIGN section 3's formulas alone.
+"""The optimizers once more: slow, plain NumPy, written from the formulas of docs/design.md alone.
 
 In: the parameters of one model as a list of arrays (one a tensor of the model), a function
 that gives the gradient at such a list, hyperparameters as floats. Out: the same after one
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# The optimizers that DESIGN section 3 defines.
+# The optimizers that docs/design.md defines.
 NAMES = (
     *("sgd", "sgd_2x", "sam", "asam", "gsam", "adaptive_gsam", "gsam_matched"),
     *("adaptive_gsam_t2", "gap_penalty"),

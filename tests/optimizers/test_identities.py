@@ -1,4 +1,4 @@
-"""The identities of DESIGN section 3, for gradients of every size in both precisions.
+"""The identities of docs/design.md, for gradients of every size in both precisions.
 
 Bounds are multiples of the precision's epsilon: a handful of roundings each.
 """

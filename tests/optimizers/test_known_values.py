@@ -1,4 +1,4 @@
-"""The values that DESIGN section 3 prints, worked out by hand for a quadratic."""
+"""The values that docs/design.md prints, worked out by hand for a quadratic."""
 
 from __future__ import annotations
 
