@@ -164,8 +164,8 @@ def export(
 ) -> None:
     """Write the trials as CSV, Parquet or JSON."""
     with _readable_errors(debug):
+        from agsam_tune.atomic import replace_file
         from agsam_tune.export import table_bytes
-        from agsam_tune.folder import replace_file
         from agsam_tune.reporting import read_run
 
         _quieten()

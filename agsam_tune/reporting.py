@@ -15,8 +15,9 @@ from typing import Any
 import pandas as pd
 
 from agsam_tune.analysis import analyse
+from agsam_tune.atomic import replace_file, write_json
 from agsam_tune.errors import UsageError
-from agsam_tune.folder import RunFolder, replace_file, write_json
+from agsam_tune.folder import RunFolder
 from agsam_tune.report import write_report
 from agsam_tune.store import ResultStore, StorageMismatchError
 from agsam_tune.store.tables import curves_table, trials_table

@@ -15,9 +15,10 @@ from typing import Any
 from rich.console import Console
 
 from agsam_tune.agenda import Agenda
+from agsam_tune.atomic import write_json
 from agsam_tune.errors import ExitCode, UsageError
 from agsam_tune.executors.work import Job, check_rules
-from agsam_tune.folder import RunFolder, now, write_json
+from agsam_tune.folder import RunFolder, now
 from agsam_tune.manifest import new_manifest
 from agsam_tune.progress import StudyProgress
 from agsam_tune.reporting import report_run

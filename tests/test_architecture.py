@@ -9,33 +9,44 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "agsam_tune"
 
 # Of the package's own: what each layer may import besides itself.
-BASICS = {"errors", "streams", "trials"}
 OWN = {
+    "atomic": set(),
+    "columns": set(),
     "errors": set(),
     "streams": set(),
     "trials": set(),
-    "study": {"tasks.catalog"},
+    "study": {"columns", "tasks.catalog"},
     "tasks": {"errors", "streams"},
     "design": {"study", "streams", "trials"},
     "packs": {"trials"},
     "optimizers": set(),
     "engine": {"optimizers", "tasks", "streams", "trials", "study"},
-    "store": {"study", "trials"},
-    "analysis": {"study", "streams"},
-    "report": {"study", "analysis"},
-    "folder": {"errors"},
+    "store": {"columns", "study", "trials"},
+    "analysis": {"columns", "study"},
+    "report": {"analysis", "atomic", "study"},
+    "folder": {"atomic", "errors"},
     "manifest": {"folder", "study", "tasks.catalog"},
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {"agenda", "engine", "errors", "optimizers", "study", "tasks", "trials"},
     "export": set(),
     "listing": {"study", "tasks.catalog"},
-    "reporting": {"analysis", "errors", "folder", "report", "store", "study"},
+    "reporting": {"analysis", "atomic", "errors", "folder", "report", "store", "study"},
     "run": {
-        *("agenda", "errors", "executors", "folder", "manifest", "progress"),
+        *("agenda", "atomic", "errors", "executors", "folder", "manifest", "progress"),
         *("reporting", "store", "study", "tasks", "trials"),
     },
-    "cli": {"errors", "export", "folder", "listing", "reporting", "run", "store", "study"},
+    "cli": {
+        "atomic",
+        "errors",
+        "export",
+        "folder",
+        "listing",
+        "reporting",
+        "run",
+        "store",
+        "study",
+    },
 }
 
 # Of others': where the heavy packages may be imported at all.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from agsam_tune.analysis.intervals import Component
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.table import KEY, Cells, Table, require_columns
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
 
 __all__ = ["Best", "BestPoint", "best_accuracy", "best_components", "best_points"]
 
@@ -31,23 +32,7 @@ NO_CHOICE: Array = np.zeros(0)
 _FEW_SEEDS = 4
 
 #: What is not a hyperparameter among the columns of the trials table.
-_NOT_SETTINGS = {
-    *KEY,
-    "study",
-    "task",
-    "replicate",
-    "val_accuracy",
-    "test_accuracy",
-    "test_loss",
-    "train_loss",
-    "radius",
-    "surrogate_gap",
-    "diverged",
-    "diverged_step",
-    "state",
-    "seconds",
-    "trial_number",
-}
+_NOT_SETTINGS = {*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

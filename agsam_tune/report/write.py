@@ -6,9 +6,7 @@ folder, each file replaced whole. Must not import torch, Ray or Optuna.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from agsam_tune.atomic import replace_file
 from agsam_tune.report import fixed, page, tables, text
 from agsam_tune.report.figures import plates
 from agsam_tune.report.figures.panel import Panel, alone, shorten, together
@@ -85,21 +84,6 @@ def write_report(
         shown = {plate.key: _show(plate, material, figures) for plate in made}
     _remove_stale(figures, set(shown))
     replace_file(folder / REPORT, render(_context(material, shown)).encode())
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: a temporary file in its folder takes its place."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _remove_stale(figures: Path, keys: set[str]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
 from agsam_tune.study import Study
 from agsam_tune.trials import Curve, Outcome
 
@@ -25,9 +26,7 @@ def trials_table(study: Study, numbered: Iterable[tuple[Outcome, int]]) -> pd.Da
         numbered: outcomes, each with its Optuna trial's number.
     """
     rows = [_row(study, outcome, number) for outcome, number in numbered]
-    columns = ["study", "task", *_ORDER[:2], "replicate", *_ORDER[2:], *study.hyperparameters]
-    columns += ["val_accuracy", "test_accuracy", "test_loss", "train_loss", "radius"]
-    columns += ["surrogate_gap", "diverged", "diverged_step", "state", "seconds", "trial_number"]
+    columns = [*BEFORE_HYPERPARAMETERS, *study.hyperparameters, *AFTER_HYPERPARAMETERS]
     kinds = dict.fromkeys(columns, "float64")
     kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state"], "str")
     kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")

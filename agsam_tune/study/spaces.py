@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
 from agsam_tune.study.errors import Problems, StudyError, nearest, show
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.files import find_search_spaces, package_folder, read_table
@@ -22,32 +23,12 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 #: Words that a hyperparameter would be mistaken for: columns of the tables of results, and the
 #: kinds of points in `misset`.
-_RESERVED = frozenset(
-    {
-        "study",
-        "task",
-        "optimizer",
-        "phase",
-        "replicate",
-        "point",
-        "seed",
-        "val_accuracy",
-        "test_accuracy",
-        "test_loss",
-        "train_loss",
-        "radius",
-        "surrogate_gap",
-        "diverged",
-        "diverged_step",
-        "state",
-        "seconds",
-        "trial_number",
-        "epoch",
-        "f",
-        "f_p",
-        "best",
-        "all",
-        "description",
+_RESERVED = (
+    frozenset(BEFORE_HYPERPARAMETERS)
+    | set(AFTER_HYPERPARAMETERS)
+    | {
+        *("epoch", "f", "f_p"),
+        *("best", "all", "description"),
     }
 )
 

@@ -1,0 +1,28 @@
+"""The columns of the trials table; the study's hyperparameters stand between the two parts.
+
+In: nothing. Out: names. Imports nothing.
+"""
+
+BEFORE_HYPERPARAMETERS = (
+    "study",
+    "task",
+    "optimizer",
+    "phase",
+    "replicate",
+    "point",
+    "seed",
+)
+
+AFTER_HYPERPARAMETERS = (
+    "val_accuracy",
+    "test_accuracy",
+    "test_loss",
+    "train_loss",
+    "radius",
+    "surrogate_gap",
+    "diverged",
+    "diverged_step",
+    "state",
+    "seconds",
+    "trial_number",
+)
