@@ -14,6 +14,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from agsam_tune.trials import Outcome, State
 
@@ -46,15 +47,21 @@ class StudyProgress:
         self._before = self._done = self._diverged = self._failed = 0
         self._scores: dict[tuple[str, str, int], list[float]] = defaultdict(list)
         self._best: dict[str, float] = {}
+        # What is narrow keeps its width; a small terminal cuts the list of the best.
+        digits = len(str(total))
         self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[notes]}"),
+            TextColumn("[bold]{task.description}", table_column=_kept(len(title))),
+            BarColumn(bar_width=10, table_column=_kept(10)),
+            MofNCompleteColumn(table_column=_kept(2 * digits + 1)),
+            TextColumn("{task.fields[rate]}", table_column=_kept(6)),
+            TimeRemainingColumn(compact=True, table_column=_kept(5)),
+            TextColumn(
+                "{task.fields[notes]}",
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
             console=console,
             disable=not console.is_terminal,
+            expand=True,
         )
         self._task = self._bar.add_task(title, total=total, rate="", notes="")
         self._count(stored)
@@ -118,3 +125,7 @@ class StudyProgress:
         left = (self._total - self._done) / rate if rate else 0.0
         time_left = f"{left / 60:.0f}m{left % 60:02.0f}s left" if rate else "– left"
         return f"{self._done}/{self._total} trials, {self._rate()}, {time_left}, {self._notes()}"
+
+
+def _kept(width: int) -> Column:
+    return Column(no_wrap=True, min_width=width)

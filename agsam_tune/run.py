@@ -17,6 +17,7 @@ from rich.console import Console
 from agsam_tune.agenda import Agenda
 from agsam_tune.atomic import write_json
 from agsam_tune.errors import ExitCode, UsageError
+from agsam_tune.executors.signals import interrupt_on_sigterm
 from agsam_tune.executors.work import Job, check_rules
 from agsam_tune.folder import RunFolder, now
 from agsam_tune.manifest import new_manifest
@@ -155,6 +156,7 @@ def _execute(
             store.add(new)
             progress.add(new)
 
+        interrupt_on_sigterm()
         try:
             if options.executor == "inline":
                 from agsam_tune.executors.inline import run_inline

@@ -36,7 +36,10 @@ from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 from agsam_tune.agenda import Agenda  # noqa: E402
+from agsam_tune.errors import UsageError  # noqa: E402
+from agsam_tune.executors.signals import interrupt_on_sigterm  # noqa: E402
 from agsam_tune.executors.work import Job, train  # noqa: E402
+from agsam_tune.study import Resources  # noqa: E402
 from agsam_tune.trials import Outcome, Pack  # noqa: E402
 
 Deliver = Callable[[list[Outcome]], None]
@@ -66,6 +69,8 @@ def run_ray(
     """
     resources = job.study.resources
     with _ray_session(cpus, gpus, address) as scratch:
+        if address is None:
+            _check_resources(resources)
         trainable = tune.with_resources(
             tune.with_parameters(_PackTrainable, job=job),
             {"cpu": resources.cpus, "gpu": resources.gpus},
@@ -86,6 +91,16 @@ def run_ray(
             ),
         )
         tuner.fit()
+
+
+def _check_resources(resources: Resources) -> None:
+    """Raise UsageError where a pack needs more than there is: Ray would wait for ever."""
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    for kind, wanted in (("cpu", resources.cpus), ("gpu", resources.gpus)):
+        have = there.get(kind.upper(), 0.0)
+        if wanted > have:
+            msg = f"resources.{kind}s: a pack takes {wanted:g}, but {have:g} may be used here"
+            raise UsageError(msg)
 
 
 class _PackTrainable(tune.Trainable):
@@ -160,6 +175,7 @@ def _ray_session(cpus: int | None, gpus: int | None, address: str | None) -> Ite
                     logging_level=logging.ERROR,
                     _temp_dir=str(scratch / "ray"),
                 )
+            interrupt_on_sigterm()  # Ray has put a handler of its own in place
             yield scratch
         finally:
             ray.shutdown()

@@ -66,12 +66,16 @@ def test_kill_9_at_random_moments(executor: str, tmp_path: Path, expected: pd.Da
     pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
 
 
-def test_sigint_keeps_everything_and_exits_with_3(tmp_path: Path, expected: pd.DataFrame) -> None:
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_everything_and_exits_with_3(
+    executor: str, number: signal.Signals, tmp_path: Path, expected: pd.DataFrame
+) -> None:
     out = tmp_path / "stopped"
-    process = _start(out, "inline")
+    process = _start(out, executor)
     while len(_stored(out)) < 10:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(timeout=60) == 3
     assert 10 <= len(_stored(out)) < len(expected)
     assert (out / "report.html").exists()
