@@ -30,8 +30,12 @@ def _stored(out: Path) -> list[tuple[object, ...]]:
     return keys
 
 
-def _start(out: Path, executor: str) -> subprocess.Popen[bytes]:
-    arguments = ("run", QUICK, *TINY, "--set", "packs.rows=4", "--out", out)
+# Long enough to be still running when a busy machine gets round to stopping it.
+LONG = ("--set", "training.epochs=100")
+
+
+def _start(out: Path, executor: str, *more: str) -> subprocess.Popen[bytes]:
+    arguments = ("run", QUICK, *TINY, *more, "--set", "packs.rows=4", "--out", out)
     return subprocess.Popen(
         command(*arguments, "--executor", executor),
         stdout=subprocess.DEVNULL,
@@ -72,7 +76,7 @@ def test_a_signal_keeps_everything_and_exits_with_3(
     executor: str, number: signal.Signals, tmp_path: Path, expected: pd.DataFrame
 ) -> None:
     out = tmp_path / "stopped"
-    process = _start(out, executor)
+    process = _start(out, executor, *LONG)
     while len(_stored(out)) < 10:
         time.sleep(0.01)
     process.send_signal(number)
@@ -83,11 +87,11 @@ def test_a_signal_keeps_everything_and_exits_with_3(
 
 def test_a_second_driver_is_refused_by_name(tmp_path: Path) -> None:
     out = tmp_path / "locked"
-    process = _start(out, "inline")
+    process = _start(out, "inline", *LONG)
     try:
         while not _stored(out):
             time.sleep(0.01)
-        second = agsam_tune("run", QUICK, *TINY, "--out", out)
+        second = agsam_tune("run", QUICK, *TINY, *LONG, "--out", out)
     finally:
         process.kill()
         process.wait()
