@@ -8,8 +8,8 @@ that was killed carries on by making a new agenda. Must not import torch or Ray.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from agsam_tune.packs import make_packs
 from agsam_tune.store.tables import trials_table
 from agsam_tune.study import Study, misset_layout
 from agsam_tune.trials import Key, Outcome, Pack, State, Trial
+
+# A pack whose worker dies is run this often before it is given up.
+ATTEMPTS = 3
 
 
 class Agenda:
@@ -35,7 +38,7 @@ class Agenda:
 
     Attributes:
         total: trials of the whole study.
-        lost: packs that could not be run.
+        lost: packs that could not be run, each with the reason of its last attempt.
     """
 
     def __init__(
@@ -46,7 +49,8 @@ class Agenda:
         self._deadline = deadline
         self._ready: deque[Pack] = deque()
         self._running = 0
-        self.lost: list[Pack] = []
+        self.lost: list[tuple[Pack, str]] = []
+        self._attempts: Counter[Pack] = Counter()
         self._drawn = drawn_trials(study)
         self._open_batches: dict[str, tuple[int, set[Key]]] = {}
         self._awaited = {name: self._choosing_keys(name) for name in self._tunable}
@@ -74,19 +78,25 @@ class Agenda:
         self._running += 1
         return self._ready.popleft()
 
-    def record(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
-        """Take in a pack's outcomes; returns those that were not known before."""
-        self._running -= 1
-        new = [o for o in outcomes if o.trial.key not in self._outcomes]
-        self._outcomes.update({o.trial.key: o for o in new})
-        for optimizer in dict.fromkeys(o.trial.optimizer for o in new):
-            self._go_on(optimizer)
-        return new
+    def unknown(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Those that are not known yet: of a pack that ran twice, the second time is none."""
+        return [o for o in outcomes if o.trial.key not in self._outcomes]
 
-    def lose(self, pack: Pack) -> None:
-        """Give up a pack whose worker died every time."""
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in a pack's outcomes, which are stored by now."""
         self._running -= 1
-        self.lost.append(pack)
+        self._outcomes.update({o.trial.key: o for o in outcomes})
+        for optimizer in dict.fromkeys(o.trial.optimizer for o in outcomes):
+            self._go_on(optimizer)
+
+    def retry(self, pack: Pack, reason: str) -> None:
+        """Hand the pack out again, since its worker died; give it up after `ATTEMPTS`."""
+        self._running -= 1
+        self._attempts[pack] += 1
+        if self._attempts[pack] < ATTEMPTS:
+            self._ready.appendleft(pack)
+        else:
+            self.lost.append((pack, reason))
 
     @property
     def _tunable(self) -> tuple[str, ...]:

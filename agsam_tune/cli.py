@@ -107,15 +107,23 @@ def run(
         from rich.console import Console
 
         from agsam_tune.run import RunOptions, command_line, run_study
-        from agsam_tune.store import storage_location
+        from agsam_tune.signals import interrupt_on_sigterm
+        from agsam_tune.store import StorageError, storage_location
         from agsam_tune.study import load_study
 
+        interrupt_on_sigterm()
         _quieten()
         _set_data_folder(data)
+        if address is not None and (cpus or gpus) is not None:
+            raise UsageError("--cpus and --gpus are this machine's; leave them out with --address")
+        try:
+            location = storage and storage_location(storage)
+        except StorageError as error:
+            raise UsageError(f"--storage {storage}: {error}") from error
         loaded = load_study(study, overrides=set_ or ())
         options = RunOptions(
             out=out or Path("runs") / loaded.name,
-            storage=storage and storage_location(storage),
+            storage=location,
             executor=executor.value,
             address=address,
             cpus=cpus,

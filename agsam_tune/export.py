@@ -6,6 +6,7 @@ In: the trials table. Out: bytes. Must not import torch, Ray or Optuna.
 from __future__ import annotations
 
 import io
+import json
 
 import pandas as pd
 
@@ -21,5 +22,6 @@ def table_bytes(trials: pd.DataFrame, kind: str) -> bytes:
         return buffer.getvalue()
     if kind == "csv":
         return str(trials.to_csv(index=False)).encode()
-    text = trials.to_json(orient="records", indent=1, double_precision=15, force_ascii=False)
-    return (str(text) + "\n").encode()
+    missing_is_null = trials.astype(object).where(trials.notna(), None)
+    text = json.dumps(missing_is_null.to_dict(orient="records"), indent=1, ensure_ascii=False)
+    return (text + "\n").encode()

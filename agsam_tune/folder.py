@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,9 @@ import filelock
 from agsam_tune.atomic import write_json
 from agsam_tune.errors import RunError, UsageError
 
-_LOCK, _DRIVER = ".driver.lock", ".driver.json"
+_LOCK, _DRIVER, _JOURNAL = ".driver.lock", ".driver.json", "study.journal"
+# What a driver that was killed at its start may leave in the folder.
+_BEGINNINGS = (_LOCK, _DRIVER, f".{_DRIVER}-", ".manifest.json-", _JOURNAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,11 @@ class RunFolder:
     @property
     def manifest(self) -> Path:
         return self.path / "manifest.json"
+
+    @property
+    def journal(self) -> Path:
+        """Where the results lie unless another storage is named."""
+        return self.path.resolve() / _JOURNAL
 
     @property
     def trials(self) -> Path:
@@ -64,7 +71,8 @@ class RunFolder:
                 raise UsageError(f"{self.manifest}: not a readable manifest: {error}") from error
             return manifest
         try:
-            others = [p.name for p in self.path.iterdir() if p.name not in {_LOCK, _DRIVER}]
+            names = [path.name for path in self.path.iterdir()]
+            others = [name for name in names if not name.startswith(_BEGINNINGS)]
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -77,11 +85,11 @@ class RunFolder:
             raise UsageError(msg)
         return None
 
-    def create(self) -> None:
-        """Make the folder and make sure that it can be written to.
+    def create(self) -> list[Path]:
+        """Make the folder and make sure that it can be written to; returns what was made.
 
         Raises:
-            UsageError: it cannot.
+            UsageError: it cannot be; then nothing is left behind.
         """
         missing = [p for p in (self.path, *self.path.parents) if not p.exists()]
         try:
@@ -89,35 +97,41 @@ class RunFolder:
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
-            for path in missing:
-                if path.is_dir():
-                    path.rmdir()
+            _remove_empty(missing)
             raise UsageError(f"{self.path}: cannot be written to: {error}") from error
+        return missing
 
     @contextmanager
-    def driver_lock(self) -> Iterator[None]:
-        """Hold the study's lock, which dies with its owner.
+    def driver(self) -> Iterator[None]:
+        """Make the folder and hold the study's lock, which dies with its owner.
+
+        Where no manifest is written meanwhile, what was made is removed again.
 
         Raises:
-            RunError: another driver holds it; the message names it.
+            UsageError: the folder cannot be written to.
+            RunError: another driver holds the lock; the message names it.
         """
-        lock = filelock.FileLock(self.path / _LOCK, timeout=0)
+        made = self.create()
         try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise RunError(
-                f"{self.path}: another driver runs this study ({self._driver()}); "
-                "wait for it, or stop it and start again to carry on"
-            ) from None
-        try:
-            write_json(
-                self.path / _DRIVER,
-                {"host": socket.gethostname(), "pid": os.getpid(), "started": now()},
-            )
-            yield
+            with exclusive(self.path / _LOCK, self._refusal):
+                write_json(
+                    self.path / _DRIVER,
+                    {"host": socket.gethostname(), "pid": os.getpid(), "started": now()},
+                )
+                try:
+                    yield
+                finally:
+                    (self.path / _DRIVER).unlink(missing_ok=True)
         finally:
-            (self.path / _DRIVER).unlink(missing_ok=True)
-            lock.release()
+            if made and not self.manifest.exists():
+                (self.path / _LOCK).unlink(missing_ok=True)
+                _remove_empty(made)
+
+    def _refusal(self) -> str:
+        return (
+            f"{self.path}: another driver runs this study ({self._driver()}); "
+            "wait for it, or stop it and start again to carry on"
+        )
 
     def _driver(self) -> str:
         try:
@@ -130,3 +144,28 @@ class RunFolder:
 def now() -> str:
     """The time, ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def exclusive(path: Path, refusal: Callable[[], str]) -> Iterator[None]:
+    """Hold a lock file; the lock dies with its owner.
+
+    Raises:
+        RunError: somebody else holds it; `refusal` says what to tell the user.
+    """
+    lock = filelock.FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise RunError(refusal()) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove these folders, innermost first, while they are empty."""
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

@@ -21,7 +21,12 @@ _PACKAGES = ("agsam-tune", "torch", "ray", "optuna", "numpy", "scipy", "pandas",
 
 
 def new_manifest(
-    study: Study, *, data: Mapping[str, Any], device: str, storage: str, command: Sequence[str]
+    study: Study,
+    *,
+    data: Mapping[str, Any],
+    device: str,
+    storage: str | None,
+    command: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of a run that starts now.
 
@@ -29,7 +34,7 @@ def new_manifest(
         study: the study.
         data: `Task.facts()`.
         device: where trials are trained, as PyTorch names it.
-        storage: where results lie.
+        storage: where results lie; None for the journal in the run's folder.
         command: the command line.
     """
     return {

@@ -122,8 +122,8 @@ class StudyProgress:
 
     def _line(self) -> str:
         rate = self._per_second()
-        left = (self._total - self._done) / rate if rate else 0.0
-        time_left = f"{left / 60:.0f}m{left % 60:02.0f}s left" if rate else "– left"
+        minutes, seconds = divmod(round((self._total - self._done) / rate) if rate else 0, 60)
+        time_left = f"{minutes}m{seconds:02d}s left" if rate else "– left"
         return f"{self._done}/{self._total} trials, {self._rate()}, {time_left}, {self._notes()}"
 
 

@@ -19,7 +19,7 @@ from agsam_tune.atomic import replace_file, write_json
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
 from agsam_tune.report import write_report
-from agsam_tune.store import ResultStore, StorageMismatchError
+from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.store.tables import curves_table, trials_table
 from agsam_tune.study import Study, StudyError
 
@@ -53,18 +53,13 @@ def read_run(path: Path) -> StoredRun:
         raise UsageError(f"{path}: no run is here (there is no manifest.json)")
     try:
         study = Study.from_resolved(manifest["study"])
-        location = str(manifest["storage"])
+        location = manifest["storage"] or str(folder.journal)
     except (KeyError, StudyError) as error:
         raise UsageError(f"{folder.manifest}: not the manifest of a run: {error}") from error
-    if "://" not in location and not Path(location).is_file():
-        moved = path / Path(location).name
-        if not moved.is_file():
-            raise UsageError(f"{path}: the results are gone: there is no {location}")
-        location = str(moved)
     try:
         numbered = ResultStore.read(study, location).numbered_outcomes()
-    except StorageMismatchError as error:
-        raise UsageError(f"{location}: {error}") from error
+    except StorageError as error:
+        raise UsageError(f"{path}: {error}") from error
     return StoredRun(
         study=study,
         manifest=manifest,

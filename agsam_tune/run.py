@@ -6,8 +6,11 @@ code. Must not import torch; Ray is imported where it is used.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +20,12 @@ from rich.console import Console
 from agsam_tune.agenda import Agenda
 from agsam_tune.atomic import write_json
 from agsam_tune.errors import ExitCode, UsageError
-from agsam_tune.executors.signals import interrupt_on_sigterm
-from agsam_tune.executors.work import Job, check_rules
-from agsam_tune.folder import RunFolder, now
+from agsam_tune.executors.work import Job, check_device, check_rules, device_of
+from agsam_tune.folder import RunFolder, exclusive, now
 from agsam_tune.manifest import new_manifest
 from agsam_tune.progress import StudyProgress
 from agsam_tune.reporting import report_run
-from agsam_tune.store import ResultStore, StorageMismatchError, default_location
+from agsam_tune.store import ResultStore, StorageError, local_file
 from agsam_tune.study import Study, changed_keys
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.trials import Outcome, State
@@ -67,34 +69,56 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
         RunError: another driver runs this study.
     """
     folder = RunFolder(path=options.out)
-    _check_same_study(folder, study)
+    _manifest_of(folder, study)
     check_rules(study)
+    check_device(study, gpus=options.gpus, address=options.address)
     facts = load_task(
         study.task, study.task_options, seed=study.seed, import_path=options.import_path
     ).facts()
-    folder.create()
-    with folder.driver_lock():
-        manifest = _opened_manifest(folder, study, options, facts)
-        store = _open_store(study, manifest["storage"])
-        deadline = None
-        if options.time_budget is not None:
-            deadline = time.monotonic() + options.time_budget
-        agenda = Agenda(study, store.outcomes(), deadline=deadline)
-        interrupted = _execute(study, options, agenda, store, console)
-        if len(agenda.outcomes) == agenda.total:
-            manifest["finished"] = now()
-            write_json(folder.manifest, manifest)
+    with folder.driver():
+        old = _manifest_of(folder, study)
+        location = _location(folder, old, options)
+        with _storage_lock(folder, location):
+            store = _open_store(study, location)
+            manifest = old or _new_manifest(folder, study, options, facts)
+            if manifest["data"]["digest"] != facts["digest"]:
+                msg = f"{folder.path}: the task's data are no longer those that the run began with"
+                raise UsageError(msg)
+            return _run(folder, study, options, manifest, store, console)
+
+
+def _run(
+    folder: RunFolder,
+    study: Study,
+    options: RunOptions,
+    manifest: dict[str, Any],
+    store: ResultStore,
+    console: Console,
+) -> ExitCode:
+    """Run what is left, and report on what there is."""
+    deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
+    agenda = Agenda(study, store.outcomes(), deadline=deadline)
+    interrupted = _execute(study, options, agenda, store, console)
+    if len(agenda.outcomes) == agenda.total and manifest["finished"] is None:
+        write_json(folder.manifest, {**manifest, "finished": now()})
+    try:
         if agenda.outcomes:
-            summary = report_run(folder.path)
-            _print_result(console, folder, summary)
-        return _conclude(agenda, console, interrupted=interrupted)
+            _print_result(console, folder, report_run(folder.path))
+    except KeyboardInterrupt:
+        _say(
+            console,
+            f"Stopped while the report was written. {_stored(agenda)}; "
+            f"agsam-tune report {folder.path} writes the report",
+        )
+        return ExitCode.STOPPED
+    return _conclude(agenda, console, interrupted=interrupted)
 
 
-def _check_same_study(folder: RunFolder, study: Study) -> None:
-    """Raise UsageError where the folder belongs to another study or was changed."""
+def _manifest_of(folder: RunFolder, study: Study) -> dict[str, Any] | None:
+    """The manifest in the folder, or None; raises UsageError where it is another study's."""
     manifest = folder.read_manifest()
     if manifest is None or manifest.get("study_hash") == study.hash:
-        return
+        return manifest
     stored: dict[str, Any] = manifest.get("study", {})
     changed = changed_keys(stored, study.resolved())
     msg = (
@@ -105,39 +129,52 @@ def _check_same_study(folder: RunFolder, study: Study) -> None:
     raise UsageError(msg)
 
 
-def _opened_manifest(
-    folder: RunFolder, study: Study, options: RunOptions, facts: dict[str, Any]
-) -> dict[str, Any]:
-    """The manifest that is there, or a new one, written."""
-    old = folder.read_manifest()
-    storage = options.storage or default_location(folder.path.resolve())
-    if old is not None:
-        if options.storage is not None and old["storage"] != options.storage:
-            msg = f"{folder.path}: its results lie in {old['storage']}, not in {options.storage}"
-            raise UsageError(msg)
-        if old["data"]["digest"] != facts["digest"]:
-            msg = f"{folder.path}: the task's data are no longer those that the run began with"
-            raise UsageError(msg)
-        # A folder that was moved takes its journal along.
-        return {**old, "storage": options.storage or _moved(old["storage"], storage)}
-    device = "cuda" if study.resources.gpus else "cpu"
-    manifest = new_manifest(
-        study, data=facts, device=device, storage=storage, command=options.command
-    )
-    write_json(folder.manifest, manifest)
-    return manifest
+def _location(folder: RunFolder, old: dict[str, Any] | None, options: RunOptions) -> str:
+    """Where the results lie; raises UsageError where the run began with another storage."""
+    asked = options.storage if options.storage != str(folder.journal) else None
+    if old is not None and options.storage is not None and asked != old["storage"]:
+        there = old["storage"] or folder.journal
+        msg = f"{folder.path}: its results lie in {there}, not in {options.storage}"
+        raise UsageError(msg)
+    recorded = asked if old is None else old["storage"]
+    return recorded or str(folder.journal)
 
 
-def _moved(recorded: str, here: str) -> str:
-    is_gone = "://" not in recorded and not Path(recorded).exists() and Path(here).exists()
-    return here if is_gone else recorded
+@contextmanager
+def _storage_lock(folder: RunFolder, location: str) -> Iterator[None]:
+    """Keep drivers of other folders off a storage that lies outside the folder, in a file."""
+    file = local_file(location)
+    if file is None or file == folder.journal:
+        yield
+        return
+    if not file.parent.is_dir():
+        raise UsageError(f"{location}: there is no folder {file.parent}")
+    refusal = f"{location}: another driver uses this storage; wait for it, or name another"
+    with exclusive(file.with_name(f"{file.name}.driver.lock"), lambda: refusal):
+        yield
 
 
 def _open_store(study: Study, location: str) -> ResultStore:
     try:
         return ResultStore.open(study, location)
-    except StorageMismatchError as error:
+    except StorageError as error:
         raise UsageError(f"{location}: {error}") from error
+
+
+def _new_manifest(
+    folder: RunFolder, study: Study, options: RunOptions, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """A new manifest, written. Its storage is null for the folder's own journal, so that a
+    folder can be moved or copied."""
+    manifest = new_manifest(
+        study,
+        data=facts,
+        device=device_of(study),
+        storage=options.storage if options.storage != str(folder.journal) else None,
+        command=options.command,
+    )
+    write_json(folder.manifest, manifest)
+    return manifest
 
 
 def _execute(
@@ -146,17 +183,16 @@ def _execute(
     """Run what is left; returns whether it was interrupted."""
     if agenda.finished:
         return False
-    device = "cuda" if study.resources.gpus else "cpu"
-    job = Job(study=study, device=device, import_path=options.import_path)
+    job = Job(study=study, device=device_of(study), import_path=options.import_path)
     seeds = {str(phase.name): phase.seeds for phase in study.phases if phase.name in _CHOOSING}
     with StudyProgress(study.name, agenda.total, seeds, agenda.outcomes, console) as progress:
 
         def deliver(outcomes: list[Outcome]) -> None:
-            new = agenda.record(outcomes)
+            new = agenda.unknown(outcomes)
             store.add(new)
+            agenda.record(outcomes)
             progress.add(new)
 
-        interrupt_on_sigterm()
         try:
             if options.executor == "inline":
                 from agsam_tune.executors.inline import run_inline
@@ -181,29 +217,35 @@ def _execute(
 def _print_result(console: Console, folder: RunFolder, summary: dict[str, Any]) -> None:
     claim = summary.get("claim") or {}
     if claim.get("text"):
-        console.print(claim["text"], soft_wrap=True, markup=False)
-    console.print(f"Report: {folder.report}", soft_wrap=True, markup=False)
+        _say(console, claim["text"])
+    _say(console, f"Report: {folder.report}")
 
 
 def _conclude(agenda: Agenda, console: Console, *, interrupted: bool) -> ExitCode:
-    done, failed = len(agenda.outcomes), [o for o in agenda.outcomes if o.state is State.FAIL]
-    again = f"{done} of {agenda.total} trials are stored; the same command carries on"
+    failed = [o for o in agenda.outcomes if o.state is State.FAIL]
     if agenda.lost:
-        console.print(f"{len(agenda.lost)} packs could not be run: {again}", soft_wrap=True)
+        _, reason = agenda.lost[0]
+        _say(console, f"{len(agenda.lost)} packs could not be run, the first: {reason}")
+        _say(console, f"{_stored(agenda)}; the same command tries the others again")
         return ExitCode.FAILURE
-    if interrupted or done < agenda.total:
-        console.print(f"Stopped: {again}", soft_wrap=True)
+    if interrupted or len(agenda.outcomes) < agenda.total:
+        _say(console, f"Stopped. {_stored(agenda)}; the same command carries on")
         return ExitCode.STOPPED
     if failed:
-        console.print(
-            f"{len(failed)} trials raised, the first: {failed[0].error}",
-            soft_wrap=True,
-            markup=False,
-        )
+        _say(console, f"{len(failed)} trials raised, the first: {failed[0].error}")
         return ExitCode.FAILURE
     return ExitCode.DONE
 
 
+def _stored(agenda: Agenda) -> str:
+    return f"{len(agenda.outcomes)} of {agenda.total} trials are stored"
+
+
+def _say(console: Console, text: str) -> None:
+    """Print one line as it is, however long."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
 def command_line() -> tuple[str, ...]:
-    """The command line as it was given."""
-    return ("agsam-tune", *sys.argv[1:])
+    """The command line as it was given, without the passwords of storages."""
+    return ("agsam-tune", *(re.sub(r"(://[^:/@]*:)[^@]*@", r"\1…@", a) for a in sys.argv[1:]))

@@ -13,6 +13,7 @@ OWN = {
     "atomic": set(),
     "columns": set(),
     "errors": set(),
+    "signals": set(),
     "streams": set(),
     "trials": set(),
     "study": {"columns", "tasks.catalog"},
@@ -28,7 +29,9 @@ OWN = {
     "manifest": {"folder", "study", "tasks.catalog"},
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
-    "executors": {"agenda", "engine", "errors", "optimizers", "study", "tasks", "trials"},
+    "executors": {
+        *("agenda", "engine", "errors", "optimizers", "signals", "study", "tasks", "trials"),
+    },
     "export": set(),
     "listing": {"study", "tasks.catalog"},
     "reporting": {"analysis", "atomic", "errors", "folder", "report", "store", "study"},
@@ -37,15 +40,8 @@ OWN = {
         *("reporting", "store", "study", "tasks", "trials"),
     },
     "cli": {
-        "atomic",
-        "errors",
-        "export",
-        "folder",
-        "listing",
-        "reporting",
-        "run",
-        "store",
-        "study",
+        *("atomic", "errors", "export", "folder", "listing", "reporting", "run", "signals"),
+        *("store", "study"),
     },
 }
 

@@ -14,8 +14,9 @@ from agsam_tune.streams import stream
 from agsam_tune.study import MissetPoint, Study, misset_layout
 from agsam_tune.trials import Trial
 
-# What a mis-set value is clipped to: beyond it the hyperparameter has no meaning.
-_LARGEST = {"alpha": 1.0, "lam": 1.0, "momentum": math.nextafter(1.0, 0.0)}
+# What a mis-set value is clipped to: beyond it the hyperparameter has no meaning. (The last
+# is the largest float32 below 1.)
+_LARGEST = {"alpha": 1.0, "lam": 1.0, "momentum": 1 - 2**-24}
 
 
 def misset_trials(study: Study, optimizer: str, best: Mapping[str, float]) -> tuple[Trial, ...]:

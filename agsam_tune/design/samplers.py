@@ -118,8 +118,14 @@ def make_sampler(name: str, *, seed: int, points: int, dimensions: int) -> BaseS
     if name == "random":
         return RandomSampler(seed=seed)
     if name == "tpe":
-        # All that changes a draw is pinned, since defaults change between releases.
-        return TPESampler(seed=seed, n_startup_trials=10, n_ei_candidates=24, constant_liar=True)
+        # What changes a draw is pinned as far as Optuna takes it: defaults change between releases.
+        return TPESampler(
+            seed=seed,
+            n_startup_trials=10,
+            n_ei_candidates=24,
+            group=False,
+            constant_liar=True,
+        )
     if name == "gp":
         return GPSampler(seed=seed, n_startup_trials=10)
     msg = f"no sampler is called {name!r}; there are sobol, grid, random, tpe and gp"

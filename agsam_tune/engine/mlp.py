@@ -67,7 +67,8 @@ class MlpRows:
         """
         activations = [x_KBD, *self._hidden(w_KP, x_KBD)]
         z_KBC = self._output(w_KP, activations[-1])
-        loss_K, delta_KBO = loss_and_slope(z_KBC, y_KB)
+        loss_K, slope_KBC = loss_and_slope(z_KBC, y_KB)
+        delta_KBO = self._buffer(("slope", 0), tuple(slope_KBC.shape), w_KP).copy_(slope_KBC)
         for layer in range(len(self._layers) - 1, -1, -1):
             h_KBI = activations[layer]
             self._write_gradient(out_KP, layer, h_KBI, delta_KBO)
@@ -76,7 +77,7 @@ class MlpRows:
         return loss_K, out_KP
 
     def logits(self, w_KP: Tensor, x_ND: Tensor) -> Tensor:
-        """Outputs of every row on the same examples, (K, N, C)."""
+        """Outputs of every row on the same examples, (K, N, C), until the next call."""
         x_KND = x_ND.expand(len(w_KP), *x_ND.shape)
         *_, last_KNI = (x_KND, *self._hidden(w_KP, x_KND))
         return self._output(w_KP, last_KNI)
@@ -94,7 +95,10 @@ class MlpRows:
         weights_KIO, bias_K1O = self.layer(w_KP, len(self._layers) - 1)
         if _is_column(weights_KIO):
             return (h_KBI * weights_KIO.transpose(1, 2)).sum(2, keepdim=True) + bias_K1O
-        return torch.baddbmm(bias_K1O, h_KBI, weights_KIO)
+        shape = (*h_KBI.shape[:2], weights_KIO.shape[2])
+        return torch.baddbmm(
+            bias_K1O, h_KBI, weights_KIO, out=self._buffer(("output", 0), shape, w_KP)
+        )
 
     def _write_gradient(self, out_KP: Tensor, layer: int, h_KBI: Tensor, delta_KBO: Tensor) -> None:
         slope_KIO, slope_K1O = self.layer(out_KP, layer)
@@ -103,7 +107,7 @@ class MlpRows:
             slope_KIO.copy_((h_KBI * delta_KBO).sum(1).unsqueeze(2))
             return
         # A product is written faster to a contiguous buffer and copied than into a view.
-        product = self._buffer(("slope", layer), slope_KIO.shape, out_KP)
+        product = self._buffer(("product", layer), slope_KIO.shape, out_KP)
         slope_KIO.copy_(torch.bmm(h_KBI.transpose(1, 2), delta_KBO, out=product))
 
     def _backward(self, w_KP: Tensor, layer: int, h_KBI: Tensor, delta_KBO: Tensor) -> Tensor:

@@ -88,7 +88,8 @@ class Record:
         """One outcome a trial; `chance` is that of the split to choose on and the test split."""
         curves = self._curves(chance)
         means_3K = (self.total_3K / self.steps_K).tolist()
-        alive, steps = self.alive_K.tolist(), self.steps_K.tolist()
+        finite_K = torch.isfinite(final.train_loss_K) & torch.isfinite(final.test_loss_K)
+        alive, steps = (self.alive_K & finite_K).tolist(), self.steps_K.tolist()
         rows = zip(
             final.val_accuracy_K.tolist(),
             final.test_accuracy_K.tolist(),

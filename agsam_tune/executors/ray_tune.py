@@ -37,13 +37,12 @@ from ray.tune.search import Searcher  # noqa: E402
 
 from agsam_tune.agenda import Agenda  # noqa: E402
 from agsam_tune.errors import UsageError  # noqa: E402
-from agsam_tune.executors.signals import interrupt_on_sigterm  # noqa: E402
 from agsam_tune.executors.work import Job, train  # noqa: E402
+from agsam_tune.signals import interrupt_on_sigterm  # noqa: E402
 from agsam_tune.study import Resources  # noqa: E402
 from agsam_tune.trials import Outcome, Pack  # noqa: E402
 
 Deliver = Callable[[list[Outcome]], None]
-_RETRIES = 3
 _SCRATCH, _OWNER = "agsam-", "owner.lock"
 
 
@@ -68,6 +67,7 @@ def run_ray(
         address: of a Ray cluster that exists; None starts one for this run.
     """
     resources = job.study.resources
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters, the agenda says
     with _ray_session(cpus, gpus, address) as scratch:
         if address is None:
             _check_resources(resources)
@@ -86,7 +86,8 @@ def run_ray(
             run_config=tune.RunConfig(
                 storage_path=str(scratch / "tune"),
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                # The agenda hands a pack out again: Tune counts one death of a worker twice.
+                failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
@@ -110,7 +111,10 @@ class _PackTrainable(tune.Trainable):
         self._job = common["job"]
 
     def step(self) -> dict[str, Any]:
-        outcomes = train(self._job, Pack.from_list(self.config["pack"]))
+        try:
+            outcomes = train(self._job, Pack.from_list(self.config["pack"]))
+        except Exception as error:  # noqa: BLE001  (the driver says why; Tune would not)
+            return {"failure": f"{type(error).__name__}: {error}", "done": True}
         return {"outcomes": [outcome.to_dict() for outcome in outcomes], "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -143,10 +147,10 @@ class _PackSearcher(Searcher):
         pack = self._packs.pop(trial_id, None)
         if pack is None or self._agenda is None or self._deliver is None:
             return
-        if error or not result or "outcomes" not in result:
-            self._agenda.lose(pack)
-        else:
+        if not error and result and "outcomes" in result:
             self._deliver([Outcome.from_dict(values) for values in result["outcomes"]])
+        else:
+            self._agenda.retry(pack, (result or {}).get("failure", "its worker died"))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: what is left to run follows from the store, never from Tune's state."""
@@ -165,14 +169,14 @@ def _ray_session(cpus: int | None, gpus: int | None, address: str | None) -> Ite
     with _scratch_folder() as scratch:
         try:
             if address:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
             else:
                 ray.init(
                     num_cpus=cpus,
                     num_gpus=gpus,
                     include_dashboard=False,
                     log_to_driver=False,
-                    logging_level=logging.ERROR,
+                    logging_level=logging.CRITICAL,
                     _temp_dir=str(scratch / "ray"),
                 )
             interrupt_on_sigterm()  # Ray has put a handler of its own in place
@@ -190,10 +194,19 @@ def _scratch_folder() -> Iterator[Path]:
     """
     for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/{_OWNER}"):
         with suppress(filelock.Timeout, OSError), filelock.FileLock(left, timeout=0):
-            shutil.rmtree(left.parent, ignore_errors=True)
+            _remove(left.parent)
     scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH))
     with filelock.FileLock(scratch / _OWNER):
         try:
             yield scratch
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            _remove(scratch)
+
+
+def _remove(scratch: Path) -> None:
+    """Remove the folder, its lock last: what a dying process still writes, the next run finds."""
+    for path in scratch.iterdir():
+        if path.name != _OWNER:
+            shutil.rmtree(path, ignore_errors=True)
+    if {path.name for path in scratch.iterdir()} <= {_OWNER}:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,13 +17,12 @@ from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, Pack, State
 
-Train = Callable[[Pack], list[Outcome]]
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Job:
-    """What all packs of a study have in common.
+    """What all packs of a study have in common; a worker has one, and it is its own equal.
 
     Attributes:
         study: the study.
@@ -55,6 +53,27 @@ def check_rules(study: Study) -> None:
             problems.append(f"{name} takes {wanted}, but its search space has {found}")
     if problems:
         raise UsageError("; ".join(problems))
+
+
+def device_of(study: Study) -> str:
+    """Where the study's trials are trained, as PyTorch names it."""
+    return "cuda" if study.resources.gpus else "cpu"
+
+
+def check_device(study: Study, *, gpus: int | None, address: str | None) -> None:
+    """Raise UsageError where packs ask for a GPU that this machine does not have.
+
+    On a cluster the workers' machines decide.
+    """
+    from agsam_tune.engine import gpu_is_available  # imports torch
+
+    wanted = study.resources.gpus
+    if wanted and address is None and (gpus == 0 or not gpu_is_available()):
+        msg = (
+            f"resources.gpus: a pack takes {wanted:g}, but there is no GPU to use here; "
+            "set resources.gpus=0 to train on the CPU"
+        )
+        raise UsageError(msg)
 
 
 def train(job: Job, pack: Pack) -> list[Outcome]:

@@ -6,28 +6,57 @@ In: what `--storage` says. Out: an opened Optuna storage. Must not import torch 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
-JOURNAL = "study.journal"
 # A writer that was killed leaves its lock behind; a write takes milliseconds.
 _LOCK_GRACE_SECONDS = 5
 _BLOCK = 1 << 16
 
 
-def default_location(folder: Path) -> str:
-    """The storage of a run's folder: its journal file."""
-    return str(folder / JOURNAL)
+class StorageError(Exception):
+    """The storage cannot be opened, or does not hold the study."""
 
 
 def storage_location(text: str) -> str:
-    """What `--storage` names: a URL with a scheme as it is, else the path of a journal.
+    """What `--storage` names, with paths made absolute, so that any folder finds it again.
 
-    A relative path is made absolute, so that it can be written to the manifest.
+    Raises:
+        StorageError: it looks like a URL and is none.
     """
-    return text if "://" in text else str(Path(text).expanduser().resolve())
+    if "://" not in text:
+        return str(Path(text).expanduser().resolve())
+    with storage_errors():
+        url = make_url(text)
+    if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
+        url = url.set(database=str(Path(str(url.database)).resolve()))
+    return url.render_as_string(hide_password=False)
+
+
+def local_file(location: str) -> Path | None:
+    """The file that holds the results, or None where a server does."""
+    if "://" not in location:
+        return Path(location)
+    url = make_url(location)
+    is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
+    return Path(str(url.database)) if is_file else None
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn what a storage raises into a StorageError of one line."""
+    try:
+        yield
+    except (OSError, SQLAlchemyError, ImportError, ValueError) as error:
+        line = str(error).splitlines()[0]
+        msg = f"cannot be used as a storage: {type(error).__name__}: {line}"
+        raise StorageError(msg) from error
 
 
 def open_storage(location: str) -> BaseStorage:

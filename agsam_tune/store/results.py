@@ -18,20 +18,22 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from agsam_tune.store.location import mend_journal, open_storage
+from agsam_tune.store.location import (
+    StorageError,
+    local_file,
+    mend_journal,
+    open_storage,
+    storage_errors,
+)
 from agsam_tune.study import Study
-from agsam_tune.trials import Curve, Outcome, State, Trial
+from agsam_tune.trials import Curve, Key, Outcome, State, Trial
 
 # Everything of an outcome that is one number, besides Optuna's own value.
 METRICS = ("test_accuracy", "test_loss", "train_loss", "radius", "surrogate_gap", "seconds")
 _HASH = "agsam_tune_study_hash"
 
 
-class StorageMismatchError(Exception):
-    """The storage does not hold the study, or holds another of the same name."""
-
-
-class _AbsentError(StorageMismatchError):
+class _AbsentError(StorageError):
     """The storage holds no study of that name."""
 
 
@@ -54,21 +56,26 @@ class ResultStore:
         """Open or create the store at `location`, mending a journal that was cut short.
 
         Raises:
-            StorageMismatchError: another study of this name is there.
+            StorageError: it cannot be opened, or holds another study of this name.
         """
-        mend_journal(location)
-        storage = open_storage(location)
-        return cls({o: _opened(study, o, storage) for o in study.optimizers}, study)
+        with storage_errors():
+            mend_journal(location)
+            storage = open_storage(location)
+            return cls({o: _opened(study, o, storage) for o in study.optimizers}, study)
 
     @classmethod
     def read(cls, study: Study, location: str) -> ResultStore:
         """The store at `location` to read from, whoever writes to it now.
 
         Raises:
-            StorageMismatchError: the study, or a part of it, is not there.
+            StorageError: it is not there, or does not hold the study.
         """
-        storage = open_storage(location)
-        return cls({o: _loaded(study, o, storage) for o in study.optimizers}, study)
+        file = local_file(location)
+        if file is not None and not file.is_file():
+            raise StorageError(f"the results are gone: there is no {file}")
+        with storage_errors():
+            storage = open_storage(location)
+            return cls({o: _loaded(study, o, storage) for o in study.optimizers}, study)
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Write finished trials, one write each."""
@@ -80,13 +87,17 @@ class ResultStore:
         return [outcome for outcome, _ in self.numbered_outcomes()]
 
     def numbered_outcomes(self) -> list[tuple[Outcome, int]]:
-        """The same, each with the number of its Optuna trial."""
-        return [
-            (_outcome(optimizer, trial), trial.number)
-            for optimizer, study in self._optuna.items()
-            for trial in study.get_trials(deepcopy=False, states=(_COMPLETE, _FAIL))
-            if "phase" in trial.user_attrs  # not one that somebody enqueued by hand
-        ]
+        """The same, each with the number of its Optuna trial.
+
+        Of a key that two drivers wrote, the first counts: they are equal.
+        """
+        found: dict[Key, tuple[Outcome, int]] = {}
+        for optimizer, study in self._optuna.items():
+            for trial in study.get_trials(deepcopy=False, states=(_COMPLETE, _FAIL)):
+                if "phase" in trial.user_attrs:  # not one that somebody enqueued by hand
+                    outcome = _outcome(optimizer, trial)
+                    found.setdefault(outcome.trial.key, (outcome, trial.number))
+        return list(found.values())
 
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
         trial = outcome.trial
@@ -115,15 +126,16 @@ def optuna_study_name(study: str, optimizer: str) -> str:
 def _opened(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
     """The optimizer's Optuna study, created where it does not exist."""
     try:
-        return _loaded(study, optimizer, storage)
+        opened = _loaded(study, optimizer, storage)
     except _AbsentError:
         name = optuna_study_name(study.name, optimizer)
-        created = optuna.create_study(storage=storage, study_name=name, direction="maximize")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # a label; it may as well change
-        created.set_metric_names(["val_accuracy"])
-    created.set_user_attr(_HASH, study.hash)
-    return created
+        opened = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    if _HASH not in opened.user_attrs:  # new, or whoever created it was killed before this
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # a label; it may as well change
+            opened.set_metric_names(["val_accuracy"])
+        opened.set_user_attr(_HASH, study.hash)
+    return opened
 
 
 def _loaded(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
@@ -131,12 +143,10 @@ def _loaded(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
     try:
         loaded = optuna.load_study(storage=storage, study_name=name)
     except KeyError:
-        msg = f"the storage holds no study called {name}"
-        raise _AbsentError(msg) from None
-    # A driver that was killed just after it created the study left no hash.
-    if loaded.user_attrs.get(_HASH, study.hash) != study.hash:
-        msg = f"the storage already holds another study called {name}"
-        raise StorageMismatchError(msg)
+        raise _AbsentError(f"the storage holds no study called {name}") from None
+    found = loaded.user_attrs.get(_HASH)
+    if found != study.hash and (found is not None or loaded.get_trials(deepcopy=False)):
+        raise StorageError(f"the storage already holds another study called {name}")
     return loaded
 
 

@@ -39,7 +39,7 @@ class MoonsOptions(BaseModel):
     )
     width: int = Field(default=32, ge=1, description="units in each hidden layer")
     depth: int = Field(default=3, ge=1, description="hidden layers")
-    train_size: int = Field(default=4_000, ge=1, description="points to train on")
+    train_size: int = Field(default=4_000, ge=2, description="points to train on")
     val_size: int = Field(
         default=2_000,
         ge=0,

@@ -36,7 +36,7 @@ def load_task(
         function = getattr(importlib.import_module(module_name), function_name)
         task = function(seed=seed, **options)
     except Exception as error:
-        if entry is not None:
+        if entry is not None and not isinstance(error, ValueError):
             raise
         msg = f"task {name!r} could not be built: {type(error).__name__}: {error}"
         raise UsageError(msg) from error

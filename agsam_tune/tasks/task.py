@@ -110,15 +110,20 @@ class Task:
 
 def _check(task: Task) -> None:
     """Raise ValueError, with every problem, unless the arrays fit each other and the model."""
-    outputs = task.model.widths[-1]
-    classes = max(outputs, 2)
     problems = []
+    if len(task.model.widths) < 2 or min(task.model.widths) < 1:
+        problems.append(
+            f"the model's widths are {task.model.widths}; allowed: inputs, hidden widths and "
+            "outputs, each > 0"
+        )
+    outputs = task.model.widths[-1] if task.model.widths else 1
+    classes = max(outputs, 2)
     for name, split in (("train", task.train), ("validation", task.choosing), ("test", task.test)):
         if split.x.dtype != np.float32 or split.x.ndim != 2 or not len(split.x):
             problems.append(f"{name}.x is {split.x.dtype} {split.x.shape}, not float32 (N, D)")
-        elif split.x.shape[1] != task.model.widths[0]:
+        elif split.x.shape[1:] != task.model.widths[:1]:
             problems.append(
-                f"{name}.x has {split.x.shape[1]} inputs, the model takes {task.model.widths[0]}"
+                f"{name}.x has {split.x.shape[1]} inputs, the model takes {task.model.widths[:1]}"
             )
         elif not np.isfinite(split.x).all():
             problems.append(f"{name}.x holds NaN or infinity")

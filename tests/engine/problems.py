@@ -18,21 +18,22 @@ def small_moons() -> Task:
     return moons(seed=3, n=600, train_size=300, val_size=130, width=32, depth=2)
 
 
-def blobs(*, seed: int = 0, classes: int = 3, n: int = 210, dtype: type = np.float32) -> Task:
+def blobs(*, seed: int = 0, widths: tuple[int, ...] = (5, 13, 9, 3), n: int = 210) -> Task:
     """Gaussian blobs with an odd number of classes and inputs, for the softmax."""
     rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(classes, 5)) * 2
+    inputs, classes = widths[0], widths[-1]
+    centres = rng.normal(size=(classes, inputs))
 
     def split(size: int) -> Split:
         y = rng.integers(classes, size=size)
-        return Split(x=(centres[y] + rng.normal(size=(size, 5))).astype(dtype), y=y)
+        return Split(x=(centres[y] + rng.normal(size=(size, inputs))).astype(np.float32), y=y)
 
     return Task(
         name="blobs",
         train=split(n),
         validation=split(70),
         test=split(90),
-        model=Mlp(widths=(5, 13, 9, classes)),
+        model=Mlp(widths=widths),
     )
 
 

@@ -14,7 +14,7 @@ from agsam_tune.engine.mlp import MlpRows
 from agsam_tune.optimizers import RULES, rule
 from agsam_tune.streams import stream
 from agsam_tune.study import Training
-from agsam_tune.tasks.task import Task
+from agsam_tune.tasks.task import Split, Task
 from agsam_tune.trials import Outcome, Pack, Trial
 from tests.engine.problems import RECIPE, a_pack, a_trial, blobs, same_bits, small_moons
 
@@ -83,7 +83,25 @@ def _plain_loop(trial: Trial, task: Task, recipe: Training) -> dict[str, list[fl
             radii.append(step.norm().item())
         curve["f"].append(float(np.mean(losses)))
         curve["radius"].append(float(np.mean(radii)))
+        for name, split in (("val_accuracy", task.choosing), ("test_accuracy", task.test)):
+            curve.setdefault(name, []).append(_evaluated(model, split)[0])
+    curve["test_loss"] = [_evaluated(model, task.test)[1]]
+    curve["train_loss"] = [_evaluated(model, task.train)[1]]
     return curve
+
+
+def _evaluated(model: torch.nn.Module, split: Split) -> tuple[float, float]:
+    """Accuracy and mean loss."""
+    y = torch.tensor(split.y)
+    with torch.no_grad():
+        z = model(torch.tensor(split.x).double())
+    if z.shape[1] == 1:
+        right = (torch.sigmoid(z[:, 0]) > 0.5) == (y == 1)
+        loss = functional.binary_cross_entropy(torch.sigmoid(z[:, 0]), y.double())
+    else:
+        right = z.argmax(1) == y
+        loss = functional.cross_entropy(z, y)
+    return right.double().mean().item(), loss.item()
 
 
 @pytest.mark.parametrize("optimizer", ["gsam", "adaptive_gsam", "asam"])
@@ -98,6 +116,12 @@ def test_a_row_trains_as_a_plain_loop_does(optimizer: str, nesterov: bool) -> No
             # Rounding grows from step to step where rho is large; a wrong formula is far off.
             np.testing.assert_allclose(outcome.curve.f, expected["f"], rtol=1e-6)
             np.testing.assert_allclose(outcome.curve.radius, expected["radius"], rtol=1e-6)
+            for name in ("val_accuracy", "test_accuracy"):
+                np.testing.assert_allclose(getattr(outcome.curve, name), expected[name])
+                assert getattr(outcome, name) == getattr(outcome.curve, name)[-1]
+            for name in ("test_loss", "train_loss"):
+                np.testing.assert_allclose(getattr(outcome, name), expected[name], rtol=1e-6)
+        assert {o.val_accuracy for o in outcomes} != {o.test_accuracy for o in outcomes}
 
 
 @pytest.mark.parametrize("optimizer", sorted(RULES))
@@ -111,12 +135,12 @@ def test_bits_do_not_depend_on_the_pack(optimizer: str) -> None:
     assert all(map(same_bits, backwards, whole[::-1]))
 
 
-@pytest.mark.parametrize("classes", [3, 4])
-@pytest.mark.parametrize("batch_size", [1, 18, 31, 64])
+@pytest.mark.parametrize("widths", [(5, 13, 9, 3), (5, 13, 9, 4), (17, 5), (3, 33, 10)])
+@pytest.mark.parametrize("batch_size", [1, 13, 18, 31, 64, 1000])
 def test_bits_do_not_depend_on_the_pack_with_a_softmax_and_odd_shapes(
-    classes: int, batch_size: int
+    widths: tuple[int, ...], batch_size: int
 ) -> None:
-    task, pack = blobs(classes=classes, n=97), a_pack("adaptive_gsam", 64)
+    task, pack = blobs(widths=widths, n=97), a_pack("adaptive_gsam", 64)
     recipe = RECIPE.model_copy(update={"batch_size": batch_size, "epochs": 1})
     whole = _train(pack, task, recipe)
     for part in (slice(0, 1), slice(63, 64), slice(57, 64)):

@@ -99,5 +99,5 @@ def test_a_second_driver_is_refused_by_name(tmp_path: Path) -> None:
     assert f"process {process.pid} on " in second.stderr
     assert len(second.stderr.splitlines()) == 1
     # The lock died with its owner.
-    with RunFolder(path=out).driver_lock():
+    with RunFolder(path=out).driver():
         pass

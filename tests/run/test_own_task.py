@@ -12,7 +12,7 @@ BLOBS = """
 import numpy as np
 from agsam_tune.tasks.task import Mlp, Split, Task
 
-def blobs(*, seed, n=120, fail_at=None):
+def blobs(*, seed, n=120, hidden=(8,)):
     rng = np.random.default_rng(seed)
     def split():
         y = rng.integers(3, size=n)
@@ -20,7 +20,7 @@ def blobs(*, seed, n=120, fail_at=None):
         x[:, :3] += 2 * np.eye(3, dtype=np.float32)[y]
         return Split(x=x, y=y)
     return Task(name="blobs", train=split(), validation=split(), test=split(),
-                model=Mlp(widths=(4, 8, 3)))
+                model=Mlp(widths=(4, *hidden, 3)))
 
 def wrong(*, seed):
     return "not a task"
@@ -38,7 +38,7 @@ def _study(folder: Path, function: str, options: str) -> Path:
 
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_it_runs_from_anywhere(executor: str, tmp_path: Path) -> None:
-    study = _study(tmp_path, "blobs", "[task_options]\nn = 130\n\n")
+    study = _study(tmp_path, "blobs", "[task_options]\nn = 130\nhidden = [6, 5]\n\n")
     out = tmp_path / "run"
     done = agsam_tune("run", study, *TINY, "--out", out, "--executor", executor)
     assert done.returncode == 0, done.stdout + done.stderr

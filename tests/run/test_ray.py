@@ -1,12 +1,15 @@
 """Ray listens to this machine only, prints nothing, and leaves nothing behind."""
 
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from tests.run.commands import QUICK, TINY, agsam_tune, command
+from tests.run.commands import QUICK, TINY, agsam_tune, command, results
 
 # 127.0.0.1, ::1 and ::ffff:127.0.0.1, as the kernel writes them.
 LOCAL = {
@@ -77,6 +80,36 @@ def test_every_listener_is_on_this_machine(tmp_path: Path) -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < end, "processes are left behind"
         time.sleep(0.2)
+
+
+def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, expected: pd.DataFrame) -> None:
+    process = subprocess.Popen(
+        command("run", QUICK, *TINY, "--set", "packs.rows=8", "--out", tmp_path / "run"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    killed: set[int] = set()
+    while process.poll() is None and len(killed) < 2:
+        busy = {p for p in _descendants(process.pid) - killed if _is_training(p)}
+        for pid in sorted(busy)[:1]:
+            time.sleep(0.3)
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(0.05)
+    output, _ = process.communicate(timeout=120)
+    assert killed
+    assert process.returncode == 0, output
+    pd.testing.assert_frame_equal(results(tmp_path / "run"), expected, check_exact=True)
+
+
+def _is_training(pid: int) -> bool:
+    """Whether it is one of Ray's workers in the middle of a pack."""
+    try:
+        title = Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return title.startswith("ray::") and ".train" in title
 
 
 def test_the_console_is_clean(tmp_path: Path) -> None:

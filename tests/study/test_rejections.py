@@ -168,7 +168,7 @@ SPOILT = [
     ("lr = 0.05", "lr = 0.05\nweight_decay = -1", "training.weight_decay", [">= 0"]),
     ("lr = 0.05", "lr = 0.05\nwarmup = -1", "training.warmup", ["an integer >= 0"]),
     # the task's options
-    ("train_size = 400", "train_size = 0", "task_options.train_size", ["an integer >= 1"]),
+    ("train_size = 400", "train_size = 1", "task_options.train_size", ["an integer >= 2"]),
     ("train_size = 400", "train_size = 8000", "task_options", ["10000", "leave none to test on"]),
     ("train_size = 400", "label_noise = 1.1", "task_options.label_noise", ["<= 1"]),
     ("train_size = 400", "noise = -0.1", "task_options.noise", [">= 0"]),

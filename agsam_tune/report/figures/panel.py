@@ -115,8 +115,8 @@ def value_limits(curve: pd.DataFrame, fixed: Sequence[float] = ()) -> tuple[floa
     if not numbers.size:
         return 0.0, 1.0
     lows, highs = curve["low"].dropna(), curve["high"].dropna()
-    low = min(numbers.min(), *([lows.quantile(0.1)] if len(lows) else []))
-    high = max(numbers.max(), *([highs.quantile(0.9)] if len(highs) else []))
+    low = min([numbers.min(), *([lows.quantile(0.1)] if len(lows) else [])])
+    high = max([numbers.max(), *([highs.quantile(0.9)] if len(highs) else [])])
     room = 0.06 * (high - low) or 0.01
     return float(low - room), float(high + room)
 

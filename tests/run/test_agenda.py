@@ -1,0 +1,148 @@
+"""What is run when: batches of tune, misset after the own best, retries, the deadline."""
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from agsam_tune.agenda import ATTEMPTS, Agenda
+from agsam_tune.design import tune_batch
+from agsam_tune.study import Study, load_study
+from agsam_tune.trials import Outcome, Pack, State, Trial
+
+QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
+
+
+def _study(*overrides: str) -> Study:
+    return load_study(QUICK, overrides=["phases.tune.points=20", *overrides])
+
+
+def _outcome(trial: Trial, accuracy: float | None = None) -> Outcome:
+    """Best at rho = 0.1 on even seeds; on odd seeds at rho = 4."""
+    rho = dict(trial.hyperparameters)["rho"]
+    best = 4.0 if trial.seed % 2 else 0.1
+    value = 0.9 - 0.1 * abs(math.log(rho / best)) if accuracy is None else accuracy
+    return Outcome(trial=trial, state=State.COMPLETE, val_accuracy=value, test_accuracy=value)
+
+
+def _run(agenda: Agenda) -> list[Pack]:
+    packs = []
+    while (pack := agenda.next_pack()) is not None:
+        packs.append(pack)
+        agenda.record([_outcome(trial) for trial in pack.trials])
+    return packs
+
+
+def test_every_trial_is_handed_out_once() -> None:
+    agenda = Agenda(_study(), [])
+    trials = [trial.key for pack in _run(agenda) for trial in pack.trials]
+    assert len(trials) == len(set(trials)) == agenda.total == len(agenda.outcomes)
+    assert agenda.finished
+
+
+def test_tune_is_told_the_mean_over_the_even_seeds_alone() -> None:
+    study = _study("phases.tune.seeds=4")
+    agenda = Agenda(study, [])
+    _run(agenda)
+    outcomes = {o.trial.key: o for o in agenda.outcomes if o.trial.optimizer == "gsam"}
+    told = []
+    for point in range(16):
+        seeds = [outcomes["gsam", "tune", point, seed] for seed in (0, 2)]
+        mean = sum(o.val_accuracy for o in seeds) / 2
+        told.append((dict(seeds[0].trial.hyperparameters), mean))
+    expected = {t.key: t for t in tune_batch(study, "gsam", 1, told)}
+    found = {k: o.trial for k, o in outcomes.items() if k.phase == "tune" and k.point >= 16}
+    assert found == expected
+
+
+def test_misset_is_around_the_best_on_even_seeds_of_map_and_tune() -> None:
+    agenda = Agenda(_study(), [])
+    packs = _run(agenda)
+    first = next(i for i, p in enumerate(packs) if (p.phase, p.optimizer) == ("misset", "gsam"))
+    before = [(p.phase, p.optimizer) for p in packs[:first]]
+    after = [(p.phase, p.optimizer) for p in packs[first:]]
+    assert ("map", "gsam") in before
+    assert ("map", "gsam") not in after
+    assert ("tune", "gsam") not in after
+    even = [
+        o.trial
+        for o in agenda.outcomes
+        if o.trial.optimizer == "gsam" and o.trial.phase in {"map", "tune"} and not o.trial.seed % 2
+    ]
+    best = max(even, key=lambda trial: _outcome(trial).val_accuracy)
+    centre = {
+        t.hyperparameters
+        for p in packs[first:]
+        for t in p.trials
+        if (t.phase, t.optimizer, t.point) == ("misset", "gsam", 0)
+    }
+    assert centre == {best.hyperparameters}
+
+
+def test_carrying_on_hands_out_what_is_missing_whatever_is_stored() -> None:
+    whole = Agenda(_study(), [])
+    _run(whole)
+    expected = {o.trial.key: o.trial for o in whole.outcomes}
+    for keep in (3, 7, 11):
+        stored = [o for i, o in enumerate(whole.outcomes) if i % keep]
+        again = Agenda(_study(), stored)
+        packs = _run(again)
+        run = [trial.key for pack in packs for trial in pack.trials]
+        assert not set(run) & {o.trial.key for o in stored}
+        assert {o.trial.key: o.trial for o in again.outcomes} == expected
+
+
+def test_what_ran_twice_counts_once() -> None:
+    agenda = Agenda(_study(), [])
+    pack = agenda.next_pack()
+    assert pack is not None
+    outcomes = [_outcome(trial) for trial in pack.trials]
+    assert agenda.unknown(outcomes) == outcomes
+    agenda.record(outcomes)
+    assert agenda.unknown(outcomes) == []
+
+
+def test_a_pack_whose_worker_dies_is_tried_again_and_given_up_at_last() -> None:
+    agenda = Agenda(_study(), [])
+    first = agenda.next_pack()
+    assert first is not None
+    for attempt in range(ATTEMPTS):
+        assert not agenda.lost
+        agenda.retry(first, f"death {attempt}")
+        if attempt < ATTEMPTS - 1:
+            assert agenda.next_pack() is first
+    assert agenda.lost == [(first, f"death {ATTEMPTS - 1}")]
+    _run(agenda)
+    assert agenda.finished
+    assert len(agenda.outcomes) < agenda.total
+
+
+def test_an_optimizer_of_which_nothing_ran_is_not_mis_set() -> None:
+    agenda = Agenda(_study(), [])
+    while (pack := agenda.next_pack()) is not None:
+        outcomes = [_outcome(trial) for trial in pack.trials]
+        if pack.optimizer == "gsam":
+            nan = math.nan
+            outcomes = [
+                dataclasses.replace(o, state=State.FAIL, val_accuracy=nan, error="no")
+                for o in outcomes
+            ]
+        agenda.record(outcomes)
+    assert agenda.finished
+    assert len(agenda.outcomes) == agenda.total
+    missets = {o.trial.optimizer for o in agenda.outcomes if o.trial.phase == "misset"}
+    assert missets == {"adaptive_gsam", "gsam_matched"}
+
+
+def test_after_the_deadline_no_pack_is_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    agenda = Agenda(_study(), [], deadline=time.monotonic() + 1000)
+    pack = agenda.next_pack()
+    assert pack is not None
+    future = time.monotonic() + 2000
+    monkeypatch.setattr(time, "monotonic", lambda: future)
+    assert agenda.next_pack() is None
+    assert not agenda.finished  # a pack is still running
+    agenda.record([_outcome(trial) for trial in pack.trials])
+    assert agenda.finished
