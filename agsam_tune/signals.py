@@ -15,4 +15,7 @@ def interrupt_on_sigterm() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So shells start what runs in the background; SIGTERM is meant for it all the same.
+        raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)

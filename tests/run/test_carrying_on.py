@@ -34,12 +34,16 @@ def _stored(out: Path) -> list[tuple[object, ...]]:
 LONG = ("--set", "training.epochs=100")
 
 
-def _start(out: Path, executor: str, *more: str) -> subprocess.Popen[bytes]:
+def _start(
+    out: Path, executor: str, *more: str, sigint: signal.Handlers = signal.SIG_DFL
+) -> subprocess.Popen[bytes]:
     arguments = ("run", QUICK, *TINY, *more, "--set", "packs.rows=4", "--out", out)
     return subprocess.Popen(
         command(*arguments, "--executor", executor),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # The tests themselves may run in the background, where a shell has SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint),
     )
 
 
@@ -83,6 +87,16 @@ def test_a_signal_keeps_everything_and_exits_with_3(
     assert process.wait(timeout=60) == 3
     assert 10 <= len(_stored(out)) < len(expected)
     assert (out / "report.html").exists()
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_sigterm_stops_a_run_in_the_background(executor: str, tmp_path: Path) -> None:
+    out = tmp_path / "stopped"
+    process = _start(out, executor, *LONG, sigint=signal.SIG_IGN)
+    while len(_stored(out)) < 10:
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(timeout=60) == 3
 
 
 def test_a_second_driver_is_refused_by_name(tmp_path: Path) -> None:
