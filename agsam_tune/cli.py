@@ -250,9 +250,10 @@ def _seconds(text: str) -> float:
     units = {"h": 3600.0, "m": 60.0, "s": 1.0}
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    if not re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", text) or not text:
-        raise UsageError(f"--time-budget {text}: write it as 90s, 20m, 2h or 1h30m")
-    return sum(float(n) * units[unit] for n, unit in re.findall(r"(\d+)([hms])", text))
+    part = r"\d+(?:\.\d+)?"
+    if not re.fullmatch(rf"({part}h)?({part}m)?({part}s)?", text) or not text:
+        raise UsageError(f"--time-budget {text}: write it as 90 (seconds), 90s, 20m, 2h or 1h30m")
+    return sum(float(n) * units[unit] for n, unit in re.findall(rf"({part})([hms])", text))
 
 
 def _format_of(path: Path | None) -> TableFormat:
@@ -261,4 +262,5 @@ def _format_of(path: Path | None) -> TableFormat:
         return TableFormat(ending)
     except ValueError:
         allowed = ", ".join(TableFormat)
-        raise UsageError(f"{path}: name a --format ({allowed}) or end the file so") from None
+        msg = f"{path}: its ending is no format; name one with --format: {allowed}"
+        raise UsageError(msg) from None

@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from agsam_tune.study import Range, SearchSpace, available_search_spaces, available_studies
+from agsam_tune.study import Range, SearchSpace, available_studies, readable_search_spaces
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
 
 def listing() -> str:
     """Sections of aligned lines."""
-    spaces = available_search_spaces(Path.cwd())
+    spaces, problems = readable_search_spaces(Path.cwd())
     sections = [
         ("Tasks", [(t.name, t.description) for t in BUILTIN_TASKS.values()]),
         ("Optimizers", [(s.optimizer, s.description) for s in spaces.values()]),
         ("Search spaces", [(s.optimizer, _ranges(s)) for s in spaces.values()]),
         ("Studies", [(name, _shown(path)) for name, path in available_studies().items()]),
     ]
+    if problems:
+        sections.append(("Not usable", [(str(problem), "") for problem in problems]))
     return "\n\n".join(_section(title, rows) for title, rows in sections)
 
 

@@ -47,6 +47,7 @@ class StudyProgress:
         self._before = self._done = self._diverged = self._failed = 0
         self._scores: dict[tuple[str, str, int], list[float]] = defaultdict(list)
         self._best: dict[str, float] = {}
+        self._shown = -1
         # What is narrow keeps its width; a small terminal cuts the list of the best.
         digits = len(str(total))
         self._bar = Progress(
@@ -79,7 +80,7 @@ class StudyProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
-        if not self._console.is_terminal:
+        if not self._console.is_terminal and self._shown != self._done:
             self._console.print(self._line(), soft_wrap=True)
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
@@ -103,10 +104,12 @@ class StudyProgress:
                 self._best[optimizer] = max(self._best.get(optimizer, 0.0), mean)
 
     def _show(self) -> None:
-        self._bar.update(self._task, completed=self._done, rate=self._rate(), notes=self._notes())
+        notes = self._notes() if self._done > self._before else "starting"
+        self._bar.update(self._task, completed=self._done, rate=self._rate(), notes=notes)
         due = time.monotonic() - self._printed >= _PLAIN_SECONDS
         if due and not self._console.is_terminal:
             self._printed = time.monotonic()
+            self._shown = self._done
             self._console.print(self._line(), soft_wrap=True)
 
     def _per_second(self) -> float:
@@ -118,7 +121,7 @@ class StudyProgress:
     def _notes(self) -> str:
         failed = f", {self._failed} failed to run" if self._failed else ""
         best = "  ".join(f"{name} {100 * best:.1f}%" for name, best in self._best.items())
-        return f"{self._diverged} diverged{failed} · best {best or '–'}"
+        return f"{self._diverged} diverged{failed} · best validation {best or '–'}"
 
     def _line(self) -> str:
         rate = self._per_second()

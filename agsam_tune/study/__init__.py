@@ -29,7 +29,7 @@ from agsam_tune.study.model import (
     canonical_order,
     limit_problem,
 )
-from agsam_tune.study.spaces import available_search_spaces
+from agsam_tune.study.spaces import available_search_spaces, readable_search_spaces
 from agsam_tune.study.study import Study, changed_keys
 
 __all__ = [
@@ -58,4 +58,5 @@ __all__ = [
     "limit_problem",
     "load_study",
     "misset_layout",
+    "readable_search_spaces",
 ]

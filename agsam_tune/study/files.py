@@ -9,6 +9,7 @@ there), then in `../search_spaces`, then in the package. The package's own `sear
 environment that it is installed in.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -127,11 +128,19 @@ def _looks_like_a_search_space(path: Path) -> bool:
     try:
         table = read_table(path)
     except StudyError:
-        return True  # If it is named as an optimizer, the message is about what is wrong in it.
+        return _names_an_optimizer(path)  # then the message is about what is wrong in it
     if "task" in table or "optimizers" in table:
         return False
     ranges = (value for value in table.values() if isinstance(value, Mapping))
     return "optimizer" in table or any({"low", "high"} & set(entry) for entry in ranges)
+
+
+def _names_an_optimizer(path: Path) -> bool:
+    """Whether a file that is not TOML has a line of a search space in it."""
+    try:
+        return re.search(rb"^optimizer\s*=", path.read_bytes(), re.MULTILINE) is not None
+    except OSError:
+        return False
 
 
 def _suggestion(path: Path) -> str:

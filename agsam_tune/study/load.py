@@ -84,7 +84,8 @@ def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
 def _draft(table: Mapping[str, Any], path: Path, problems: Problems) -> Draft:
     for key in table:
         if key not in _KEYS:
-            problems.add(key, f"unknown key, allowed: {', '.join(_KEYS)}{nearest(key, _KEYS)}")
+            hint = _home_of(key) or nearest(key, _KEYS)
+            problems.add(key, f"unknown key, allowed: {', '.join(_KEYS)}{hint}")
     header = _header(table, problems)
     sections = {name: _section(table, name, model, problems) for name, model in _SECTIONS.items()}
     files = find_search_spaces(path.parent)
@@ -195,3 +196,9 @@ def _bad_phase_name(number: int, entry: object, problems: Problems) -> None:
         problems.add(f"phases[{number}].name", needed)
     else:
         problems.add(f"phases[{number}].name", unknown_name(entry["name"], PHASE_NAMES))
+
+
+def _home_of(key: str) -> str:
+    """The hint for a key of the file's top that belongs in one of its tables, or ""."""
+    homes = [name for name, model in _SECTIONS.items() if key in model.model_fields]
+    return f"; did you mean '{homes[0]}.{key}'?" if homes else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
-from agsam_tune.study.errors import Problems, StudyError, nearest, show
+from agsam_tune.study.errors import Problem, Problems, StudyError, nearest, show
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.files import find_search_spaces, package_folder, read_table
 from agsam_tune.study.model import BASE_HYPERPARAMETERS, SearchSpace, limit_problem
@@ -42,11 +42,21 @@ def available_search_spaces(study_dir: Path | None = None) -> dict[str, SearchSp
     Raises:
         StudyError: if one of the files is not a search space, with all that is wrong in all.
     """
+    spaces, problems = readable_search_spaces(study_dir)
+    if problems:
+        raise StudyError(problems)
+    return spaces
+
+
+def readable_search_spaces(
+    study_dir: Path | None = None,
+) -> tuple[dict[str, SearchSpace], list[Problem]]:
+    """The search spaces that are whole, by optimizer, and what is wrong with the others."""
     problems = Problems(study_file="")
     files = find_search_spaces(study_dir)
     spaces = {name: parse_search_space(path, problems) for name, path in files.items()}
-    problems.raise_if_any()
-    return {name: space for name, space in spaces.items() if space is not None}
+    whole = {name: space for name, space in spaces.items() if space is not None}
+    return whole, problems.found
 
 
 def parse_search_space(path: Path, problems: Problems) -> SearchSpace | None:

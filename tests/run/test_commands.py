@@ -3,10 +3,12 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from agsam_tune import __version__
+from agsam_tune.cli import _seconds
 from tests.run.commands import agsam_tune
 
 HEAVY = ("torch", "ray", "optuna", "pandas", "numpy", "scipy", "sklearn", "matplotlib")
@@ -35,6 +37,25 @@ def test_list_is_quick_and_whole() -> None:
         assert name in done.stdout
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds < 0.5
+
+
+def test_list_names_what_it_cannot_use_and_lists_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "notes.toml").write_text("a = 1,")
+    (tmp_path / "search_spaces").mkdir()
+    (tmp_path / "search_spaces" / "mine.toml").write_text('optimizer = "mine" [')
+    done = agsam_tune("list", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "gsam_matched" in done.stdout
+    assert "mine.toml: not TOML" in done.stdout
+    assert "notes" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("1.5s", 1.5), ("20m", 1200), ("1h30m", 5400), ("2h", 7200), ("0s", 0)],
+)
+def test_time_budgets(text: str, seconds: float) -> None:
+    assert _seconds(text) == seconds
 
 
 def test_version() -> None:

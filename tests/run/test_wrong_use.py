@@ -13,6 +13,7 @@ MOONS = ROOT / "studies" / "moons.toml"
     ("override", "words"),
     [
         ("training.epoch=3", ["training.epoch", "did you mean 'epochs'"]),
+        ("epochs=3", ["did you mean 'training.epochs'"]),
         ("optimizers=['gsam', 'adaptive_gsamm']", ["adaptive_gsamm", "adaptive_gsam"]),
         ("search_spaces.gsam.rho.low=9.0", ["search_spaces.gsam.rho", "low"]),
         ("search_spaces.gsam.rho.low=0.0", ["search_spaces.gsam.rho", "log"]),
