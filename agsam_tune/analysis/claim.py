@@ -28,13 +28,28 @@ _TEXTS = {
 
 
 def claim(
-    comparisons: Sequence[Mapping[str, Any]], candidate: str | None, baseline: str | None
+    comparisons: Sequence[Mapping[str, Any]],
+    candidate: str | None,
+    baseline: str | None,
+    *,
+    gap: Mapping[str, Any] | None = None,
+    best: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The verdict that `regret_sensitivity` gives over the three lenses, in plain English.
 
     Supported when the candidate wins in own_best and in radius and does not lose in rho;
     contradicted when in both own_best and radius the baseline wins or they are equivalent; mixed
     when the candidate wins in one lens and the baseline in another; else undecided.
+
+    Args:
+        comparisons: the entries of `comparisons`.
+        candidate, baseline: the pair, or None.
+        gap: the parts of the mean accuracy's gap, as leaves.
+        best: optimizer -> the leaf of its accuracy at the own best.
+
+    Returns:
+        text, verdict and because: a sentence for each of the three lenses, then, where they are
+        known, one on the gap's parts and one on plain sgd. These two bear on no verdict.
     """
     if candidate is None or baseline is None:
         text = "The study names no candidate and baseline, so there is no claim to judge."
@@ -46,6 +61,8 @@ def claim(
     verdicts = {lens: rows[lens]["verdict"] if lens in rows else "undecided" for lens in _LENSES}
     verdict = _verdict(verdicts)
     because = [_because(lens, rows.get(lens), candidate, baseline) for lens in _LENSES]
+    because += _gap_sentence(gap or {}, candidate, baseline)
+    because += _sgd_sentence(best or {}, candidate, baseline)
     text = _TEXTS[verdict].format(c=candidate, b=baseline)
     return {"text": text, "verdict": verdict, "because": because}
 
@@ -77,6 +94,46 @@ def _because(lens: str, row: Mapping[str, Any] | None, candidate: str, baseline:
     }[row["verdict"]]
     return (
         f"{where.capitalize()} {candidate} loses {abs(points):.2f} points {more} than {baseline} "
-        f"(interval of the difference {low:+.2f} to {high:+.2f} points, "
-        f"p = {row['p_value']:.2g} after Holm): {conclusion}."
+        f"(interval of the difference {_signed(low)} to {_signed(high)} points, "
+        f"p {_p_value(row['p_value'])} after Holm): {conclusion}."
     )
+
+
+def _gap_sentence(gap: Mapping[str, Any], candidate: str, baseline: str) -> list[str]:
+    parts = [gap.get(part, {}) for part in ("total", "unit_part", "direction_part")]
+    if any(part.get("value") is None for part in parts):
+        return []
+    total, unit, direction = parts
+    return [
+        f"Of the {_number(100 * total['value'])} points of mean accuracy between them at the same "
+        f"rho ({candidate} − {baseline}), {_with_interval(unit)} are the unit of rho and "
+        f"{_with_interval(direction)} the direction of the step."
+    ]
+
+
+def _sgd_sentence(best: Mapping[str, Any], candidate: str, baseline: str) -> list[str]:
+    values = [best.get(name, {}).get("value") for name in ("sgd", candidate, baseline)]
+    if any(value is None for value in values):
+        return []
+    sgd, ours, theirs = (f"{100 * value:.2f} %" for value in values)
+    return [f"Plain sgd reaches {sgd}; {candidate} at its own best {ours}, {baseline} {theirs}."]
+
+
+def _with_interval(leaf: Mapping[str, Any]) -> str:
+    value, low, high = (100 * leaf[key] for key in ("value", "low", "high"))
+    return f"{_number(value)} ({_signed(low)} to {_signed(high)})"
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
+
+
+def _signed(points: float) -> str:
+    text = _number(points)
+    return f"+{text}" if points > 0 and float(text) else text
+
+
+def _number(points: float) -> str:
+    """Two decimals with a true minus; never a negative zero."""
+    text = f"{abs(points):.2f}"
+    return f"−{text}" if points < 0 and float(text) else text

@@ -37,7 +37,7 @@ def fixed_points(context: Context, optimizer: str) -> list[dict[str, Any]]:
                 for name, values in cells.settings.items()
                 if np.isfinite(values[row])
             },
-            "accuracy": to_leaf(_mean(cells.accuracy_PS[row], cells.seeds), confidence),
+            "accuracy": to_leaf(_mean(cells.accuracy_PS[row], cells.seeds, high=1.0), confidence),
             "loss": to_leaf(_mean(cells.loss_PS[row], cells.seeds), confidence),
             "failure_rate": float(np.nanmean(cells.failed_PS[row])),
         }
@@ -91,10 +91,14 @@ def _paired(ours: Cells, i: int, theirs: Cells, j: int, metric: str) -> Estimate
         one, other = ours.loss_PS[i][a], theirs.loss_PS[j][b]
     both = np.isfinite(one) & np.isfinite(other)
     one, other = np.where(both, one, np.nan), np.where(both, other, np.nan)
-    return difference(_mean(one, seeds), _mean(other, seeds))
+    high = 1.0 if metric == "accuracy" else np.inf
+    return difference(_mean(one, seeds, high=high), _mean(other, seeds, high=high))
 
 
-def _mean(values_S: NDArray[np.float64], seeds: NDArray[np.int64]) -> Estimate | Unknown:
+def _mean(
+    values_S: NDArray[np.float64], seeds: NDArray[np.int64], *, high: float = np.inf
+) -> Estimate | Unknown:
+    """Of accuracies or losses, which are at least 0 and at most `high`."""
     has = np.isfinite(values_S)
     count = int(has.sum())
     if not count:
@@ -109,4 +113,6 @@ def _mean(values_S: NDArray[np.float64], seeds: NDArray[np.int64]) -> Estimate |
         cluster_degrees=0,
         n=count,
         method="t over seeds",
+        low=0.0,
+        high=high,
     )

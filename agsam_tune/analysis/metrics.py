@@ -45,6 +45,8 @@ def best_accuracy_estimate(context: Context, optimizer: str) -> Estimate | Unkno
         n=len(best.accuracy),
         method=f"t over {best.seeds}",
         best_terms=((1.0, best),),
+        low=0.0,
+        high=1.0,
     )
 
 

@@ -8,6 +8,7 @@ seeds as the estimates of `summary.json`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from agsam_tune.analysis.gap import gap_reason, part_pairs
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.local_linear import Smoother, choose_bandwidth
 from agsam_tune.analysis.metrics import best_accuracy_estimate, radius_fits
+from agsam_tune.analysis.rho_lens import clipped
 from agsam_tune.analysis.table import Cells
-from agsam_tune.study import Study
+from agsam_tune.study import MissetPoint, Study
 
 __all__ = [
     "accuracy_along",
@@ -50,6 +52,8 @@ def accuracy_along(
 ) -> pd.DataFrame:
     """Accuracy against one hyperparameter, averaged over the others: local-linear, from `map`.
 
+    Points count as in the estimates: at max(accuracy, chance), and so does the curve.
+
     Returns:
         optimizer, x (the hyperparameter's value), accuracy, low, high, n (trials). No rows for an
         optimizer without that hyperparameter or with fewer than 8 points. The fit is in the
@@ -70,17 +74,17 @@ def accuracy_along(
         if own is None:
             continue
         grid = np.linspace(*ends[optimizer], positions)
-        curve = _curve(own, x_P, grid, bandwidth)
+        curve = _curve(own, x_P, grid, bandwidth, chance)
         value = 10**grid if log else grid
         rows += [
-            {"optimizer": optimizer, "x": float(value[g]), **_row(curve.at(g), "accuracy", study)}
+            {"optimizer": optimizer, "x": float(value[g]), **_floored(curve.at(g), study, chance)}
             for g in range(len(grid))
         ]
     return _frame(rows, ("optimizer", "x", "accuracy", "low", "high", "n"))
 
 
 def accuracy_along_radius(trials: pd.DataFrame, study: Study, *, chance: float) -> pd.DataFrame:
-    """m_o against the measured radius, on the window common with the baseline.
+    """max(m_o, chance) against the measured radius, on the window common with the baseline.
 
     Returns:
         optimizer, x (the radius), accuracy, low, high, n, in 64 positions of the window that
@@ -98,7 +102,7 @@ def accuracy_along_radius(trials: pd.DataFrame, study: Study, *, chance: float) 
         if isinstance(fit, Unknown):
             continue
         rows += [
-            {"optimizer": optimizer, "x": float(10**x), **_row(fit.curve.at(g), "accuracy", study)}
+            {"optimizer": optimizer, "x": float(10**x), **_floored(fit.curve.at(g), study, chance)}
             for g, x in enumerate(fit.window.grid)
         ]
     return _frame(rows, columns)
@@ -109,9 +113,9 @@ def around_own_best(trials: pd.DataFrame, study: Study, *, chance: float) -> pd.
 
     Returns:
         optimizer, kind ("best", a hyperparameter, or "all"), factor (1 for "best"; for "all" the
-        largest factor), draw (for "all", else -1), accuracy, low, high, n (seeds). The settings
-        are fixed, so that the intervals are over fresh seeds alone. low and high are NaN with one
-        seed.
+        largest factor), ran (the factor that was run: a value may be clipped), draw (for "all",
+        else -1), accuracy, low, high, n (seeds). The settings are fixed, so that the intervals are
+        over fresh seeds alone. low and high are NaN with one seed.
     """
     context = make_context(trials, study, chance=chance)
     rows = []
@@ -129,11 +133,12 @@ def around_own_best(trials: pd.DataFrame, study: Study, *, chance: float) -> pd.
                     "optimizer": optimizer,
                     "kind": point.kind,
                     "factor": 1.0 if point.factor is None else point.factor,
+                    "ran": _factor_run(cells, row, point),
                     "draw": -1 if point.draw is None else point.draw,
                     **_row(_one_point(cells, row), "accuracy", study),
                 }
             )
-    columns = ("optimizer", "kind", "factor", "draw", "accuracy", "low", "high", "n")
+    columns = ("optimizer", "kind", "factor", "ran", "draw", "accuracy", "low", "high", "n")
     return _frame(rows, columns)
 
 
@@ -206,7 +211,7 @@ def _trio_curves(
     ends = {name: _ends(context.study, name, "rho", log) for name in trio}
     bandwidth = _bandwidth(context, x, ends)
     return {
-        name: _curve(c, x[name], np.linspace(*ends[name], positions), bandwidth)
+        name: _curve(c, x[name], np.linspace(*ends[name], positions), bandwidth, context.chance)
         for name, c in known.items()
     }
 
@@ -259,9 +264,10 @@ def _bandwidth(
     return choose_bandwidth(curves, low, high)
 
 
-def _curve(cells: Cells, x_P: Array, grid: Array, bandwidth: float) -> Curve:
+def _curve(cells: Cells, x_P: Array, grid: Array, bandwidth: float, chance: float) -> Curve:
     used = np.isfinite(x_P)
-    return fit_curve(cells, Smoother(x_P[used], grid, bandwidth), used)
+    own = replace(cells, accuracy_PS=clipped(cells.accuracy_PS, chance))
+    return fit_curve(own, Smoother(x_P[used], grid, bandwidth), used)
 
 
 def _one_point(cells: Cells, row: int) -> Estimate:
@@ -269,6 +275,8 @@ def _one_point(cells: Cells, row: int) -> Estimate:
     count = int(cells.present_PS[row].sum())
     return Estimate(
         value=float(mean[0]),
+        low=0.0,
+        high=1.0,
         influence_RS=deviation,
         clusters=1,
         seeds=count,
@@ -278,12 +286,30 @@ def _one_point(cells: Cells, row: int) -> Estimate:
     )
 
 
+def _factor_run(cells: Cells, row: int, point: MissetPoint) -> float:
+    """The value over the best one; the planned factor where that is not known."""
+    planned = 1.0 if point.factor is None else point.factor
+    best = np.flatnonzero(cells.points == 0)
+    if point.kind not in cells.settings or not len(best):
+        return planned
+    values = cells.settings[point.kind]
+    ran = values[row] / values[best[0]] if values[best[0]] > 0 else np.nan
+    # What was not clipped differs from the plan by rounding alone.
+    return float(ran) if np.isfinite(ran) and not np.isclose(ran, planned) else planned
+
+
 def _row(estimate: Estimate | Unknown, name: str, study: Study) -> dict[str, float]:
     if isinstance(estimate, Unknown):
         return {name: np.nan, "low": np.nan, "high": np.nan, "n": 0}
     found = to_leaf(estimate, study.analysis.confidence)
     low, high = (found.get(key, np.nan) for key in ("low", "high"))
     return {name: estimate.value, "low": low, "high": high, "n": estimate.n}
+
+
+def _floored(estimate: Estimate, study: Study, chance: float) -> dict[str, float]:
+    """A smoothed accuracy: a line through points at chance may dip below it, the truth cannot."""
+    row = _row(estimate, "accuracy", study)
+    return row | {key: float(np.maximum(row[key], chance)) for key in ("accuracy", "low", "high")}
 
 
 def _frame(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

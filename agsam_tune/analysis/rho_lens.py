@@ -14,6 +14,8 @@ proxies for large-scale transformer training instabilities" (2023), for the expe
 range of settings, in excess of the best one, as "sensitivity".
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +40,8 @@ def mean_accuracy(cells: Cells | None, chance: float) -> Estimate | Unknown:
     """E_pi[max(a_o, chance)]."""
     if cells is None or cells.n == 0:
         return Unknown(reason=NO_MAP)
-    return _average(cells, clipped(cells.accuracy_PS, chance))
+    mean = _average(cells, clipped(cells.accuracy_PS, chance))
+    return replace(mean, low=0.0, high=1.0)
 
 
 def regret(mean: Estimate | Unknown, best: Best | Unknown) -> Estimate | Unknown:

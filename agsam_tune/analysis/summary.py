@@ -58,31 +58,43 @@ def analyse(trials: pd.DataFrame, study: Study, *, chance: float, test_size: int
     context = make_context(trials, study, chance=chance)
     points = best_points(trials, study.optimizers)
     comparisons = [*compare(context), *_fixed_comparisons(context)]
+    optimizers: dict[str, dict[str, Any]] = {
+        name: {
+            "best_point": _point(points.get(name)),
+            "metrics": _metrics(context, name),
+            "points": fixed_points(context, name),
+        }
+        for name in study.optimizers
+    }
+    split = _gap(context)
     return {
         "study": study.name,
         "task": study.task,
         "n_trials": context.table.n_trials,
         "n_diverged": context.table.n_diverged,
-        "n_failed_trials": context.table.n_failed_trials,
+        "n_failed": context.table.n_failed,
+        "n_raised": context.table.n_raised,
         "chance": float(chance),
         "test_error": _test_error(context, test_size),
         "confidence": study.analysis.confidence,
         "margin": study.analysis.margin,
         "rho_box": {name: list(box) for name, box in context.shared_box.items()},
-        "optimizers": {
-            name: {
-                "best_point": _point(points.get(name)),
-                "metrics": _metrics(context, name),
-                "points": fixed_points(context, name),
-            }
-            for name in study.optimizers
-        },
+        "optimizers": optimizers,
         "comparisons": comparisons,
-        "gap": _gap(context),
+        "gap": split,
         "range_curve": [],
         "power": {},
         "reference": reference(context),
-        "claim": claim(comparisons, study.candidate, study.baseline),
+        "claim": claim(
+            comparisons,
+            study.candidate,
+            study.baseline,
+            gap=split["mean_accuracy"],
+            best={
+                name: own["metrics"]["own_best"]["best_accuracy"]
+                for name, own in optimizers.items()
+            },
+        ),
     }
 
 

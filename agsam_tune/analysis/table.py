@@ -85,13 +85,15 @@ class Cells:
 class Table:
     """A validated trials table, ready to be cut into cells.
 
-    `cells` has one entry for each (optimizer, phase) with finished trials.
+    `cells` has one entry for each (optimizer, phase) with finished trials. `n_failed` of those
+    `n_trials` diverged or are at most 0.01 above chance; `n_raised` have no result.
     """
 
     cells: Mapping[tuple[str, str], Cells]
     n_trials: int
     n_diverged: int
-    n_failed_trials: int
+    n_failed: int
+    n_raised: int
 
     def get(self, optimizer: str, phase: str) -> Cells | None:
         return self.cells.get((optimizer, phase))
@@ -130,7 +132,8 @@ def read_table(trials: pd.DataFrame, study: Study, *, chance: float) -> Table:
         cells=_all_cells(frame, study, chance),
         n_trials=len(frame),
         n_diverged=int(diverged[finished].sum()),
-        n_failed_trials=int((~finished).sum()),
+        n_failed=int(_failed(diverged, accuracy, chance)[finished].sum()),
+        n_raised=int((~finished).sum()),
     )
 
 
@@ -166,11 +169,15 @@ def _columns(frame: pd.DataFrame, study: Study, chance: float) -> dict[str, Arra
     names = ("test_accuracy", "val_accuracy", "test_loss", "radius", *study.hyperparameters)
     columns = {name: frame[name].to_numpy(dtype=float, na_value=np.nan) for name in names}
     columns["test_accuracy"] = np.where(diverged, chance, columns["test_accuracy"])
-    columns["failed"] = (diverged | (columns["test_accuracy"] <= chance + 0.01)).astype(float)
+    columns["failed"] = _failed(diverged, columns["test_accuracy"], chance).astype(float)
     columns["replicate"] = frame["replicate"].to_numpy(dtype=float, na_value=np.nan)
     columns["point"] = frame["point"].to_numpy(dtype=float)
     columns["seed"] = frame["seed"].to_numpy(dtype=float)
     return columns
+
+
+def _failed(diverged: NDArray[np.bool_], accuracy: Array, chance: float) -> NDArray[np.bool_]:
+    return np.asarray(diverged | (accuracy <= chance + 0.01))
 
 
 def _cells(

@@ -46,7 +46,7 @@ def lens_curves(trials: pd.DataFrame, study: Study, *, chance: float | None) -> 
     floor = 0.0 if chance is None else chance
     has_rho = "rho" in study.hyperparameters
     around = profiles.around_own_best(trials, study, chance=floor)
-    around = around.rename(columns={"accuracy": "value", "factor": "x"})
+    around = around.rename(columns={"accuracy": "value", "ran": "x"})
     lines = profiles.reference_lines(trials, study, chance=floor)
     rho = profiles.accuracy_along(trials, study, chance=floor) if has_rho else around.iloc[:0]
     radius = profiles.accuracy_along_radius(trials, study, chance=floor)

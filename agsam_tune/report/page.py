@@ -39,7 +39,14 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "A trial whose weights or loss became non-finite. It stays in every average, with chance "
         "as its accuracy.",
     ),
-    ("failed", "Diverged, or at most 1 point above chance."),
+    ("failed", "Diverged, or at most 1 point above chance. It counts in every average."),
+    ("raised", "A trial that broke off with an error: it has no result and is in no estimate."),
+    (
+        "own best",
+        "An optimizer's setting with the highest mean validation accuracy over the even seeds of "
+        "map and tune. Its accuracy is measured on seeds that did not choose it: the fresh seeds "
+        "of misset, else the odd ones.",
+    ),
     (
         "regret",
         "Accuracy at the own best minus accuracy at a setting. Regret sensitivity is its mean over "
@@ -48,9 +55,13 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("points", "Percentage points of accuracy: 0.50 points is a difference of 0.005."),
     (
         "intervals",
-        "Averages over a map have t-intervals from its independent replicates together with the "
-        "seeds; the other estimates a bootstrap of points and seeds. They are conditional on the "
-        "data and the split; the test set's own error is given beside the verdict.",
+        "t-intervals: over the map's independent replicates together with the seeds for averages "
+        "over the search space; over fresh seeds (and the draws, with all off together) around the "
+        "own best; by a jackknife over replicates at the same radius; by the ends of the losses' "
+        "t-intervals for tolerance in rho. A difference between optimizers that rests on the own "
+        "best also includes how much the choice of the best setting varies, so it is wider than "
+        "the two optimizers' own intervals suggest. All are conditional on the data and the split; "
+        "the test set's own error is given beside the verdict.",
     ),
     (
         "verdicts",
@@ -152,7 +163,9 @@ def facts(material: Material) -> tuple[Fact, ...]:
     """Trials, diverged, failed, raised, the task and its data, the test set's error, the date."""
     trials, data = material.trials, material.manifest.get("data") or {}
     rows = frames.complete(trials)
-    bad = int(frames.failed(rows, material.chance).sum()) if len(rows) else 0
+    bad: Any = material.summary.get("n_failed")
+    if not text.is_number(bad):
+        bad = int(frames.failed(rows, material.chance).sum()) if len(rows) else 0
     diverged = int(rows["diverged"].astype(bool).sum()) if len(rows) else 0
     raised = int((trials["state"] != "COMPLETE").sum()) if len(trials) else 0
     sizes = [
@@ -163,11 +176,11 @@ def facts(material: Material) -> tuple[Fact, ...]:
     items = [
         Fact(label="trials", value=text.count(len(trials))),
         Fact(label="diverged", value=_share(diverged, len(rows)), hint="kept, at chance"),
-        Fact(label="failed", value=_share(bad, len(rows)), hint="diverged or at chance"),
+        Fact(label="failed", value=_share(int(bad), len(rows)), hint="diverged or at chance"),
         Fact(label="task", value=material.study.task, hint=" · ".join(sizes)),
     ]
     if raised:
-        items.insert(3, Fact(label="raised an error", value=text.count(raised), hint="left out"))
+        items.insert(3, Fact(label="raised", value=text.count(raised), hint="errors, left out"))
     error = material.summary.get("test_error")
     if isinstance(error, Mapping):
         error = error.get("value")

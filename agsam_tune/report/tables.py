@@ -24,6 +24,14 @@ LENSES: Mapping[str, str] = {
 HEADLINE = "regret_sensitivity"
 """The metric that the claim rests on (docs/design.md, Estimates)."""
 
+OWN_BEST_DIFFERENCES = (
+    "These differences also include how much the choice of each best setting varies, so their "
+    "intervals are wider than the two optimizers' own suggest."
+)
+
+_LATER = "not computed by this version"
+"""The analysis's reason for what it leaves to a later version."""
+
 _SECONDARY = ("sobol_", "rbd_fast", "importance_", "noise_share", "misset_penalty_")
 
 
@@ -68,6 +76,8 @@ class Estimates:
     notes: tuple[str, ...]
     absent: tuple[tuple[str, str, str], ...]
     """(lens, metrics, reason) of what no optimizer has: once instead of in rows of dashes."""
+    later: tuple[str, ...] = ()
+    """Kinds of metrics that this version does not compute."""
 
 
 @dataclass(slots=True)
@@ -93,12 +103,17 @@ def estimates(
     """
     notes = Notes()
     groups: list[Group] = []
+    later: list[str] = []
     absent: dict[tuple[str, str], list[str]] = {}
     by_lens = _by_lens(summary, optimizers)
     for lens in [*LENSES, *(lens for lens in by_lens if lens not in LENSES)]:
         rows: list[Row] = []
         for key, leaves in by_lens.get(lens, {}).items():
             reason = _common_reason(leaves)
+            if reason == _LATER:
+                # "Total Sobol index of rho" and "… of alpha" are one kind.
+                later.append(text.metric(key).label.split(" of ")[0])
+                continue
             if reason is not None:
                 title = LENSES.get(lens, lens)
                 absent.setdefault((title, reason), []).append(text.metric(key).label)
@@ -120,6 +135,7 @@ def estimates(
             (title, ", ".join(dict.fromkeys(labels)), text.sentence(reason))
             for (title, reason), labels in absent.items()
         ),
+        later=tuple(dict.fromkeys(later)),
     )
 
 
@@ -176,19 +192,24 @@ def cell(
         reason = str(leaf.get("reason") or "no reason is given")
         note = notes.number(text.sentence(reason)) if footnote else None
         return Cell(value=text.DASH, note=note, hint=reason)
+    ends = text.interval(leaf.get("low"), leaf.get("high"), one)
     if censored := leaf.get("censored"):
         side = {"low": "≥, its low end", "high": "≥, its high end"}.get(
             str(censored), "≥, both its ends"
         )
         hint = f"{side} lies outside what was measured"
         value_text = f"≥ {text.number(value, one)}"
+        if ends:
+            # Nothing is known above: only the interval's low end says something.
+            hint += f"; its interval begins at {text.number(leaf.get('low'), one)}"
+        ends = ""
     else:
         hint, value_text = "", text.number(value, one)
     origin = [hint, f"n = {text.count(leaf.get('n'))}" if leaf.get("n") is not None else ""]
     origin.append(str(leaf.get("method") or ""))
     return Cell(
         value=value_text,
-        interval=text.interval(leaf.get("low"), leaf.get("high"), one),
+        interval=ends,
         hint="; ".join(part for part in origin if part),
     )
 
@@ -214,6 +235,7 @@ class LensRows:
 
     title: str
     rows: tuple[Comparison, ...]
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +274,12 @@ def _part(lenses: Mapping[str, list[Comparison]], *, secondary: bool) -> tuple[L
         title: tuple(row for row in rows if row.key.startswith(_SECONDARY) == secondary)
         for title, rows in lenses.items()
     }
-    return tuple(LensRows(title=title, rows=rows) for title, rows in chosen.items() if rows)
+    captions = {LENSES["own_best"]: OWN_BEST_DIFFERENCES}
+    return tuple(
+        LensRows(title=title, rows=rows, caption=captions.get(title, ""))
+        for title, rows in chosen.items()
+        if rows
+    )
 
 
 def _comparison(entry: Mapping[str, Any], notes: Notes) -> Comparison:

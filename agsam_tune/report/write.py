@@ -23,6 +23,7 @@ from agsam_tune.report.figures.plates import Plate
 from agsam_tune.report.html import render, swatch
 from agsam_tune.report.lens_curves import lens_curves
 from agsam_tune.report.material import Material, gather
+from agsam_tune.report.own_best import own_best_note
 from agsam_tune.report.svg import drawing, inline_svg, png_file, svg_file
 from agsam_tune.study import Study
 
@@ -155,6 +156,8 @@ def _context(material: Material, shown: Mapping[str, Shown]) -> dict[str, Any]:
         "gap_plate": shown.get("gap"),
         "gap_missing": page.gap_missing(material),
         "estimates": tables.estimates(material.summary, material.optimizers, bare=material.bare),
+        "own_best_note": own_best_note(material),
+        "bare": [name for name in material.optimizers if name in material.bare],
         "comparisons": compared,
         "comparison_notes": compared_notes,
         "learning_plate": shown.get("learning"),

@@ -46,8 +46,32 @@ def test_all_verdicts(verdicts: tuple[str, str, str]) -> None:
 def test_sentences_are_in_points() -> None:
     found = claim(rows("candidate", "candidate", "candidate"), "adaptive_gsam", "gsam")
     assert "loses 1.23 points less than gsam" in found["because"][0]
-    assert "-2.00 to -0.10 points" in found["because"][0]
+    assert "−2.00 to −0.10 points" in found["because"][0]
     assert "supported" in found["text"]
+
+
+def leaf(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.02, "high": value + 0.02, "n": 8, "method": "t"}
+
+
+def test_the_gap_and_plain_sgd_come_after_the_lenses() -> None:
+    gap = {"total": leaf(0.076), "unit_part": leaf(0.061), "direction_part": leaf(0.015)}
+    best = {"sgd": leaf(0.9154), "a": leaf(0.9167), "b": leaf(0.9163)}
+    found = claim(rows(*("undecided",) * 3), "a", "b", gap=gap, best=best)
+    assert found["because"][3:] == [
+        "Of the 7.60 points of mean accuracy between them at the same rho (a − b), "
+        "6.10 (+4.10 to +8.10) are the unit of rho and "
+        "1.50 (−0.50 to +3.50) the direction of the step.",
+        "Plain sgd reaches 91.54 %; a at its own best 91.67 %, b 91.63 %.",
+    ]
+    assert found["verdict"] == "undecided"
+
+
+def test_no_sentence_on_what_is_not_known() -> None:
+    gap = {"total": {"value": None, "reason": "no control"}}
+    best = {"a": leaf(0.9), "b": leaf(0.9)}
+    found = claim(rows(*("undecided",) * 3), "a", "b", gap=gap, best=best)
+    assert len(found["because"]) == 3
 
 
 def test_other_metrics_do_not_count() -> None:

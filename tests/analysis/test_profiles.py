@@ -58,6 +58,26 @@ def test_around_own_best(trials: pd.DataFrame, study: Study) -> None:
     assert best["high"] - best["accuracy"] == pytest.approx(2.3646 * measured.sem(), rel=1e-3)
 
 
+def test_clipped_points_are_shown_where_they_were_run(trials: pd.DataFrame, study: Study) -> None:
+    table = around_own_best(trials, study, chance=0.5)
+    own = table[(table["optimizer"] == "gsam") & (table["kind"] == "alpha")]
+    misset = trials[(trials["optimizer"] == "gsam") & (trials["phase"] == "misset")]
+    alphas = misset.groupby("point")["alpha"].first()
+    first = 1 + 6 * study.hyperparameters.index("alpha")
+    np.testing.assert_allclose(own["ran"], alphas.loc[first : first + 5] / alphas[0])
+    assert (own["ran"] <= own["factor"] + 1e-9).all()
+    assert (own["ran"] < own["factor"] - 1e-9).any()
+
+
+def test_smoothed_accuracies_stay_at_or_above_chance(trials: pd.DataFrame, study: Study) -> None:
+    broken = trials.assign(test_accuracy=np.where(trials["rho"] > 0.5, 0.3, 0.9))
+    for table in (
+        accuracy_along(broken, study, chance=0.5),
+        accuracy_along_radius(broken, study, chance=0.5),
+    ):
+        assert table[["accuracy", "low", "high"]].min().min() >= 0.5
+
+
 def test_reference_lines(trials: pd.DataFrame, study: Study) -> None:
     table = reference_lines(trials, study, chance=0.5)
     assert list(table["optimizer"]) == ["sgd"]

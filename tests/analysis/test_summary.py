@@ -131,10 +131,40 @@ def test_failed_trials_are_left_out_and_counted(trials: pd.DataFrame, study: Stu
     rows = (broken["point"] < 5) & (broken["phase"] == "map")
     broken.loc[rows, ["state", "test_accuracy", "val_accuracy"]] = ["FAIL", np.nan, np.nan]
     summary = analyse(broken, study, chance=0.5, test_size=4000)
-    assert summary["n_failed_trials"] == int(rows.sum())
+    assert summary["n_raised"] == int(rows.sum())
     assert summary["n_trials"] == int((~rows).sum())
     leaf = summary["optimizers"]["gsam"]["metrics"]["rho"]["mean_accuracy"]
     assert leaf["n"] == 123 * 4
+
+
+def test_failed_means_diverged_or_at_chance(trials: pd.DataFrame, study: Study) -> None:
+    broken = trials.assign(test_accuracy=0.8, diverged=False)
+    broken.loc[0:2, "test_accuracy"] = 0.509
+    broken.loc[3:4, "diverged"] = True
+    broken.loc[5:9, ["state", "test_accuracy"]] = ["FAIL", np.nan]
+    summary = analyse(broken, study, chance=0.5, test_size=4000)
+    assert (summary["n_failed"], summary["n_diverged"], summary["n_raised"]) == (5, 2, 5)
+
+
+def test_intervals_of_shares_and_accuracies_stay_within_what_is_possible(
+    trials: pd.DataFrame, study: Study
+) -> None:
+    shares = ("accuracy", "failure_rate", "tolerance_volume", "win_probability")
+    noise = np.random.default_rng(3).uniform(0.55, 1.0, len(trials))
+    few = trials.assign(test_accuracy=noise, diverged=False)
+    few = few[(few["seed"] < 2) | ((few["phase"] == "misset") & (few["seed"] < 6))]
+    summary = analyse(few, study, chance=0.5, test_size=4000)
+    ends = set()
+    for own in summary["optimizers"].values():
+        for lens in own["metrics"].values():
+            for key, leaf in lens.items():
+                if any(word in key for word in shares) and leaf["value"] is not None:
+                    assert 0.0 <= leaf["low"] <= leaf["high"] <= 1.0
+                    ends |= {leaf["low"], leaf["high"]}
+    assert 1.0 in ends
+    for row in summary["comparisons"]:
+        if any(word in row["metric"] for word in shares) and row["difference"] is not None:
+            assert -1.0 <= row["low"] <= row["high"] <= 1.0
 
 
 def test_rows_may_come_in_any_order(

@@ -73,7 +73,17 @@ def test_settings_hash_and_command_are_given(quick_page: Page) -> None:
 def test_null_estimates_show_a_dash_with_a_numbered_reason(quick_page: Page) -> None:
     assert "It is the baseline that the others are compared with." in quick_page.prose
     assert "#note-1" in quick_page.loads
-    assert "Not computed by this version." in quick_page.prose
+    assert "Not computed by this version: " in quick_page.prose
+
+
+def test_the_own_best_lens_says_what_it_rests_on(quick_page: Page) -> None:
+    prose = quick_page.prose
+    assert prose.count("12 draws of misset (4 each for factors up to 2, 3 and 10)") == 2
+    assert "the largest factor of rho among the draws that were run is " in prose
+    assert "mis-set alpha is clipped to 1" in prose
+    assert "how much the choice of each best setting varies" in prose
+    assert "bootstrap" not in prose
+    assert "own best An optimizer's setting" in prose
 
 
 def test_every_figure_is_a_file_of_both_kinds(quick_folder: Path) -> None:

@@ -46,11 +46,17 @@ def test_equal_reasons_share_a_footnote() -> None:
 
 
 def test_what_nobody_has_is_said_once() -> None:
-    metrics = {"noise_share": [null("later")] * 3, "mean_accuracy": [leaf(0.9)] * 3}
+    metrics = {"noise_share": [null("no map")] * 3, "mean_accuracy": [leaf(0.9)] * 3}
     table = estimates(summary(**metrics), "abc")
-    assert table.absent == (("At the same settings (raw rho)", "Noise share", "Later."),)
+    assert table.absent == (("At the same settings (raw rho)", "Noise share", "No map."),)
     assert [row.key for row in table.groups[0].rows] == ["mean_accuracy"]
     assert table.groups[0].more == ()
+
+
+def test_what_this_version_does_not_compute_is_named_by_kind() -> None:
+    later = [null("not computed by this version")] * 3
+    table = estimates(summary(sobol_total_rho=later, sobol_total_alpha=later), "abc")
+    assert (table.later, table.absent) == (("Total Sobol index",), ())
 
 
 def test_bare_optimizers_have_dashes_without_footnotes() -> None:
@@ -70,7 +76,8 @@ def test_censored_values_are_bounds() -> None:
     table = estimates(summary(tolerance_decades=[leaf(1.5, censored="high")] * 3), "abc")
     cell = table.groups[0].rows[0].cells[0]
     assert cell.value == "≥ 1.50"
-    assert "lies outside what was measured" in cell.hint
+    assert cell.interval == ""
+    assert "lies outside what was measured; its interval begins at 1.49" in cell.hint
 
 
 def test_an_empty_summary_is_an_empty_table() -> None:
@@ -108,6 +115,8 @@ def test_comparisons_name_the_winner() -> None:
     assert rho.rows[1].unit == "percentage points"
     assert pair.more[0].rows[0].verdict == "undecided"
     assert notes == ()
+    assert "choice" in pair.more[0].caption
+    assert rho.caption == ""
 
 
 def test_a_comparison_without_an_estimate_has_a_footnote() -> None:

@@ -19,6 +19,7 @@ from agsam_tune.report.figures.intervals import IntervalRow
 from agsam_tune.report.figures.panel import Panel
 from agsam_tune.report.lens_curves import LensCurves
 from agsam_tune.report.material import Material
+from agsam_tune.report.own_best import own_best_note
 from agsam_tune.report.style import BLUE, GREEN, INK, VERMILLION
 
 PART_COLOURS = (INK, GREEN, VERMILLION)
@@ -95,7 +96,8 @@ def accuracy_plate(material: Material, curves: LensCurves) -> Plate | None:
     )
     caption = (
         f"Three ways to line the optimizers up, on one accuracy axis, with {_confidence(material)} "
-        "intervals. Left: the same rho, all other hyperparameters averaged over the search space. "
+        "intervals. Left: the same rho, all other hyperparameters averaged over the search space, "
+        "no point below chance. "
         "Middle: each optimizer's own best setting with rho alone times a factor, on fresh seeds. "
         "Right: the same measured length of the ascent step, where optimizers overlap; the radius "
         "is an outcome, not a setting, so this is an association. Horizontal lines are optimizers "
@@ -129,8 +131,8 @@ def misset_plate(material: Material, curves: LensCurves) -> Plate | None:
         "Around the own best, close up (the accuracy axis differs from the figure above): one "
         f"hyperparameter times a factor, with {_confidence(material)} intervals over fresh seeds, "
         "and all hyperparameters off at once, where each dot is one draw of factors and the line "
-        "their mean. Same seeds and same factors for every optimizer."
-    )
+        "their mean. Same seeds and same factors for every optimizer. "
+    ) + own_best_note(material)
     columns = 4 if small else 3
     return Plate(key="misset", panels=panels, caption=caption, columns=columns, legend=True)
 
