@@ -7,6 +7,7 @@ In: a sampler's name and a seed. Out: an `optuna.samplers.BaseSampler`; `SobolSa
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ class _UnitCubeSampler(BaseSampler):
     i-th coordinate, so parameters are best asked for in the same order in every trial.
     """
 
+    @abstractmethod
     def _unit(self, number: int, dimension: int) -> float:
-        raise NotImplementedError
+        """Coordinate `dimension` of point `number`, in [0, 1)."""
 
     def infer_relative_search_space(
         self,
