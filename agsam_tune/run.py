@@ -129,9 +129,14 @@ def _manifest_of(folder: RunFolder, study: Study) -> dict[str, Any] | None:
     raise UsageError(msg)
 
 
+def _asked_storage(folder: RunFolder, options: RunOptions) -> str | None:
+    """The storage that was asked for; None for the folder's own journal, asked for or not."""
+    return options.storage if options.storage != str(folder.journal) else None
+
+
 def _location(folder: RunFolder, old: dict[str, Any] | None, options: RunOptions) -> str:
     """Where the results lie; raises UsageError where the run began with another storage."""
-    asked = options.storage if options.storage != str(folder.journal) else None
+    asked = _asked_storage(folder, options)
     if old is not None and options.storage is not None and asked != old["storage"]:
         there = old["storage"] or folder.journal
         msg = f"{folder.path}: its results lie in {there}, not in {options.storage}"
@@ -170,7 +175,7 @@ def _new_manifest(
         study,
         data=facts,
         device=device_of(study),
-        storage=options.storage if options.storage != str(folder.journal) else None,
+        storage=_asked_storage(folder, options),
         command=options.command,
     )
     write_json(folder.manifest, manifest)

@@ -25,7 +25,7 @@ from agsam_tune.analysis.intervals import KNOWN, Component, half_width
 from agsam_tune.analysis.leaf import Leaf, Unknown, leaf, null
 from agsam_tune.analysis.rho_lens import clipped, noise_near
 from agsam_tune.analysis.selection import Choices
-from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.table import Cells, paired_wins
 from agsam_tune.study.misset import MissetPoint
 
 __all__ = [
@@ -79,11 +79,7 @@ def win_probability(
     """P(one > other) + P(equal) / 2 over trials with the same all-together factors and seed."""
     if one is None or other is None:
         return Unknown(reason=NO_MISSET)
-    wins_PS = np.where(
-        one.present_PS & other.present_PS,
-        (np.sign(one.accuracy_PS - other.accuracy_PS) + 1.0) / 2.0,
-        np.nan,
-    )
+    wins_PS = paired_wins(one, other)
     estimate = _over_draws(one, layout, wins_PS, share=True)
     if choices is None or isinstance(estimate, Unknown):
         return estimate

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from agsam_tune.analysis.best import Best
 from agsam_tune.analysis.estimate import Estimate, count_present, per_cluster, point_means
 from agsam_tune.analysis.leaf import Unknown
-from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.table import Cells, paired_wins
 
 __all__ = [
     "failure_rate",
@@ -74,11 +74,7 @@ def win_probability(one: Cells | None, other: Cells | None) -> Estimate | Unknow
     """P(one > other) + P(equal) / 2 over trials with the same setting and the same seed."""
     if one is None or other is None:
         return Unknown(reason=NO_MAP)
-    wins = np.where(
-        one.present_PS & other.present_PS,
-        (np.sign(one.accuracy_PS - other.accuracy_PS) + 1.0) / 2.0,
-        np.nan,
-    )
+    wins = paired_wins(one, other)
     if not np.isfinite(wins).any():
         return Unknown(reason="no setting and seed that both optimizers have finished")
     return _average(one, wins, share=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from agsam_tune.study import Study
 
-__all__ = ["Cells", "Table", "read_table", "require_columns"]
+__all__ = ["Cells", "Table", "paired_wins", "read_table", "require_columns"]
 
 Array = NDArray[np.float64]
 
@@ -216,4 +216,13 @@ def _cells(
         radius_PS=grid("radius"),
         failed_PS=grid("failed"),
         settings={name: by_point(name, own) for name in names},
+    )
+
+
+def paired_wins(one: Cells, other: Cells) -> Array:
+    """1 where `one` is the more accurate, 1/2 where equal, 0 where less, NaN where one lacks."""
+    return np.where(
+        one.present_PS & other.present_PS,
+        (np.sign(one.accuracy_PS - other.accuracy_PS) + 1.0) / 2.0,
+        np.nan,
     )
