@@ -1,17 +1,53 @@
-"""SIGTERM is taken as Ctrl-C: everything so far is kept, and a report is written.
+"""Interrupts: SIGTERM is taken as Ctrl-C, and neither comes in the middle of a write.
 
-In: nothing. Out: a signal handler. Imports the standard library only.
+In: nothing. Out: signal handlers. Imports the standard library only.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
 def interrupt_on_sigterm() -> None:
     """Let SIGTERM do what SIGINT does; only the main thread may call it."""
     signal.signal(signal.SIGTERM, _interrupt)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Let a first SIGINT or SIGTERM wait until the block is left; a second one interrupts it.
+
+    For code of others that does not survive a KeyboardInterrupt at any line. Does nothing
+    outside the main thread, where Python delivers no signals, and leaves ignored signals be.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if waiting:
+            raise KeyboardInterrupt
+        waiting.append(number)
+
+    before = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if callable(handler := signal.getsignal(number))
+    }
+    for number in before:
+        signal.signal(number, hold)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if waiting:
+        signal.raise_signal(waiting[0])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

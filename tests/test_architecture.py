@@ -22,7 +22,7 @@ OWN = {
     "packs": {"trials"},
     "optimizers": set(),
     "engine": {"optimizers", "tasks", "streams", "trials", "study"},
-    "store": {"columns", "study", "trials"},
+    "store": {"columns", "signals", "study", "trials"},
     "analysis": {"columns", "study"},
     "report": {"analysis", "atomic", "study"},
     "folder": {"atomic", "errors"},

@@ -18,6 +18,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from agsam_tune.signals import interrupts_held
 from agsam_tune.store.location import (
     StorageError,
     local_file,
@@ -58,7 +59,7 @@ class ResultStore:
         Raises:
             StorageError: it cannot be opened, or holds another study of this name.
         """
-        with storage_errors():
+        with storage_errors(), interrupts_held():
             mend_journal(location)
             storage = open_storage(location)
             return cls({o: _opened(study, o, storage) for o in study.optimizers}, study)
@@ -78,9 +79,10 @@ class ResultStore:
             return cls({o: _loaded(study, o, storage) for o in study.optimizers}, study)
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Write finished trials, one write each."""
+        """Write finished trials, one write each, which an interrupt does not cut short."""
         for outcome in outcomes:
-            self._optuna[outcome.trial.optimizer].add_trial(self._frozen(outcome))
+            with interrupts_held():
+                self._optuna[outcome.trial.optimizer].add_trial(self._frozen(outcome))
 
     def outcomes(self) -> list[Outcome]:
         """All that is stored, by optimizer in the study's order, then as written."""

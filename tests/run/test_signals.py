@@ -1,0 +1,102 @@
+"""An interrupt waits while something is being written, and is not lost."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agsam_tune.signals import interrupt_on_sigterm, interrupts_held
+from tests.run.commands import QUICK, TINY
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """SIGINT as a terminal leaves it, whoever started the tests."""
+    before = [(n, signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupt_on_sigterm()
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_held_interrupt_comes_at_the_end(number: signal.Signals) -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt):
+        with interrupts_held():
+            signal.raise_signal(number)
+            steps.append("written")
+        steps.append("not reached")
+    assert steps == ["written"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+def test_a_second_interrupt_does_not_wait() -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():
+        signal.raise_signal(signal.SIGINT)
+        steps.append("held")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("not reached")
+    assert steps == ["held"]
+
+
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interrupts_held():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interrupts_held():
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_an_error_is_not_hidden_by_a_held_interrupt() -> None:
+    with pytest.raises(OSError, match="full"), interrupts_held():
+        signal.raise_signal(signal.SIGINT)
+        raise OSError("full")
+
+
+def test_other_threads_are_let_be() -> None:
+    def enter() -> None:
+        with interrupts_held():
+            entered.append(True)
+
+    entered: list[bool] = []
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert entered == [True]
+
+
+# The program, interrupted at the worst moment: as the journal's lock is given back.
+_AT_THE_WORST_MOMENT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+unlink, count = os.unlink, 0
+def unlink_then_interrupt(path, *args, **kwargs):
+    global count
+    unlink(path, *args, **kwargs)
+    count += str(path).endswith(".rename")
+    if count == 15 and str(path).endswith(".rename"):
+        signal.raise_signal(signal.{name})
+os.unlink = unlink_then_interrupt
+from agsam_tune.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_journal_survives_an_interrupt_in_a_write(name: str, tmp_path: Path) -> None:
+    program = [sys.executable, "-c", _AT_THE_WORST_MOMENT.replace("{name}", name)]
+    arguments = ["run", QUICK, *TINY, "--executor", "inline", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [*program, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "trials are stored; the same command carries on" in done.stdout
+    assert not list((tmp_path / "out").glob("study.journal.lock*"))
