@@ -27,7 +27,7 @@ from agsam_tune.optimizers import Rule, rule
 from agsam_tune.optimizers.rows import norm
 from agsam_tune.streams import stream
 from agsam_tune.study import Training
-from agsam_tune.tasks.task import Task
+from agsam_tune.tasks.task import Mlp, Task
 from agsam_tune.trials import Outcome, Pack
 
 
@@ -101,6 +101,8 @@ class _Run:
         dtype: torch.dtype,
     ) -> _Run:
         update_rule = rule(pack.optimizer)
+        if not isinstance(task.model, Mlp):
+            raise NotImplementedError("the engine trains multilayer perceptrons only")
         model = MlpRows(task.model)
         seeds = [trial.seed for trial in pack.trials]
         coordinates: dict[str, int | str] = {"study_seed": study_seed, "task": task.name}

@@ -31,6 +31,7 @@ def check_all(draft: Draft, problems: Problems) -> None:
     _check_optimizers(draft, problems)
     _check_roles(draft, problems)
     _check_nesterov(draft, problems)
+    _check_base_optimizer(draft, problems)
     _check_points(draft, problems)
     _check_misset(draft, problems)
     _check_every_optimizer_runs(draft, problems)
@@ -99,6 +100,26 @@ def _check_nesterov(draft: Draft, problems: Problems) -> None:
     if training and training.nesterov and training.momentum == 0 and not searched:
         message = "found true with momentum = 0, allowed: momentum > 0"
         problems.add("training.nesterov", message, related=["training.momentum"])
+
+
+def _check_base_optimizer(draft: Draft, problems: Problems) -> None:
+    """Keys of another base optimizer than the study's would do nothing."""
+    training = draft.training
+    if training is None:
+        return
+    base, fields = training.base_optimizer, type(training).model_fields
+    foreign = ("betas", "eps") if base == "sgd" else ("momentum", "nesterov")
+    for key in foreign:
+        value = getattr(training, key)
+        if value != fields[key].default:
+            message = f"found {show(value)} with base_optimizer = {base!r}, which does not take it"
+            related = ["training.base_optimizer"]
+            problems.add(f"training.{key}", message, related=related)
+    for name, space in draft.spaces.items():
+        if base != "sgd" and "momentum" in space.ranges:
+            message = f"found a range with base_optimizer = {base!r}, which does not take it"
+            related = ["training.base_optimizer"]
+            problems.add(f"search_spaces.{name}.momentum", message, related=related)
 
 
 def _check_points(draft: Draft, problems: Problems) -> None:

@@ -26,6 +26,7 @@ from agsam_tune.study.model import (
     Reference,
     Resources,
     SearchSpace,
+    Sharpness,
     Training,
 )
 from agsam_tune.study.overrides import apply_overrides
@@ -43,7 +44,10 @@ _SECTIONS: Mapping[str, type[Record]] = {
     "packs": Packs,
     "resources": Resources,
     "reference": Reference,
+    "sharpness": Sharpness,
 }
+# Tables that a study does without unless they are there, if only as a heading.
+_OPTIONAL = ("sharpness",)
 _KEYS = (*Header.model_fields, "task_options", *_SECTIONS, "search_spaces", "phases")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -87,7 +91,11 @@ def _draft(table: Mapping[str, Any], path: Path, problems: Problems) -> Draft:
             hint = _home_of(key) or nearest(key, _KEYS)
             problems.add(key, f"unknown key, allowed: {', '.join(_KEYS)}{hint}")
     header = _header(table, problems)
-    sections = {name: _section(table, name, model, problems) for name, model in _SECTIONS.items()}
+    sections = {
+        name: _section(table, name, model, problems)
+        for name, model in _SECTIONS.items()
+        if name in table or name not in _OPTIONAL
+    }
     files = find_search_spaces(path.parent)
     phases = _phases(table, problems)
     return Draft(

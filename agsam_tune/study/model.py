@@ -26,6 +26,7 @@ __all__ = [
     "Reference",
     "Resources",
     "SearchSpace",
+    "Sharpness",
     "Training",
     "canonical_order",
     "limit_problem",
@@ -91,6 +92,7 @@ AsTuple = Field(strict=False)
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Record(BaseModel):
@@ -160,19 +162,48 @@ class Training(Record):
     batch_size: PositiveInt = Field(
         description="examples a step; the last of an epoch may be short"
     )
-    base_optimizer: Literal["sgd"] = Field(
+    base_optimizer: Literal["sgd", "adam", "adamw"] = Field(
         default="sgd", description="what applies the update direction to the weights"
     )
     lr: float = Field(gt=0, description="learning rate of the base optimizer")
-    momentum: float = Field(default=0.0, ge=0, lt=1, description="momentum of the base optimizer")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="momentum of sgd")
     nesterov: bool = Field(default=False, description="Nesterov's form of momentum")
-    weight_decay: float = Field(default=0.0, ge=0, description="L2 penalty of the base optimizer")
-    lr_schedule: Literal["constant", "cosine"] = Field(
+    betas: Annotated[tuple[Decay, Decay], AsTuple] = Field(
+        default=(0.9, 0.999), description="decay of both running means of adam and adamw"
+    )
+    eps: float = Field(default=1e-8, gt=0, description="what adam and adamw add to the divisor")
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="L2 penalty; with adamw a decay of the weights themselves"
+    )
+    max_grad_norm: float | None = Field(
+        default=None, gt=0, description="longest update direction; a longer one is scaled down"
+    )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of each label spread evenly over all classes"
+    )
+    lr_schedule: Literal["constant", "cosine", "linear"] = Field(
         default="constant", description="course of lr over the steps"
     )
     warmup: int = Field(default=0, ge=0, description="steps over which lr rises linearly from 0")
     rho_schedule: Literal["constant", "proportional"] = Field(
         default="constant", description="course of rho: constant, or proportional to lr"
+    )
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        default="float32",
+        description="of matrix products: tf32 on GPUs, bfloat16 by autocast; weights are float32",
+    )
+
+
+class Sharpness(Record):
+    """What is measured of the final weights of every trial; a study without the table has none."""
+
+    examples: PositiveInt = Field(
+        default=1000, description="first training examples that the loss is taken over"
+    )
+    rho: float = Field(default=0.05, gt=0, description="radius of the common surrogate gap")
+    gamma: float = Field(default=0.1, ge=0, description="gamma of the common adaptive gap")
+    max_iterations: PositiveInt = Field(
+        default=1000, description="most Hessian-vector products for the largest eigenvalue"
     )
 
 
@@ -233,6 +264,9 @@ class Packs(Record):
     """How many trials are trained together."""
 
     rows: int | Literal["auto"] = Field(default="auto", description="trials per pack, or 'auto'")
+    way: Literal["auto", "stacked", "rows", "vmap"] = Field(
+        default="auto", description="how a pack's models are computed; 'auto' measures"
+    )
 
     @field_validator("rows", mode="wrap")
     @classmethod

@@ -25,6 +25,7 @@ from agsam_tune.study.model import (
     Reference,
     Resources,
     SearchSpace,
+    Sharpness,
     Training,
     canonical_order,
 )
@@ -34,6 +35,19 @@ __all__ = ["Study", "changed_keys"]
 #: They say where a study runs and how it is described, not what it is: a study may be carried on
 #: with others, so they are not part of its hash.
 _NOT_HASHED = ("packs", "resources")
+
+#: Keys that came later, with what a study without them means: there they are not part of its
+#: hash, so that runs made before stay what they are.
+_CAME_LATER: Mapping[str, Mapping[str, Any]] = {
+    "training": {
+        "betas": [0.9, 0.999],
+        "eps": 1e-8,
+        "max_grad_norm": None,
+        "label_smoothing": 0.0,
+        "precision": "float32",
+    },
+    "": {"sharpness": None},
+}
 
 _ABSENT = "(absent)"
 
@@ -72,6 +86,9 @@ class Study(Record):
     )
     packs: Packs = Field(default_factory=Packs, description="trials trained together; not hashed")
     resources: Resources = Field(default_factory=Resources, description="per pack; not hashed")
+    sharpness: Sharpness | None = Field(
+        default=None, description="what is measured of the final weights; null for nothing"
+    )
     reference: Reference = Field(default_factory=Reference, description="published numbers")
 
     @field_validator("phases", mode="after")
@@ -147,7 +164,15 @@ def _identity(resolved: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in resolved.items() if key not in _NOT_HASHED}
     spaces = cast("Mapping[str, Mapping[str, Any]]", kept.get("search_spaces", {}))
     kept["search_spaces"] = {name: space.get("ranges", {}) for name, space in spaces.items()}
-    return kept
+    if "training" in kept:
+        kept["training"] = _without_later(kept["training"], "training")
+    return _without_later(kept, "")
+
+
+def _without_later(table: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The table without the keys that came later and say nothing new."""
+    later = _CAME_LATER[name]
+    return {key: v for key, v in table.items() if key not in later or v != later[key]}
 
 
 def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:

@@ -5,15 +5,18 @@ In: arrays. Out: a `Task`, which the engine trains on. Must not import torch, Ra
 A task of one's own is a function `def blobs(*, seed: int, **task_options) -> Task`, named
 in the study file as `task = "package.module:blobs"`.
 
-Shapes: N examples, D inputs.
+Shapes: N examples; an example is a vector (D,), an image (channels, height, width), or
+whatever else the model takes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +27,7 @@ class Split:
     """Examples with their labels.
 
     Attributes:
-        x: (N, D) float32 inputs.
+        x: float32 inputs, (N, D), (N, channels, height, width), ….
         y: (N,) int64 labels, 0 … classes−1.
     """
 
@@ -59,6 +62,30 @@ class Mlp:
     def parameters(self) -> int:
         return sum((inputs + 1) * outputs for inputs, outputs in self.layers)
 
+    @property
+    def outputs(self) -> int:
+        return self.widths[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Any PyTorch module whose forward changes nothing in it.
+
+    Attributes:
+        build: returns the module, newly initialised: a `torch.nn.Module` that maps a batch
+            of examples to (batch, outputs) logits. It is called once a seed, with PyTorch's
+            generator seeded from that seed, and more often to look at the module.
+        outputs: one is a logit for binary cross-entropy; more are logits for softmax
+            cross-entropy.
+    """
+
+    build: Callable[[], Any]
+    outputs: int
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.build().parameters())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -71,13 +98,17 @@ class Task:
             then the test split is used, as the protocol does.
         test: what is reported on.
         model: the model.
+        loss: what is trained on and reported: cross-entropy on the logits, or, as the
+            paper's MNIST program has it, the binary cross-entropy of each of the softmax's
+            outputs with the one-hot label, averaged over the outputs.
     """
 
     name: str
     train: Split
     validation: Split | None
     test: Split
-    model: Mlp
+    model: Mlp | Network
+    loss: Literal["cross_entropy", "one_hot_binary"] = "cross_entropy"
 
     def __post_init__(self) -> None:
         _check(self)
@@ -110,20 +141,17 @@ class Task:
 
 def _check(task: Task) -> None:
     """Raise ValueError, with every problem, unless the arrays fit each other and the model."""
-    problems = []
-    if len(task.model.widths) < 2 or min(task.model.widths) < 1:
-        problems.append(
-            f"the model's widths are {task.model.widths}; allowed: inputs, hidden widths and "
-            "outputs, each > 0"
-        )
-    outputs = task.model.widths[-1] if task.model.widths else 1
-    classes = max(outputs, 2)
+    problems = [*_model_problems(task)]
+    classes = max(task.model.outputs, 2) if not problems else 2
+    shape = task.train.x.shape[1:]
     for name, split in (("train", task.train), ("validation", task.choosing), ("test", task.test)):
-        if split.x.dtype != np.float32 or split.x.ndim != 2 or not len(split.x):
-            problems.append(f"{name}.x is {split.x.dtype} {split.x.shape}, not float32 (N, D)")
-        elif split.x.shape[1:] != task.model.widths[:1]:
+        if split.x.dtype != np.float32 or split.x.ndim < 2 or not len(split.x):
+            problems.append(f"{name}.x is {split.x.dtype} {split.x.shape}, not float32 (N, …)")
+        elif split.x.shape[1:] != shape:
+            problems.append(f"{name}.x has examples {split.x.shape[1:]}, train.x {shape}")
+        elif isinstance(task.model, Mlp) and math.prod(shape) != task.model.widths[0]:
             problems.append(
-                f"{name}.x has {split.x.shape[1]} inputs, the model takes {task.model.widths[:1]}"
+                f"{name}.x has {math.prod(shape)} inputs, the model takes {task.model.widths[:1]}"
             )
         elif not np.isfinite(split.x).all():
             problems.append(f"{name}.x holds NaN or infinity")
@@ -134,3 +162,16 @@ def _check(task: Task) -> None:
     if problems:
         msg = f"task {task.name}: " + "; ".join(problems)
         raise ValueError(msg)
+
+
+def _model_problems(task: Task) -> Iterator[str]:
+    model = task.model
+    if isinstance(model, Mlp) and (len(model.widths) < 2 or min(model.widths) < 1):
+        yield (
+            f"the model's widths are {model.widths}; allowed: inputs, hidden widths and "
+            "outputs, each > 0"
+        )
+    elif model.outputs < 1:
+        yield f"the model has {model.outputs} outputs; allowed: 1 or more"
+    elif task.loss == "one_hot_binary" and model.outputs < 2:
+        yield "the loss one_hot_binary needs an output a class; the model has one output"

@@ -109,9 +109,9 @@ SPOILT = [
         ["'sobol'", "random"],
     ),
     ("lr = 0.05", 'lr = 0.05\nlr_schedule = "cosin"', "training.lr_schedule", ["'cosine'?"]),
-    ("lr = 0.05", 'lr = 0.05\nlr_schedule = "linear"', "training.lr_schedule", ["constant, cos"]),
+    ("lr = 0.05", 'lr = 0.05\nlr_schedule = "step"', "training.lr_schedule", ["constant, cos"]),
     ("lr = 0.05", 'lr = 0.05\nrho_schedule = "cosine"', "training.rho_schedule", ["proportional"]),
-    ("lr = 0.05", 'lr = 0.05\nbase_optimizer = "adam"', "training.base_optimizer", ["sgd"]),
+    ("lr = 0.05", 'lr = 0.05\nbase_optimizer = "lion"', "training.base_optimizer", ["adamw"]),
     # ranges of a search space
     ("high = 4.0", "high = 0.001", "search_spaces.gsam.rho", ["low = 0.005 and high = 0.001"]),
     ("high = 4.0", "high = 0.005", "search_spaces.gsam.rho", ["low < high"]),
