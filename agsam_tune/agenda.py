@@ -34,6 +34,7 @@ class Agenda:
     Args:
         study: the study.
         stored: what was run before.
+        rows: the largest pack; None for what the study says.
         deadline: `time.monotonic()` after which no pack is handed out.
 
     Attributes:
@@ -42,9 +43,15 @@ class Agenda:
     """
 
     def __init__(
-        self, study: Study, stored: Iterable[Outcome], *, deadline: float | None = None
+        self,
+        study: Study,
+        stored: Iterable[Outcome],
+        *,
+        rows: int | str | None = None,
+        deadline: float | None = None,
     ) -> None:
         self._study = study
+        self._rows = study.packs.rows if rows is None else rows
         self._outcomes: dict[Key, Outcome] = {o.trial.key: o for o in stored}
         self._deadline = deadline
         self._ready: deque[Pack] = deque()
@@ -108,7 +115,7 @@ class Agenda:
 
     def _enqueue(self, trials: Iterable[Trial], *, first: bool = False) -> None:
         missing = [trial for trial in trials if trial.key not in self._outcomes]
-        packs = make_packs(missing, self._study.packs.rows)
+        packs = make_packs(missing, self._rows)
         if first:
             self._ready.extendleft(reversed(packs))
         else:

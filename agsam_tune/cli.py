@@ -86,7 +86,10 @@ def run(
     cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")] = None,
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use of this machine.")] = None,
     data: Annotated[
-        Path | None, typer.Option(envvar="AGSAM_TUNE_DATA", help="Folder of data sets.")
+        Path | None,
+        typer.Option(
+            envvar="AGSAM_TUNE_DATA", help="Folder to look for data sets in first (docs/data.md)."
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -241,7 +244,8 @@ def _set_data_folder(data: Path | None) -> None:
     if data is None:
         return
     if not data.is_dir():
-        raise UsageError(f"{data}: no such folder (--data)")
+        what = "is no folder" if data.exists() else "there is no such folder"
+        raise UsageError(f"{data}: {what} (--data, AGSAM_TUNE_DATA)")
     os.environ["AGSAM_TUNE_DATA"] = str(data.resolve())
 
 

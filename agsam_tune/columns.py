@@ -26,3 +26,16 @@ AFTER_HYPERPARAMETERS = (
     "seconds",
     "trial_number",
 )
+
+# What is measured besides where the study asks for it; they stand before `diverged`.
+SHARPNESS = (
+    "sigma_max",
+    "sigma_residual",
+    "sigma_iterations",
+    "sigma_from_gap",
+    "sigma_from_difference",
+    "gap",
+    "gap_adaptive",
+    "gradient_norm",
+    "gradient_cosine",
+)

@@ -1,6 +1,7 @@
 """What there is to run: tasks, optimizers with their hyperparameters, and studies.
 
-In: the files of the package and the working folder. Out: text. Must not import torch, Ray,
+In: the files of the package and the working folder, and what installed packages announce.
+Out: text. Must not import torch, Ray,
 Optuna, NumPy or pandas: names and hyperparameters come from the search-space files.
 """
 
@@ -9,21 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from agsam_tune.study import Range, SearchSpace, available_studies, readable_search_spaces
+from agsam_tune.plugins import TASKS, announced
+from agsam_tune.study import (
+    Range,
+    SearchSpace,
+    announced_optimizers,
+    available_studies,
+    readable_search_spaces,
+)
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
 
 def listing() -> str:
     """Sections of aligned lines."""
-    spaces, problems = readable_search_spaces(Path.cwd())
+    spaces, found = readable_search_spaces(Path.cwd())
+    plugins, clashes = announced(TASKS, BUILTIN_TASKS)
+    problems = [*clashes, *announced_optimizers()[1], *map(str, found)]
+    tasks = [(t.name, t.description) for t in BUILTIN_TASKS.values()]
+    tasks += [(p.name, f"{p.reference} from {p.package}") for p in plugins.values()]
     sections = [
-        ("Tasks", [(t.name, t.description) for t in BUILTIN_TASKS.values()]),
-        ("Optimizers", [(s.optimizer, s.description) for s in spaces.values()]),
+        ("Tasks", tasks),
+        ("Optimizers", [(s.optimizer, _about(s)) for s in spaces.values()]),
         ("Search spaces", [(s.optimizer, _ranges(s)) for s in spaces.values()]),
         ("Studies", [(name, _shown(path)) for name, path in available_studies().items()]),
     ]
     if problems:
-        sections.append(("Not usable", [(str(problem), "") for problem in problems]))
+        sections.append(("Not usable", [(problem, "") for problem in problems]))
     return "\n\n".join(_section(title, rows) for title, rows in sections)
 
 
@@ -31,6 +43,10 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
     lines = list(rows)
     width = max((len(name) for name, _ in lines), default=0)
     return "\n".join([title, *(f"  {name:{width}}  {text}".rstrip() for name, text in lines)])
+
+
+def _about(space: SearchSpace) -> str:
+    return ": ".join(filter(None, (space.rule, space.description)))
 
 
 def _ranges(space: SearchSpace) -> str:

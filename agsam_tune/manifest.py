@@ -25,6 +25,7 @@ def new_manifest(
     *,
     data: Mapping[str, Any],
     device: str,
+    engine: Mapping[str, Any],
     storage: str | None,
     command: Sequence[str],
 ) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def new_manifest(
         study: the study.
         data: `Task.facts()`.
         device: where trials are trained, as PyTorch names it.
+        engine: how packs are computed there.
         storage: where results lie; None for the journal in the run's folder.
         command: the command line.
     """
@@ -43,6 +45,7 @@ def new_manifest(
         "versions": {"python": platform.python_version(), **_versions()},
         "commit": _commit(),
         "device": f"{device} ({_processor()})",
+        "engine": dict(engine),
         "platform": platform.platform(),
         "data": dict(data),
         "storage": storage,

@@ -20,7 +20,7 @@ from rich.console import Console
 from agsam_tune.agenda import Agenda
 from agsam_tune.atomic import write_json
 from agsam_tune.errors import ExitCode, UsageError
-from agsam_tune.executors.work import Job, check_device, check_rules, device_of
+from agsam_tune.executors.work import Job, check_device, check_rules, device_of, plan
 from agsam_tune.folder import RunFolder, exclusive, now
 from agsam_tune.manifest import new_manifest
 from agsam_tune.progress import StudyProgress
@@ -72,19 +72,22 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     _manifest_of(folder, study)
     check_rules(study)
     check_device(study, gpus=options.gpus, address=options.address)
-    facts = load_task(
+    task = load_task(
         study.task, study.task_options, seed=study.seed, import_path=options.import_path
-    ).facts()
+    )
+    facts = task.facts()
     with folder.driver():
         old = _manifest_of(folder, study)
         location = _location(folder, old, options)
         with _storage_lock(folder, location):
+            # Before anything is written, since a model that cannot be trained is wrong use.
+            engine = (old or {}).get("engine") or plan(study, task)
             store = _open_store(study, location)
-            manifest = old or _new_manifest(folder, study, options, facts)
+            manifest = old or _new_manifest(folder, study, options, facts, engine)
             if manifest["data"]["digest"] != facts["digest"]:
                 msg = f"{folder.path}: the task's data are no longer those that the run began with"
                 raise UsageError(msg)
-            return _run(folder, study, options, manifest, store, console)
+            return _run(folder, study, options, {**manifest, "engine": engine}, store, console)
 
 
 def _run(
@@ -97,8 +100,10 @@ def _run(
 ) -> ExitCode:
     """Run what is left, and report on what there is."""
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-    agenda = Agenda(study, store.outcomes(), deadline=deadline)
-    interrupted = _execute(study, options, agenda, store, console)
+    engine = manifest["engine"]
+    rows = engine["rows"] if study.packs.rows == "auto" else study.packs.rows
+    agenda = Agenda(study, store.outcomes(), rows=rows, deadline=deadline)
+    interrupted = _execute(study, options, engine["way"], agenda, store, console)
     if len(agenda.outcomes) == agenda.total and manifest["finished"] is None:
         write_json(folder.manifest, {**manifest, "finished": now()})
     try:
@@ -167,7 +172,11 @@ def _open_store(study: Study, location: str) -> ResultStore:
 
 
 def _new_manifest(
-    folder: RunFolder, study: Study, options: RunOptions, facts: dict[str, Any]
+    folder: RunFolder,
+    study: Study,
+    options: RunOptions,
+    facts: dict[str, Any],
+    engine: dict[str, Any],
 ) -> dict[str, Any]:
     """A new manifest, written. Its storage is null for the folder's own journal, so that a
     folder can be moved or copied."""
@@ -175,6 +184,7 @@ def _new_manifest(
         study,
         data=facts,
         device=device_of(study),
+        engine=engine,
         storage=_asked_storage(folder, options),
         command=options.command,
     )
@@ -183,12 +193,17 @@ def _new_manifest(
 
 
 def _execute(
-    study: Study, options: RunOptions, agenda: Agenda, store: ResultStore, console: Console
+    study: Study,
+    options: RunOptions,
+    way: str,
+    agenda: Agenda,
+    store: ResultStore,
+    console: Console,
 ) -> bool:
     """Run what is left; returns whether it was interrupted."""
     if agenda.finished:
         return False
-    job = Job(study=study, device=device_of(study), import_path=options.import_path)
+    job = Job(study=study, device=device_of(study), way=way, import_path=options.import_path)
     seeds = {str(phase.name): phase.seeds for phase in study.phases if phase.name in _CHOOSING}
     with StudyProgress(study.name, agenda.total, seeds, agenda.outcomes, console) as progress:
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -127,6 +127,8 @@ class Outcome:
         diverged_step: how many steps were whole before that, or None.
         seconds: the pack's training time divided by its rows.
         curve: the learning curve.
+        sharpness: what the study's [sharpness] asks for, by its column in the trials table;
+            NaN where the trial diverged. Empty where the study does not ask.
         error: what was raised, for FAIL.
     """
 
@@ -142,6 +144,7 @@ class Outcome:
     diverged_step: int | None = None
     seconds: float = math.nan
     curve: Curve = Curve()
+    sharpness: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The engine trains a pack of trials in lockstep; see `training`."""
 
+from agsam_tune.engine.blueprint import ModelError
 from agsam_tune.engine.devices import gpu_is_available
+from agsam_tune.engine.plan import Plan, make_plan
 from agsam_tune.engine.training import train_pack
 
-__all__ = ["gpu_is_available", "train_pack"]
+__all__ = ["ModelError", "Plan", "gpu_is_available", "make_plan", "train_pack"]

@@ -3,7 +3,7 @@
 In: weights of K rows and a split on the device. Out: fractions and mean losses. Must not
 import Ray or Optuna.
 
-Shapes: K rows (models), P columns of one row, N examples, D inputs.
+Shapes: K rows (models), P columns of one row, N examples, D numbers of one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from agsam_tune.engine.losses import correct, losses
-from agsam_tune.engine.mlp import MlpRows
+from agsam_tune.engine.losses import Loss, correct
+from agsam_tune.engine.pack_model import PackModel
 from agsam_tune.tasks.task import Split
 
 # Examples at a time: few enough that the activations of a pack stay in the cache.
@@ -28,7 +28,7 @@ class Evaluation:
     """A split on the device.
 
     Attributes:
-        x_ND: inputs.
+        x_ND: examples, in the order in which the model reads them.
         y_N: labels, int64.
     """
 
@@ -36,8 +36,8 @@ class Evaluation:
     y_N: Tensor
 
     @classmethod
-    def of(cls, split: Split, device: torch.device, dtype: torch.dtype) -> Self:
-        x_ND = torch.as_tensor(split.x, dtype=dtype, device=device)
+    def of(cls, split: Split, model: PackModel, device: torch.device, dtype: torch.dtype) -> Self:
+        x_ND = model.flat(torch.as_tensor(split.x, dtype=dtype, device=device))
         return cls(x_ND=x_ND, y_N=torch.as_tensor(split.y, device=device))
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -55,7 +55,7 @@ class Final:
 
 
 def evaluate_accuracy(
-    model: MlpRows, w_KP: Tensor, choosing: Evaluation, test: Evaluation
+    model: PackModel, w_KP: Tensor, choosing: Evaluation, test: Evaluation
 ) -> tuple[Tensor, Tensor]:
     """Accuracy on the split to choose on and on the test split, each (K,)."""
     test_K = _accuracy(model, w_KP, test)
@@ -63,28 +63,33 @@ def evaluate_accuracy(
 
 
 def evaluate(
-    model: MlpRows, w_KP: Tensor, choosing: Evaluation, test: Evaluation, train: Evaluation
+    model: PackModel,
+    loss: Loss,
+    w_KP: Tensor,
+    choosing: Evaluation,
+    test: Evaluation,
+    train: Evaluation,
 ) -> Final:
     """Everything that is reported of the final weights."""
     val_K, test_K = evaluate_accuracy(model, w_KP, choosing, test)
     return Final(
         val_accuracy_K=val_K,
         test_accuracy_K=test_K,
-        test_loss_K=_loss(model, w_KP, test),
-        train_loss_K=_loss(model, w_KP, train),
+        test_loss_K=_mean_loss(model, loss, w_KP, test),
+        train_loss_K=_mean_loss(model, loss, w_KP, train),
     )
 
 
-def _accuracy(model: MlpRows, w_KP: Tensor, split: Evaluation) -> Tensor:
+def _accuracy(model: PackModel, w_KP: Tensor, split: Evaluation) -> Tensor:
     right_K = torch.zeros(len(w_KP), dtype=torch.int64, device=w_KP.device)
     for x_ND, y_N in split.chunks():
         right_K += correct(model.logits(w_KP, x_ND), y_N.expand(len(w_KP), -1))
     return right_K.double() / len(split.y_N)
 
 
-def _loss(model: MlpRows, w_KP: Tensor, split: Evaluation) -> Tensor:
+def _mean_loss(model: PackModel, loss: Loss, w_KP: Tensor, split: Evaluation) -> Tensor:
     total_K = torch.zeros(len(w_KP), dtype=torch.float64, device=w_KP.device)
     for x_ND, y_N in split.chunks():
-        loss_KN = losses(model.logits(w_KP, x_ND), y_N.expand(len(w_KP), -1))
+        loss_KN = loss.each(model.logits(w_KP, x_ND), y_N.expand(len(w_KP), -1))
         total_K += loss_KN.double().sum(1)
     return total_K / len(split.y_N)

@@ -17,57 +17,84 @@ fall on other rows in another pack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agsam_tune.engine.blueprint import Arrays, glorot
 from agsam_tune.engine.layout import padded_to_lanes, row_aligned
-from agsam_tune.engine.losses import loss_and_slope
+from agsam_tune.engine.losses import Loss
 from agsam_tune.tasks.task import Mlp
+
+_CROSS_ENTROPY = Loss()
 
 
 class MlpRows:
-    """K perceptrons of one shape.
+    """K perceptrons of one shape; see `PackModel`.
 
-    Attributes:
-        parameters: weights and biases of one model.
-        width: P, the columns of a row: the parameters, with each layer's weights and
-            biases padded to whole vector registers. The padding is zero and has zero
-            gradients.
+    Each layer's weights and biases are padded to whole vector registers.
+
+    Args:
+        model: the widths.
+        loss: what is trained on.
+        initial: initial weights and biases of each layer in PyTorch's order and shapes;
+            without it, Glorot-uniform weights and zero biases.
     """
 
-    def __init__(self, model: Mlp) -> None:
+    records_graph = False
+    stochastic = False
+
+    def __init__(
+        self,
+        model: Mlp,
+        loss: Loss = _CROSS_ENTROPY,
+        initial: Callable[[np.random.Generator], Arrays] | None = None,
+    ) -> None:
         self._layers = model.layers
+        self._loss = loss
+        self._initial = initial or (lambda generator: glorot(model, generator))
         self.parameters = model.parameters
         self._spans = tuple(_spans(model.layers))
         self.width = self._spans[-1][1] + padded_to_lanes(model.widths[-1])
         self._buffers: dict[tuple[str, int], Tensor] = {}
 
     def initial(self, generator: np.random.Generator) -> npt.NDArray[np.float64]:
-        """One row of initial weights, (P,): Glorot-uniform weights, zero biases."""
+        """One row of initial weights, (P,)."""
         row = np.zeros(self.width)
-        for (inputs, outputs), (start, _) in zip(self._layers, self._spans, strict=True):
-            limit, count = np.sqrt(6.0 / (inputs + outputs)), inputs * outputs
-            row[start : start + count] = generator.uniform(-limit, limit, size=count)
+        arrays = self._initial(generator)
+        for layer, (start, bias) in enumerate(self._spans):
+            weights_OI, bias_O = arrays[2 * layer : 2 * layer + 2]
+            row[start : start + weights_OI.size] = weights_OI.T.reshape(-1)
+            row[bias : bias + bias_O.size] = bias_O
         return row
 
-    def loss_and_gradient(
-        self, w_KP: Tensor, x_KBD: Tensor, y_KB: Tensor, out_KP: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Each row's mean loss over its batch, (K,), and its gradient, written to `out_KP`.
+    def flat(self, x_N: Tensor) -> Tensor:
+        """Examples as rows."""
+        return x_N.reshape(len(x_N), -1)
 
-        Args:
-            w_KP: weights.
-            x_KBD: inputs, as `row_aligned` lays them out.
-            y_KB: labels, int64.
-            out_KP: receives the gradient; its padding must be zero.
-        """
+    def unpacked(self, w_KP: Tensor) -> list[Tensor]:
+        """Weights (K, O, I) and biases (K, O) of each layer, as PyTorch has them."""
+        parts = []
+        for number in range(len(self._layers)):
+            weights_KIO, bias_K1O = self.layer(w_KP, number)
+            parts += [weights_KIO.transpose(1, 2), bias_K1O[:, 0]]
+        return parts
+
+    def loss_and_gradient(
+        self,
+        w_KP: Tensor,
+        x_KBD: Tensor,
+        y_KB: Tensor,
+        out_KP: Tensor,
+        noise_K: list[int] | None = None,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
+        """See `PackModel`."""
         activations = [x_KBD, *self._hidden(w_KP, x_KBD)]
         z_KBC = self._output(w_KP, activations[-1])
-        loss_K, slope_KBC = loss_and_slope(z_KBC, y_KB)
+        loss_K, slope_KBC = self._loss.value_and_slope(z_KBC, y_KB)
         delta_KBO = self._buffer(("slope", 0), tuple(slope_KBC.shape), w_KP).copy_(slope_KBC)
         for layer in range(len(self._layers) - 1, -1, -1):
             h_KBI = activations[layer]

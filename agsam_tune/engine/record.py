@@ -3,13 +3,13 @@
 In: losses and radii step by step, accuracies epoch by epoch. Out: outcomes. Must not
 import Ray or Optuna.
 
-Shapes: K rows (models).
+Shapes: K rows (models), M sums.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -19,8 +19,8 @@ from torch import Tensor
 from agsam_tune.engine.evaluation import Final
 from agsam_tune.trials import Curve, Outcome, State, Trial
 
-# f, f_p − f and radius are summed; f_p's mean is that of f plus that of the gap.
-_F, _GAP, _RADIUS = range(3)
+# These are summed; f_p's mean is that of f plus that of the gap. The last two where asked for.
+_F, _GAP, _RADIUS, _NORM, _COSINE = range(5)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,52 +29,61 @@ class Record:
 
     Attributes:
         two_pass: whether the optimizer has an ascent step.
+        gradients: whether ‖g‖ and cos(g, gp) are summed as well.
         steps_K: whole steps of each row.
         alive_K: rows that have not diverged.
-        total_3K: sums of f, gap and radius over the training.
-        epoch_3K: the same over the current epoch.
+        total_MK: sums of f, gap and radius over the training, and of ‖g‖ and cos(g, gp).
+        epoch_MK: the same over the current epoch.
         epoch_steps_K: whole steps of the current epoch.
-        epochs: what was closed: (means_3K, alive_K, val_accuracy_K, test_accuracy_K) each.
+        epochs: what was closed: (means_MK, alive_K, val_accuracy_K, test_accuracy_K) each.
     """
 
     two_pass: bool
+    gradients: bool
     steps_K: Tensor
     alive_K: Tensor
-    total_3K: Tensor
-    epoch_3K: Tensor
+    total_MK: Tensor
+    epoch_MK: Tensor
     epoch_steps_K: Tensor
     epochs: list[tuple[Tensor, Tensor, Tensor, Tensor]] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, rows: int, *, two_pass: bool, like: Tensor) -> Self:
-        zeros = torch.zeros(3, rows, dtype=torch.float64, device=like.device)
+    def empty(cls, rows: int, *, two_pass: bool, like: Tensor, gradients: bool = False) -> Self:
+        zeros = torch.zeros(5 if gradients else 3, rows, dtype=torch.float64, device=like.device)
         counts = torch.zeros(rows, dtype=torch.int64, device=like.device)
         return cls(
             two_pass=two_pass,
+            gradients=gradients,
             steps_K=counts,
             alive_K=torch.ones(rows, dtype=torch.bool, device=like.device),
-            total_3K=zeros,
-            epoch_3K=zeros.clone(),
+            total_MK=zeros,
+            epoch_MK=zeros.clone(),
             epoch_steps_K=counts.clone(),
         )
 
-    def add_step(self, f_K: Tensor, fp_K: Tensor, radius_K: Tensor | None, alive_K: Tensor) -> None:
-        """Add a step of the rows that are alive after it."""
+    def add_step(
+        self,
+        f_K: Tensor,
+        fp_K: Tensor,
+        radius_K: Tensor | None,
+        alive_K: Tensor,
+        gradients: tuple[Tensor, ...] = (),
+    ) -> None:
+        """Add a step of the rows that are alive after it; `gradients` is (‖g‖, cos(g, gp))."""
         gap_K = fp_K.double() - f_K.double()
-        values_3K = torch.stack(
-            [f_K.double(), gap_K, gap_K if radius_K is None else radius_K.double()]
-        )
-        self.epoch_3K += torch.where(alive_K, values_3K, 0.0)
+        radius_K = gap_K if radius_K is None else radius_K
+        values_MK = torch.stack([f_K.double(), gap_K, radius_K.double(), *gradients])
+        self.epoch_MK += torch.where(alive_K, values_MK, 0.0)
         self.epoch_steps_K += alive_K
         self.alive_K = alive_K
 
     def close_epoch(self, accuracies: tuple[Tensor, Tensor]) -> None:
         """End an epoch with the accuracies on the split to choose on and the test split."""
-        self.total_3K = self.total_3K + self.epoch_3K
+        self.total_MK = self.total_MK + self.epoch_MK
         self.steps_K = self.steps_K + self.epoch_steps_K
-        means_3K = self.epoch_3K / self.epoch_steps_K
-        self.epochs.append((means_3K, self.alive_K, *accuracies))
-        self.epoch_3K = torch.zeros_like(self.epoch_3K)
+        means_MK = self.epoch_MK / self.epoch_steps_K
+        self.epochs.append((means_MK, self.alive_K, *accuracies))
+        self.epoch_MK = torch.zeros_like(self.epoch_MK)
         self.epoch_steps_K = torch.zeros_like(self.epoch_steps_K)
 
     def outcomes(
@@ -84,10 +93,19 @@ class Record:
         *,
         chance: tuple[float, float],
         seconds: float,
+        sharpness: Sequence[Mapping[str, float]] = (),
     ) -> tuple[Outcome, ...]:
-        """One outcome a trial; `chance` is that of the split to choose on and the test split."""
+        """One outcome a trial.
+
+        Args:
+            trials: the rows.
+            final: what was evaluated of the final weights.
+            chance: that of the split to choose on and of the test split.
+            seconds: of each row.
+            sharpness: what was measured of each row's final weights, if it was asked for.
+        """
         curves = self._curves(chance)
-        means_3K = (self.total_3K / self.steps_K).tolist()
+        means_MK = (self.total_MK / self.steps_K).tolist()
         finite_K = torch.isfinite(final.train_loss_K) & torch.isfinite(final.test_loss_K)
         alive, steps = (self.alive_K & finite_K).tolist(), self.steps_K.tolist()
         rows = zip(
@@ -105,27 +123,32 @@ class Record:
                 test_accuracy=test if alive[k] else chance[1],
                 test_loss=test_loss if alive[k] else math.nan,
                 train_loss=train_loss if alive[k] else math.nan,
-                radius=means_3K[_RADIUS][k] if self.two_pass else math.nan,
-                surrogate_gap=means_3K[_GAP][k] if self.two_pass else math.nan,
+                radius=means_MK[_RADIUS][k] if self.two_pass else math.nan,
+                surrogate_gap=means_MK[_GAP][k] if self.two_pass else math.nan,
                 diverged=not alive[k],
                 diverged_step=None if alive[k] else steps[k],
                 seconds=seconds,
                 curve=curves[k],
+                sharpness={**sharpness[k], **self._gradients(means_MK, k)} if sharpness else {},
             )
             for k, (trial, (val, test, test_loss, train_loss)) in enumerate(
                 zip(trials, rows, strict=True)
             )
         )
 
+    def _gradients(self, means_MK: list[list[float]], k: int) -> dict[str, float]:
+        cosine = means_MK[_COSINE][k] if self.two_pass else math.nan
+        return {"gradient_norm": means_MK[_NORM][k], "gradient_cosine": cosine}
+
     def _curves(self, chance: tuple[float, float]) -> list[Curve]:
         """Each row's curve: chance and NaN from the epoch of its divergence on."""
-        means_E3K, alive_EK, val_EK, test_EK = (
+        means_EMK, alive_EK, val_EK, test_EK = (
             torch.stack(series) for series in zip(*self.epochs, strict=True)
         )
-        means_E3K = torch.where(alive_EK.unsqueeze(1), means_E3K, math.nan)
+        means_EMK = torch.where(alive_EK.unsqueeze(1), means_EMK, math.nan)
         val_EK = torch.where(alive_EK, val_EK, chance[0])
         test_EK = torch.where(alive_EK, test_EK, chance[1])
-        f_EK, gap_EK, radius_EK = means_E3K.unbind(1)
+        f_EK, gap_EK, radius_EK = means_EMK[:, : _RADIUS + 1].unbind(1)
         if not self.two_pass:
             gap_EK = radius_EK = torch.full_like(f_EK, math.nan)
         series = (val_EK, test_EK, f_EK, f_EK + gap_EK, gap_EK, radius_EK)

@@ -13,13 +13,18 @@ def lr_factors(schedule: str, *, steps: int, warmup: int = 0) -> npt.NDArray[np.
     """lr_t / lr for t = 0 … steps−1, (steps,), each in [0, 1].
 
     Args:
-        schedule: `constant`, or `cosine`: ½(1 + cos(π t/steps)) (Loshchilov & Hutter 2017,
-            arXiv 1608.03983, one period), so the first step has the full rate.
+        schedule: `constant`; `cosine`: ½(1 + cos(π t/steps)) (Loshchilov & Hutter 2017,
+            arXiv 1608.03983, one period); `linear`: 1 − t/steps. The first step has the full
+            rate, and the rate is never zero.
         steps: steps of the training.
         warmup: first steps, over which the factor also rises linearly: (t+1)/warmup.
     """
     t = np.arange(steps)
-    shapes = {"constant": np.ones(steps), "cosine": (1 + np.cos(np.pi * t / steps)) / 2}
+    shapes = {
+        "constant": np.ones(steps),
+        "cosine": (1 + np.cos(np.pi * t / steps)) / 2,
+        "linear": 1 - t / steps,
+    }
     return shapes[schedule] * np.minimum((t + 1) / max(warmup, 1), 1.0)
 
 

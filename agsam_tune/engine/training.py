@@ -16,18 +16,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agsam_tune.engine import sgd
+from agsam_tune.engine.base import BaseOptimizer
 from agsam_tune.engine.batches import Batches
 from agsam_tune.engine.cpu import one_thread
 from agsam_tune.engine.evaluation import Evaluation, evaluate, evaluate_accuracy
-from agsam_tune.engine.mlp import MlpRows
+from agsam_tune.engine.losses import Loss
+from agsam_tune.engine.pack_model import PackModel
 from agsam_tune.engine.record import Record
 from agsam_tune.engine.schedules import lr_factors, rho_factors
+from agsam_tune.engine.sharpness import measured_sharpness, rows_of
+from agsam_tune.engine.ways import pack_model, precision
 from agsam_tune.optimizers import Rule, rule
-from agsam_tune.optimizers.rows import norm
-from agsam_tune.streams import stream
-from agsam_tune.study import Training
-from agsam_tune.tasks.task import Mlp, Task
+from agsam_tune.optimizers.rows import norm, unit
+from agsam_tune.streams import stream, stream_seed
+from agsam_tune.study import Sharpness, Training
+from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, Pack
 
 
@@ -38,6 +41,8 @@ def train_pack(
     *,
     study_seed: int,
     device: str = "cpu",
+    way: str = "auto",
+    sharpness: Sharpness | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Outcome, ...]:
     """Train every trial of the pack to the end.
@@ -52,19 +57,37 @@ def train_pack(
         training: the recipe; a trial's own lr, momentum and weight_decay come before it.
         study_seed: the study's seed, a coordinate of the random streams.
         device: where to train, as PyTorch names it.
+        way: how the models are computed; see `ways`.
+        sharpness: what to measure of the final weights, and of the gradients on the way.
         dtype: of weights and data.
     """
-    with one_thread(), torch.inference_mode():
-        started = time.perf_counter()
-        run = _Run.prepare(pack, task, training, study_seed, torch.device(device), dtype)
-        record = Record.empty(len(pack.trials), two_pass=run.rule.ascent is not None, like=run.w_KP)
+    started = time.perf_counter()
+    place = torch.device(device)
+    model = pack_model(task, training, way=way, device=place, dtype=dtype)
+    # Autograd cannot save tensors of inference mode, which is the faster where it is not asked.
+    mode = torch.no_grad if model.records_graph else torch.inference_mode
+    with one_thread(), precision(training.precision), mode():
+        run = _Run.prepare(pack, task, training, study_seed, model, place, dtype)
+        record = Record.empty(
+            len(pack.trials),
+            two_pass=run.rule.ascent is not None,
+            like=run.w_KP,
+            gradients=sharpness is not None,
+        )
         for epoch in range(run.epochs):
             run.train_epoch(epoch, record)
-            record.close_epoch(evaluate_accuracy(run.model, run.w_KP, run.choosing, run.test))
-        final = evaluate(run.model, run.w_KP, run.choosing, run.test, run.train)
+            record.close_epoch(evaluate_accuracy(model, run.w_KP, run.choosing, run.test))
+        final = evaluate(model, run.loss, run.w_KP, run.choosing, run.test, run.train)
+        measured: list[dict[str, float]] = []
+        if sharpness is not None:
+            generator = stream(**run.coordinates, stream="sharpness")
+            weights = zip(rows_of(model, run.w_KP), record.alive_K.tolist(), strict=True)
+            measured = measured_sharpness(task, weights, sharpness, generator, place)
         seconds = (time.perf_counter() - started) / len(pack.trials)
         chance = (task.choosing.chance, task.test.chance)
-        return record.outcomes(pack.trials, final, chance=chance, seconds=seconds)
+        return record.outcomes(
+            pack.trials, final, chance=chance, seconds=seconds, sharpness=measured
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,10 +95,12 @@ class _Run:
     """The state of a pack in training, and what stays fixed during it."""
 
     rule: Rule
-    model: MlpRows
+    model: PackModel
+    loss: Loss
+    base: BaseOptimizer
     epochs: int
-    nesterov: bool
-    has_weight_decay: bool
+    coordinates: dict[str, int | str]
+    seeds: list[int]
     batches: Batches
     columns: dict[str, Tensor]  # hyperparameters and lr, momentum, weight_decay, each (K, 1)
     lr_factors: list[float]
@@ -84,7 +109,7 @@ class _Run:
     choosing: Evaluation
     test: Evaluation
     w_KP: Tensor
-    velocity_KP: Tensor
+    state: tuple[Tensor, ...]  # the base optimizer's running means
     g_KP: Tensor
     gp_KP: Tensor
     alive_K: Tensor
@@ -97,13 +122,11 @@ class _Run:
         task: Task,
         training: Training,
         study_seed: int,
+        model: PackModel,
         device: torch.device,
         dtype: torch.dtype,
     ) -> _Run:
         update_rule = rule(pack.optimizer)
-        if not isinstance(task.model, Mlp):
-            raise NotImplementedError("the engine trains multilayer perceptrons only")
-        model = MlpRows(task.model)
         seeds = [trial.seed for trial in pack.trials]
         coordinates: dict[str, int | str] = {"study_seed": study_seed, "task": task.name}
         weights = {
@@ -111,31 +134,35 @@ class _Run:
             for seed in set(seeds)
         }
         w_KP = torch.as_tensor(np.stack([weights[s] for s in seeds]), dtype=dtype, device=device)
-        train = Evaluation.of(task.train, device, dtype)
-        test = Evaluation.of(task.test, device, dtype)
+        train = Evaluation.of(task.train, model, device, dtype)
+        test = Evaluation.of(task.test, model, device, dtype)
         batches = Batches(train, seeds, training.batch_size, coordinates)
-        columns = _columns(pack, training, w_KP)
+        values = _values(pack, training)
         epochs = training.epochs * update_rule.epoch_factor
         lr = lr_factors(
             training.lr_schedule, steps=epochs * batches.per_epoch, warmup=training.warmup
         )
+        decays = any(row["weight_decay"] for row in values)
+        base = BaseOptimizer(training=training, has_weight_decay=decays)
         return cls(
             rule=update_rule,
             model=model,
+            loss=Loss(kind=task.loss),
+            base=base,
             epochs=epochs,
-            nesterov=training.nesterov,
-            has_weight_decay=bool(columns["weight_decay"].any()),
+            coordinates=coordinates,
+            seeds=seeds,
             batches=batches,
-            columns=columns,
+            columns={name: w_KP.new_tensor([[row[name]] for row in values]) for name in values[0]},
             lr_factors=lr.tolist(),
             rho_factors=rho_factors(training.rho_schedule, lr).tolist(),
             train=train,
             choosing=test
             if task.validation is None
-            else Evaluation.of(task.validation, device, dtype),
+            else Evaluation.of(task.validation, model, device, dtype),
             test=test,
             w_KP=w_KP,
-            velocity_KP=torch.zeros_like(w_KP),
+            state=base.initial_state(w_KP),
             g_KP=torch.zeros_like(w_KP),
             gp_KP=torch.zeros_like(w_KP),
             alive_K=torch.ones(len(seeds), dtype=torch.bool, device=device),
@@ -148,37 +175,42 @@ class _Run:
 
     def _step(self, x_KBD: Tensor, y_KB: Tensor, record: Record) -> None:
         """One step of every row that is alive; the others stay where they are."""
-        columns = self._scheduled_columns()
-        f_K, g_KP = self.model.loss_and_gradient(self.w_KP, x_KBD, y_KB, self.g_KP)
+        columns, noise_K = self._scheduled_columns(), self._noise()
+        f_K, g_KP = self.model.loss_and_gradient(self.w_KP, x_KBD, y_KB, self.g_KP, noise_K)
         fp_K, gp_KP, radius_K = f_K, g_KP, None
         if self.rule.ascent is not None:
             ascent_KP = self.rule.ascent_step(self.w_KP, g_KP, columns)
             radius_K = norm(ascent_KP)[:, 0]
             # The weights themselves are never written to, so they need no restoring.
             fp_K, gp_KP = self.model.loss_and_gradient(
-                self.w_KP + ascent_KP, x_KBD, y_KB, self.gp_KP
+                self.w_KP + ascent_KP, x_KBD, y_KB, self.gp_KP, noise_K
             )
-        w_KP, velocity_KP = sgd.update(
-            self.w_KP,
-            self.rule.update_direction(g_KP, gp_KP, columns),
-            self.velocity_KP,
-            lr_K1=columns["lr"],
-            momentum_K1=columns["momentum"],
-            weight_decay_K1=columns["weight_decay"] if self.has_weight_decay else None,
-            nesterov=self.nesterov,
-        )
+        direction_KP = self.rule.update_direction(g_KP, gp_KP, columns)
+        w_KP, state = self.base.update(self.w_KP, direction_KP, self.state, columns, self.step)
         finite_K = _finite(w_KP) & torch.isfinite(f_K) & torch.isfinite(fp_K)
         self.alive_K = self.alive_K & finite_K
-        record.add_step(f_K, fp_K, radius_K, self.alive_K)
-        self._keep(w_KP, velocity_KP)
+        gradients = _gradient_means(g_KP, gp_KP) if record.gradients else ()
+        record.add_step(f_K, fp_K, radius_K, self.alive_K, gradients)
+        self._keep(w_KP, state)
 
-    def _keep(self, w_KP: Tensor, velocity_KP: Tensor) -> None:
+    def _keep(self, w_KP: Tensor, state: tuple[Tensor, ...]) -> None:
         if self.w_KP.device.type == "cpu" and bool(self.alive_K.all()):
-            self.w_KP, self.velocity_KP = w_KP, velocity_KP
+            self.w_KP, self.state = w_KP, state
             return
         alive_K1 = self.alive_K.unsqueeze(1)
         self.w_KP = torch.where(alive_K1, w_KP, self.w_KP)
-        self.velocity_KP = torch.where(alive_K1, velocity_KP, self.velocity_KP)
+        pairs = zip(state, self.state, strict=True)
+        self.state = tuple(torch.where(alive_K1, new, old) for new, old in pairs)
+
+    def _noise(self) -> list[int] | None:
+        """A seed for the random numbers of each row's forward passes of this step, both."""
+        if not self.model.stochastic:
+            return None
+        noise = {
+            seed: stream_seed(**self.coordinates, seed=seed, step=self.step, stream="noise") >> 65
+            for seed in set(self.seeds)
+        }
+        return [noise[seed] for seed in self.seeds]
 
     def _scheduled_columns(self) -> dict[str, Tensor]:
         """The columns at this step, with lr and rho on their schedules."""
@@ -186,6 +218,12 @@ class _Run:
         if "rho" in columns:
             columns["rho"] = columns["rho"] * self.rho_factors[self.step]
         return columns
+
+
+def _gradient_means(g_KP: Tensor, gp_KP: Tensor) -> tuple[Tensor, Tensor]:
+    """‖g‖ and cos(g, gp) of each row, (K,) float64; the cosine is 0 where a gradient is."""
+    cosine_K = torch.linalg.vecdot(unit(g_KP).double(), unit(gp_KP).double(), dim=1)
+    return norm(g_KP)[:, 0].double(), cosine_K
 
 
 def _finite(w_KP: Tensor) -> Tensor:
@@ -197,11 +235,11 @@ def _finite(w_KP: Tensor) -> Tensor:
     return torch.isfinite(w_KP.abs().amax(1))
 
 
-def _columns(pack: Pack, training: Training, like: Tensor) -> dict[str, Tensor]:
+def _values(pack: Pack, training: Training) -> list[dict[str, float]]:
+    """Each trial's hyperparameters, lr, momentum and weight_decay; its own come first."""
     recipe = {
         "lr": training.lr,
         "momentum": training.momentum,
         "weight_decay": training.weight_decay,
     }
-    rows = [{**recipe, **dict(trial.hyperparameters)} for trial in pack.trials]
-    return {name: like.new_tensor([[row[name]] for row in rows]) for name in rows[0]}
+    return [{**recipe, **dict(trial.hyperparameters)} for trial in pack.trials]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from agsam_tune.errors import UsageError
-from agsam_tune.study import BASE_HYPERPARAMETERS, Study
+from agsam_tune.study import BASE_HYPERPARAMETERS, SearchSpace, Study
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, Pack, State
@@ -27,32 +29,55 @@ class Job:
     Attributes:
         study: the study.
         device: where to train, as PyTorch names it.
+        way: how a pack's models are computed.
         import_path: folders in which a user's module is looked for.
     """
 
     study: Study
     device: str
+    way: str
     import_path: tuple[str, ...]
 
 
-def check_rules(study: Study) -> None:
-    """Raise UsageError unless every optimizer's update rule takes its search space.
+def check_rules(study: Study, import_path: Sequence[str] = ()) -> None:
+    """Load the study's update rules; `optimizers.rule(name)` finds each of them from then on.
 
     A search space may also hold lr, momentum and weight_decay, which the base optimizer takes.
-    """
-    from agsam_tune.optimizers import RULES  # imports torch: only where training happens
 
+    Args:
+        study: the study.
+        import_path: folders in which a user's module is looked for as well.
+
+    Raises:
+        UsageError: an optimizer has no update rule, or one that does not take its search space.
+    """
     problems = []
     for name in study.optimizers:
-        space = set(study.search_spaces[name].names) - set(BASE_HYPERPARAMETERS)
-        if name not in RULES:
-            problems.append(f"{name} has a search space, but no update rule of this name")
-        elif space != set(RULES[name].hyperparameters):
-            wanted = ", ".join(RULES[name].hyperparameters) or "none"
-            found = ", ".join(sorted(space)) or "none"
-            problems.append(f"{name} takes {wanted}, but its search space has {found}")
+        try:
+            _check_rule(study.search_spaces[name], import_path)
+        except UsageError as error:
+            problems.append(str(error))
     if problems:
         raise UsageError("; ".join(problems))
+
+
+def _check_rule(space: SearchSpace, import_path: Sequence[str]) -> None:
+    from agsam_tune.optimizers import RULES, load_rule  # imports torch: only to train
+
+    name = space.optimizer
+    if space.rule is None and name not in RULES:
+        how = "for one of your own write optimizer = 'package.module:function' in it"
+        raise UsageError(f"{name} has a search space, but no update rule of this name; {how}")
+    chosen = load_rule(name, space.rule, import_path) if space.rule else RULES[name]
+    given = set(space.names) - set(BASE_HYPERPARAMETERS)
+    if given == set(chosen.hyperparameters):
+        return
+    wanted = ", ".join(chosen.hyperparameters) or "no hyperparameters"
+    found = ", ".join(sorted(given)) or "none"
+    where = (
+        f"; its ranges go into [search_spaces.{name}.NAME] of the study or {name}.toml beside it"
+    )
+    raise UsageError(f"{name} takes {wanted}, but its search space has {found}{where}")
 
 
 def device_of(study: Study) -> str:
@@ -61,19 +86,46 @@ def device_of(study: Study) -> str:
 
 
 def check_device(study: Study, *, gpus: int | None, address: str | None) -> None:
-    """Raise UsageError where packs ask for a GPU that this machine does not have.
+    """Raise UsageError where packs ask for a GPU that this machine does not have, or should.
 
     On a cluster the workers' machines decide.
     """
     from agsam_tune.engine import gpu_is_available  # imports torch
 
     wanted = study.resources.gpus
+    if not wanted and study.training.precision == "tf32":
+        msg = (
+            "training.precision: tf32 is for GPUs, and a pack takes none (resources.gpus = 0); "
+            "allowed here: float32, bfloat16"
+        )
+        raise UsageError(msg)
     if wanted and address is None and (gpus == 0 or not gpu_is_available()):
         msg = (
             f"resources.gpus: a pack takes {wanted:g}, but there is no GPU to use here; "
             "set resources.gpus=0 to train on the CPU"
         )
         raise UsageError(msg)
+
+
+def plan(study: Study, task: Task) -> dict[str, Any]:
+    """How the study's packs are computed on this machine's device, found by measuring.
+
+    Raises:
+        UsageError: the task's model cannot be trained, or not as the study says.
+    """
+    from agsam_tune.engine import ModelError, make_plan  # imports torch
+
+    try:
+        return make_plan(
+            task,
+            study.training,
+            device=device_of(study),
+            way=study.packs.way,
+            rows=study.packs.rows,
+            share=study.resources.gpus,
+        ).to_dict()
+    except ModelError as error:
+        raise UsageError(f"task {task.name}: {error}") from error
 
 
 def train(job: Job, pack: Pack) -> list[Outcome]:
@@ -84,13 +136,21 @@ def train(job: Job, pack: Pack) -> list[Outcome]:
     """
     from agsam_tune.engine import train_pack  # imports torch: only where training happens
 
-    task = _task(job)
+    task = _prepared(job)
     study = job.study
 
     def attempt(part: Pack) -> list[Outcome]:
         try:
             return list(
-                train_pack(part, task, study.training, study_seed=study.seed, device=job.device)
+                train_pack(
+                    part,
+                    task,
+                    study.training,
+                    study_seed=study.seed,
+                    device=job.device,
+                    way=job.way,
+                    sharpness=study.sharpness,
+                )
             )
         except Exception as error:  # noqa: BLE001  (whatever a trial raises is its outcome)
             if len(part.trials) == 1:
@@ -104,8 +164,10 @@ def train(job: Job, pack: Pack) -> list[Outcome]:
 
 
 @lru_cache(maxsize=1)
-def _task(job: Job) -> Task:
+def _prepared(job: Job) -> Task:
+    """The study's task, its update rules loaded."""
     study = job.study
+    check_rules(study, job.import_path)
     return load_task(study.task, study.task_options, seed=study.seed, import_path=job.import_path)
 
 

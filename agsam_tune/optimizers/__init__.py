@@ -1,5 +1,33 @@
-"""Update rules as pure functions on (K, P) matrices; see `rules`."""
+"""Update rules as pure functions on (K, P) matrices: see `rules`.
 
-from agsam_tune.optimizers.rules import RULES, Rule, optimizer, rule
+A module with an optimizer of one's own needs nothing else: the decorator and the directions,
+and the row-wise functions that a step is made of.
+"""
 
-__all__ = ["RULES", "Rule", "optimizer", "rule"]
+from agsam_tune.optimizers.loading import load_rule
+from agsam_tune.optimizers.rows import norm, orthogonal, unit
+from agsam_tune.optimizers.rules import (
+    RULES,
+    Rule,
+    decomposed,
+    optimizer,
+    penalised,
+    perturbed,
+    plain,
+    rule,
+)
+
+__all__ = [
+    "RULES",
+    "Rule",
+    "decomposed",
+    "load_rule",
+    "norm",
+    "optimizer",
+    "orthogonal",
+    "penalised",
+    "perturbed",
+    "plain",
+    "rule",
+    "unit",
+]

@@ -5,8 +5,8 @@ hyperparameters as (K, 1) columns, one value a row. Out: matrices of the same sh
 same functions serve the engine, where a row is a trial, and `torch.optim` classes, where
 K is 1. Must not import Ray, Optuna, the engine or the study file.
 
-To add an optimizer, write its ascent step below, decorate it with `@optimizer(...)`, and
-add `search_spaces/NAME.toml`. The arguments' names say which hyperparameters it has.
+An optimizer is an ascent step decorated with `@optimizer(...)`, here or in a module of the
+user's (docs/extend.md). The arguments' names say which hyperparameters it has.
 
 Shapes: K rows (models), P parameters of one model. ĝ = g/‖g‖₂, all norms over one row.
 """
@@ -62,12 +62,43 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
+def register(added: Rule) -> None:
+    """Enter a rule under its name, so that `rule(name)` finds it.
+
+    The same functions may be registered again, as when their module is imported anew.
+
+    Raises:
+        ValueError: another rule has the name.
+    """
+    known = RULES.get(added.name)
+    if known is not None and source(known) != source(added):
+        msg = (
+            f"the name {added.name!r} is that of {_place(known.ascent or known.direction)}; "
+            f"allowed for {_place(added.ascent or added.direction)}: another name, "
+            'as in @optimizer(name="…")'
+        )
+        raise ValueError(msg)
+    RULES[added.name] = added
+
+
+def source(known: Rule) -> tuple[str, str, tuple[str, ...], int]:
+    """What makes two rules the same one, whichever import of their modules they are from."""
+    ascent = _place(known.ascent) if known.ascent else ""
+    return ascent, _place(known.direction), known.hyperparameters, known.epoch_factor
+
+
+def _place(function: Callable[..., Tensor]) -> str:
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{function.__module__}.{name}"
+
+
 def _columns(function: Callable[..., Tensor]) -> tuple[str, ...]:
     parameters = inspect.signature(function).parameters.values()
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
-def _hyperparameters(*functions: Callable[..., Tensor]) -> tuple[str, ...]:
+def hyperparameters_of(*functions: Callable[..., Tensor]) -> tuple[str, ...]:
+    """The hyperparameters that the functions take between them, without their shape suffix."""
     names = [name.removesuffix(_COLUMN) for function in functions for name in _columns(function)]
     return tuple(dict.fromkeys(names))
 
@@ -76,6 +107,23 @@ def _hyperparameters(*functions: Callable[..., Tensor]) -> tuple[str, ...]:
 @cache
 def _arguments(function: Callable[..., Tensor]) -> tuple[tuple[str, str], ...]:
     return tuple((name, name.removesuffix(_COLUMN)) for name in _columns(function))
+
+
+def check_arguments(function: Callable[..., Tensor]) -> None:
+    """Raise TypeError unless a rule's function takes what it will be given.
+
+    That is two matrices by position, and a (K, 1) column by keyword for each hyperparameter.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    matrices = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    columns = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name.endswith(_COLUMN)]
+    if len(matrices) != 2 or len(matrices) + len(columns) < len(parameters):
+        msg = (
+            f"{_place(function)} takes {inspect.signature(function)}; allowed: two matrices, "
+            f"then '*', then an argument NAME{_COLUMN} for each hyperparameter NAME, such as "
+            f"(w_KP, g_KP, *, rho{_COLUMN})"
+        )
+        raise TypeError(msg)
 
 
 def rule(name: str) -> Rule:
@@ -89,19 +137,26 @@ def rule(name: str) -> Rule:
 def optimizer(
     *, direction: Callable[..., Tensor], name: str = ""
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """Register the decorated ascent step as an optimizer called `name` or as the function is."""
+    """Register the decorated ascent step as an optimizer called `name` or as the function is.
 
-    def register(ascent: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        title = name or ascent.__name__
-        RULES[title] = Rule(
-            name=title,
+    Raises:
+        TypeError: the ascent step or the direction takes other arguments than a rule's.
+        ValueError: another rule has the name.
+    """
+
+    def decorate(ascent: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        for function in (ascent, direction):
+            check_arguments(function)
+        added = Rule(
+            name=name or ascent.__name__,
             ascent=ascent,
             direction=direction,
-            hyperparameters=_hyperparameters(ascent, direction),
+            hyperparameters=hyperparameters_of(ascent, direction),
         )
+        register(added)
         return ascent
 
-    return register
+    return decorate
 
 
 # ── update directions: (g, gp) → what the base optimizer applies ─────────────────────────

@@ -187,6 +187,8 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
             for name in Curve.__slots__
         },
     }
+    if outcome.sharpness:
+        attributes["sharpness"] = {n: _json_number(v) for n, v in outcome.sharpness.items()}
     return attributes if outcome.error is None else {**attributes, "error": outcome.error}
 
 
@@ -219,5 +221,6 @@ def _outcome(optimizer: str, frozen: FrozenTrial) -> Outcome:
         curve=Curve(
             **{name: tuple(map(_number, values)) for name, values in attributes["curve"].items()}
         ),
+        sharpness={n: _number(v) for n, v in attributes.get("sharpness", {}).items()},
         error=attributes.get("error"),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
 from agsam_tune.study import Study
 from agsam_tune.trials import Curve, Outcome
 
@@ -26,7 +26,11 @@ def trials_table(study: Study, numbered: Iterable[tuple[Outcome, int]]) -> pd.Da
         numbered: outcomes, each with its Optuna trial's number.
     """
     rows = [_row(study, outcome, number) for outcome, number in numbered]
-    columns = [*BEFORE_HYPERPARAMETERS, *study.hyperparameters, *AFTER_HYPERPARAMETERS]
+    after = list(AFTER_HYPERPARAMETERS)
+    if study.sharpness:
+        place = after.index("diverged")
+        after[place:place] = SHARPNESS
+    columns = [*BEFORE_HYPERPARAMETERS, *study.hyperparameters, *after]
     kinds = dict.fromkeys(columns, "float64")
     kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state"], "str")
     kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
@@ -72,6 +76,7 @@ def _row(study: Study, outcome: Outcome, number: int) -> dict[str, object]:
         "train_loss": outcome.train_loss,
         "radius": outcome.radius,
         "surrogate_gap": outcome.surrogate_gap,
+        **outcome.sharpness,
         "diverged": outcome.diverged,
         "diverged_step": outcome.diverged_step,
         "state": outcome.state.value,

@@ -30,7 +30,12 @@ from agsam_tune.study.model import (
     canonical_order,
     limit_problem,
 )
-from agsam_tune.study.spaces import available_search_spaces, readable_search_spaces
+from agsam_tune.study.references import announced_optimizers
+from agsam_tune.study.spaces import (
+    available_search_spaces,
+    read_search_space,
+    readable_search_spaces,
+)
 from agsam_tune.study.study import Study, changed_keys
 
 __all__ = [
@@ -53,6 +58,7 @@ __all__ = [
     "Study",
     "StudyError",
     "Training",
+    "announced_optimizers",
     "available_search_spaces",
     "available_studies",
     "canonical_order",
@@ -60,5 +66,6 @@ __all__ = [
     "limit_problem",
     "load_study",
     "misset_layout",
+    "read_search_space",
     "readable_search_spaces",
 ]

@@ -4,21 +4,22 @@ In: a `Draft`. Out: problems. Each check leaves alone what was found wrong befor
 Must not import torch, Ray, Optuna or pandas.
 """
 
-import re
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 
 from pydantic import ValidationError
 
+from agsam_tune.plugins import TASKS, announced, is_reference
 from agsam_tune.study.draft import Draft
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.model import FixedPoint, Phase, Reference, is_finite, limit_problem
+from agsam_tune.study.references import OWN, announced_optimizers
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
 __all__ = ["check_all"]
 
-_FOREIGN_TASK = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _ROLES = ("candidate", "baseline", "control")
 
 
@@ -51,13 +52,8 @@ def _check_task(draft: Draft, problems: Problems) -> None:
             add_validation_error(
                 problems, error, options, prefix="task_options", from_keys=["task"]
             )
-    elif not _FOREIGN_TASK.fullmatch(task):
-        names = ", ".join(BUILTIN_TASKS)
-        problems.add(
-            "task",
-            f"found {show(task)}, allowed: {names}, or 'package.module:function' for one's own"
-            f"{nearest(task, BUILTIN_TASKS)}",
-        )
+    elif not is_reference(task):
+        _check_announced_task(task, problems)
     for name, value in draft.task_options.items():
         if task not in BUILTIN_TASKS and not is_finite(value):
             allowed = "finite numbers, strings, true, false, and lists and tables of these"
@@ -65,11 +61,26 @@ def _check_task(draft: Draft, problems: Problems) -> None:
             problems.add(f"task_options.{name}", message, related=["task"])
 
 
+def _check_announced_task(task: str, problems: Problems) -> None:
+    plugins, clashes = announced(TASKS, BUILTIN_TASKS)
+    if task in plugins:
+        return
+    names = (*BUILTIN_TASKS, *plugins)
+    hint = _why_unusable(task, clashes) or nearest(task, names)
+    problems.add("task", f"found {show(task)}, allowed: {', '.join(names)}, or {OWN}{hint}")
+
+
+def _why_unusable(name: str, clashes: Sequence[str]) -> str:
+    """What is wrong with a package's announcement of `name`, as the end of a message."""
+    return "".join(f"; {clash}" for clash in clashes if repr(name) in clash)
+
+
 def _check_optimizers(draft: Draft, problems: Problems) -> None:
     for name, count in Counter(draft.optimizers or ()).items():
         if name not in draft.known_optimizers:
-            what = "a name that a search-space file was found for"
-            problems.add("optimizers", unknown_name(name, draft.known_optimizers, what=what))
+            what = f"{OWN}, or a name that there is a search space for"
+            message = unknown_name(name, draft.known_optimizers, what=what)
+            problems.add("optimizers", message + _why_unusable(name, announced_optimizers()[1]))
         if count > 1:
             problems.add("optimizers", f"found {name!r} {count} times, allowed: once")
 
@@ -97,7 +108,9 @@ def _check_roles(draft: Draft, problems: Problems) -> None:
 def _check_nesterov(draft: Draft, problems: Problems) -> None:
     training = draft.training
     searched = any("momentum" in space.ranges for space in draft.spaces.values())
-    if training and training.nesterov and training.momentum == 0 and not searched:
+    if training is None or training.base_optimizer != "sgd":
+        return
+    if training.nesterov and training.momentum == 0 and not searched:
         message = "found true with momentum = 0, allowed: momentum > 0"
         problems.add("training.nesterov", message, related=["training.momentum"])
 
@@ -108,18 +121,19 @@ def _check_base_optimizer(draft: Draft, problems: Problems) -> None:
     if training is None:
         return
     base, fields = training.base_optimizer, type(training).model_fields
-    foreign = ("betas", "eps") if base == "sgd" else ("momentum", "nesterov")
-    for key in foreign:
+    is_sgd = base == "sgd"
+    allowed = "with 'adam' or 'adamw'" if is_sgd else "with 'sgd'"
+    reason = f"with base_optimizer = {base!r}, which does not take it; allowed: {allowed}"
+    related = ["training.base_optimizer"]
+    for key in ("betas", "eps") if is_sgd else ("momentum", "nesterov"):
         value = getattr(training, key)
         if value != fields[key].default:
-            message = f"found {show(value)} with base_optimizer = {base!r}, which does not take it"
-            related = ["training.base_optimizer"]
-            problems.add(f"training.{key}", message, related=related)
+            shown = show(list(value) if isinstance(value, tuple) else value)
+            problems.add(f"training.{key}", f"found {shown} {reason}", related=related)
     for name, space in draft.spaces.items():
-        if base != "sgd" and "momentum" in space.ranges:
-            message = f"found a range with base_optimizer = {base!r}, which does not take it"
-            related = ["training.base_optimizer"]
-            problems.add(f"search_spaces.{name}.momentum", message, related=related)
+        if not is_sgd and "momentum" in space.ranges:
+            key = f"search_spaces.{name}.momentum"
+            problems.add(key, f"found a range {reason}", related=related)
 
 
 def _check_points(draft: Draft, problems: Problems) -> None:

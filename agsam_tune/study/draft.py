@@ -21,7 +21,8 @@ class Draft:
         header: the keys above the first table that are of the right type.
         sections: training, analysis, packs, resources and reference.
         task_options: as given; `checks.py` puts the validated ones in their place.
-        known_optimizers: the names that search-space files were found for.
+        known_optimizers: the names that search-space files were found for, that installed
+            packages announce, or that stand for a reference in the study file.
         spaces: optimizer → its search space, the study's overrides applied.
         phases: in the file's order.
         all_phases_read: whether all of the file's phases are among `phases`.

@@ -60,12 +60,21 @@ def add_validation_error(
         file: the file it is in; None is the study file.
         from_keys: other keys of the study file that `model` was chosen by.
     """
-    for details in error.errors(include_url=False):
+    for found in error.errors(include_url=False):
+        details = _of_the_list(found)
         key = _dotted(prefix, details["loc"])
         # What is missing may be missing because a `--set` made the table that it belongs to.
         related = [_dotted(prefix, details["loc"][:-1])] if details["type"] == "missing" else []
         for message in _messages(details, model):
             problems.add(key, message, file=file, related=[*related, *from_keys])
+
+
+def _of_the_list(details: ErrorDetails) -> ErrorDetails:
+    """What is missing in a list of a fixed length is a finding about the list."""
+    location = details["loc"]
+    if details["type"] == "missing" and location and isinstance(location[-1], int):
+        return {**details, "type": "tuple_length", "loc": location[:-1]}
+    return details
 
 
 def _dotted(prefix: str, location: Sequence[int | str]) -> str:
@@ -109,12 +118,22 @@ def _allowed(field: FieldInfo | None, details: ErrorDetails | None = None) -> st
     if field:
         if names := _literals(field):
             return " or ".join(repr(name) for name in names)
+        if get_origin(field.annotation) is tuple:
+            return _list_of(get_args(field.annotation))
         kind = _kind_of(field.annotation) or kind
         bounds |= _bounds_in(field.metadata) | _bounds_in(get_args(field.annotation))
     limits = " and ".join(f"{sign} {bounds[name]:g}" for name, sign in _BOUNDS if name in bounds)
     if not kind and not limits and details:
         return details["msg"]
     return f"{kind or 'a number'} {limits}".strip()
+
+
+def _list_of(items: Sequence[Any]) -> str:
+    """What a list takes, such as "a list of 2 numbers >= 0 and < 1"."""
+    one = _allowed(FieldInfo.from_annotation(items[0]))
+    number = "" if Ellipsis in items else f"{len(items)} "
+    kind, _, limits = one.removeprefix("a ").removeprefix("an ").partition(" ")
+    return f"a list of {number}{kind}s {limits}".strip()
 
 
 def _kind_of(annotation: object) -> str:
@@ -153,8 +172,12 @@ def _names_at(model: type[BaseModel], location: Sequence[int | str]) -> tuple[st
 
 
 def _field_at(model: type[BaseModel], location: Sequence[int | str]) -> FieldInfo | None:
-    if not location or isinstance(location[-1], int):
+    if not location:
         return None
+    if isinstance(location[-1], int):
+        listed = _field_at(model, location[:-1])
+        items = get_args(listed.annotation) if listed else ()
+        return FieldInfo.from_annotation(items[0]) if items else None
     inner = _model_at(model, location[:-1])
     return inner.model_fields.get(location[-1]) if inner else None
 

@@ -4,7 +4,8 @@ In: paths. Out: tables as plain dicts, and the files that there are by name. Mus
 anything but the standard library.
 
 A search space is looked for beside the study (in its folder, then in a `search_spaces` folder
-there), then in `../search_spaces`, then in the package. The package's own `search_spaces` and
+there), then in `../search_spaces`, then in the package; what installed packages announce comes last
+(`spaces.py`). The package's own `search_spaces` and
 `studies` lie at the top of a checkout; an installed wheel has them in `share/agsam-tune` of the
 environment that it is installed in.
 """

@@ -30,7 +30,8 @@ from agsam_tune.study.model import (
     Training,
 )
 from agsam_tune.study.overrides import apply_overrides
-from agsam_tune.study.spaces import override_search_space, parse_search_space
+from agsam_tune.study.references import announced_optimizers, shorten
+from agsam_tune.study.spaces import find_search_space, override_search_space
 from agsam_tune.study.study import Study
 from agsam_tune.study.tables import PHASE_TABLES, Header
 
@@ -66,10 +67,11 @@ def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
         StudyError: with everything that is wrong, one line a problem.
     """
     problems = Problems(study_file=str(path))
-    table = apply_overrides(read_table(path), overrides, problems)
+    table: Mapping[str, Any] = apply_overrides(read_table(path), overrides, problems)
     if not _NAME.fullmatch(path.stem):
         problems.add("", f"found the name {path.stem!r}, allowed: letters, digits, '_', '.', '-'")
-    draft = _draft(table, path, problems)
+    table, references = shorten(table, problems)
+    draft = _draft(table, references, path, problems)
     check_all(draft, problems)
     problems.raise_if_any()
     spaces = {name: draft.spaces[name] for name in draft.header["optimizers"]}
@@ -85,7 +87,9 @@ def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
     )
 
 
-def _draft(table: Mapping[str, Any], path: Path, problems: Problems) -> Draft:
+def _draft(
+    table: Mapping[str, Any], references: Mapping[str, str], path: Path, problems: Problems
+) -> Draft:
     for key in table:
         if key not in _KEYS:
             hint = _home_of(key) or nearest(key, _KEYS)
@@ -102,8 +106,8 @@ def _draft(table: Mapping[str, Any], path: Path, problems: Problems) -> Draft:
         header=header,
         sections={name: section for name, section in sections.items() if section is not None},
         task_options=_subtable(table, "task_options", problems),
-        known_optimizers=tuple(files),
-        spaces=_search_spaces(table, header, files, problems),
+        known_optimizers=_known_optimizers(header, files, references),
+        spaces=_search_spaces(table, header, files, references, problems),
         phases=phases,
         all_phases_read=[phase.name for phase in phases] == _names_in(table.get("phases")),
     )
@@ -142,10 +146,21 @@ def _subtable(table: Mapping[str, Any], name: str, problems: Problems) -> dict[s
     return {}
 
 
+def _known_optimizers(
+    header: Mapping[str, Any], files: Mapping[str, Path], references: Mapping[str, str]
+) -> tuple[str, ...]:
+    """What the study may call its optimizers; packages are asked only for what is not known."""
+    known = {**dict.fromkeys(files), **dict.fromkeys(references)}
+    if not known.keys() >= set(header.get("optimizers", ())):
+        known |= dict.fromkeys(announced_optimizers()[0])
+    return tuple(known)
+
+
 def _search_spaces(
     table: Mapping[str, Any],
     header: Mapping[str, Any],
     files: Mapping[str, Path],
+    references: Mapping[str, str],
     problems: Problems,
 ) -> dict[str, SearchSpace]:
     """The search spaces of the study's known optimizers, its overrides applied; right ones only."""
@@ -158,7 +173,7 @@ def _search_spaces(
             problems.add(f"search_spaces.{name}", message, related=["optimizers"])
     spaces = {}
     for name in dict.fromkeys(optimizers or ()):
-        space = parse_search_space(files[name], problems) if name in files else None
+        space = find_search_space(name, references.get(name), files, problems)
         if space is not None and name in changes:
             space = override_search_space(space, changes[name], problems)
         if space is not None:

@@ -141,6 +141,11 @@ class SearchSpace(Record):
         default_factory=dict, description="hyperparameter → its range, in canonical order"
     )
     description: str = Field(default="", description="one line for `agsam-tune list`")
+    rule: str | None = Field(
+        default=None,
+        description="where an update rule of one's own is, as 'package.module:function'; "
+        "null for a built-in",
+    )
 
     @field_validator("ranges", mode="after")
     @classmethod

@@ -5,14 +5,21 @@ which key. Must not import torch, Ray, Optuna or pandas.
 """
 
 import copy
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agsam_tune.study.errors import Problem, Problems, nearest, show
 from agsam_tune.study.files import parse_toml
+from agsam_tune.study.references import short_name
 
 __all__ = ["apply_overrides"]
+
+# The dots of a reference do not part keys, and a shell has taken away the quotes around it.
+_REFERENCE_IN_KEY = re.compile(
+    r"(?P<table>search_spaces|phases\.fixed\.points)\.(['\"]?)[\w.]+:(?P<name>\w+)\2(?=\.|$)"
+)
 
 
 def apply_overrides(
@@ -21,8 +28,9 @@ def apply_overrides(
     """A copy of `table` with each of `arguments` applied, in their order.
 
     KEY is dotted; an entry of an array of tables is named by its `name` (`phases.map.points`) or,
-    where it has none, by its `optimizer` (`phases.fixed.points.gsam.rho`). VALUE is TOML, or a
-    string where it is not. Tables that are not there are made.
+    where it has none, by its `optimizer` (`phases.fixed.points.gsam.rho`). An optimizer of one's
+    own is named as the file names it or by its short name. VALUE is TOML, or a string where it is
+    not. Tables that are not there are made.
 
     Args:
         table: what the study file says; it is left as it is.
@@ -34,6 +42,7 @@ def apply_overrides(
     applied = dict(problems.overrides)
     for argument in arguments:
         key, equals, text = (part.strip() for part in argument.partition("="))
+        key = _REFERENCE_IN_KEY.sub(r"\g<table>.\g<name>", key)
         message = _bad_key(key, equals) or _assign(changed, key.split("."), _value(text))
         if message:
             file = f"--set {argument}"
@@ -67,12 +76,13 @@ def _assign(table: dict[str, Any], path: Sequence[str], value: object) -> str | 
     for depth, part in enumerate(path[:-1]):
         so_far = ".".join(path[: depth + 1])
         if isinstance(place, list):
-            names = [_entry_name(entry) for entry in place]
+            names = [short_name(_entry_name(entry)) for entry in place]
             if names.count(part) != 1:
                 return _no_entry(part, names, ".".join(path[:depth]))
             place = place[names.index(part)]
         else:
-            place = place.setdefault(part, {})
+            same = (key for key in place if short_name(key) == part)
+            place = place.setdefault(next(same, part), {})
         if not isinstance(place, dict | list):
             return f"{so_far} is {show(place)}, which has no keys; allowed: {so_far}=VALUE"
     if isinstance(place, list):

@@ -1,6 +1,8 @@
 """Search spaces: read from their files, checked, and changed by a study.
 
 In: a search space's file, and the study's own table for it. Out: a `SearchSpace`, or problems.
+That of an update rule of one's own lies beside the study as the others do, or in the package that
+the rule is from, or all of it is in the study.
 Must not import torch, Ray, Optuna or pandas.
 """
 
@@ -11,13 +13,22 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
+from agsam_tune.plugins import data_file, is_reference
 from agsam_tune.study.errors import Problem, Problems, StudyError, nearest, show
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.files import find_search_spaces, package_folder, read_table
 from agsam_tune.study.model import BASE_HYPERPARAMETERS, SearchSpace, limit_problem
+from agsam_tune.study.references import OWN, announced_optimizers, builtin_names, name_problem
 from agsam_tune.study.tables import SearchSpaceTable
 
-__all__ = ["available_search_spaces", "override_search_space", "parse_search_space"]
+__all__ = [
+    "available_search_spaces",
+    "find_search_space",
+    "override_search_space",
+    "parse_search_space",
+    "read_search_space",
+    "readable_search_spaces",
+]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -54,9 +65,77 @@ def readable_search_spaces(
     """The search spaces that are whole, by optimizer, and what is wrong with the others."""
     problems = Problems(study_file="")
     files = find_search_spaces(study_dir)
-    spaces = {name: parse_search_space(path, problems) for name, path in files.items()}
+    names = dict.fromkeys((*files, *announced_optimizers()[0]))
+    spaces = {name: find_search_space(name, None, files, problems) for name in names}
     whole = {name: space for name, space in spaces.items() if space is not None}
     return whole, problems.found
+
+
+def read_search_space(path: Path) -> SearchSpace:
+    """The search space in the file `path`.
+
+    Raises:
+        StudyError: if it is none, with all that is wrong.
+    """
+    problems = Problems(study_file="")
+    space = parse_search_space(path, problems)
+    if space is None:
+        raise StudyError(problems.found)
+    return space
+
+
+def find_search_space(
+    name: str, reference: str | None, files: Mapping[str, Path], problems: Problems
+) -> SearchSpace | None:
+    """The search space of the optimizer `name`, or None after adding what is wrong with it.
+
+    Args:
+        name: what the study calls the optimizer.
+        reference: where its rule is, if the study says so.
+        files: the search-space files that the study can name.
+        problems: where to add.
+
+    Returns:
+        for a rule of one's own without a file, a search space without ranges. None, without a
+        problem, where no optimizer has this name.
+    """
+    before = len(problems.found)
+    if reference is None and name in files:
+        return parse_search_space(files[name], problems)
+    rule = reference or _announced_reference(name)
+    if rule is None:
+        return None
+    file = _file_of(name, rule, files, problems) or data_file(rule, "search_spaces", f"{name}.toml")
+    if file is None:
+        return SearchSpace(optimizer=name, rule=rule) if len(problems.found) == before else None
+    space = parse_search_space(file, problems)
+    return space and space.model_copy(update={"optimizer": name, "rule": rule})
+
+
+def _announced_reference(name: str) -> str | None:
+    plugin = announced_optimizers()[0].get(name)
+    return plugin.reference if plugin else None
+
+
+def _file_of(name: str, rule: str, files: Mapping[str, Path], problems: Problems) -> Path | None:
+    """The file for a rule that a study names by its reference: its own name's, or the only one."""
+    builtin = builtin_names()
+    said = {stem: _optimizer_in(path) for stem, path in files.items() if stem not in builtin}
+    if said.get(name) in (name, rule):
+        return files[name]
+    found = [stem for stem, optimizer in said.items() if optimizer == rule]
+    if len(found) > 1:
+        message = f"found {rule!r}, which has several search-space files; allowed: a file's name"
+        problems.add("optimizers", f"{message}, {' or '.join(map(repr, found))}")
+    return files[found[0]] if len(found) == 1 else None
+
+
+def _optimizer_in(path: Path) -> object:
+    """What a file says its optimizer is; what is wrong with it is said when it is used."""
+    try:
+        return read_table(path).get("optimizer")
+    except StudyError:
+        return None
 
 
 def parse_search_space(path: Path, problems: Problems) -> SearchSpace | None:
@@ -70,11 +149,12 @@ def parse_search_space(path: Path, problems: Problems) -> SearchSpace | None:
     except ValidationError as error:
         add_validation_error(problems, error, SearchSpaceTable, file=str(path))
         return None
-    if table.optimizer != path.stem:
-        message = f"found {table.optimizer!r}, allowed: the file's own name, {path.stem!r}"
+    rule, message = _rule_in(table.optimizer, path.stem)
+    if message:
         problems.add("optimizer", message, file=str(path))
     space = SearchSpace(
-        optimizer=table.optimizer,
+        optimizer=path.stem,
+        rule=rule,
         description=table.description,
         ranges=dict(table.__pydantic_extra__),
     )
@@ -83,22 +163,33 @@ def parse_search_space(path: Path, problems: Problems) -> SearchSpace | None:
     return space if len(problems.found) == before else None
 
 
+def _rule_in(optimizer: str, stem: str) -> tuple[str | None, str | None]:
+    """The reference that a file's `optimizer` stands for, None for a built-in; and a problem."""
+    if is_reference(optimizer):
+        return optimizer, name_problem(stem, optimizer)
+    if optimizer != stem:
+        return None, f"found {optimizer!r}, allowed: the file's own name, {stem!r}, or {OWN}"
+    return (None if stem in builtin_names() else _announced_reference(stem)), None
+
+
 def override_search_space(
     space: SearchSpace, changes: object, problems: Problems
 ) -> SearchSpace | None:
     """`space` with a study's `[search_spaces.NAME]` applied, or None after adding problems.
 
-    A range that the file has is changed key by key; lr, momentum and weight_decay may be added.
+    A range that the file has is changed key by key; lr, momentum and weight_decay may be added,
+    and to a rule of one's own that has no ranges yet, any.
     """
     before = len(problems.found)
     prefix = f"search_spaces.{space.optimizer}"
     if not isinstance(changes, Mapping):
         problems.add(prefix, f"found {show(changes)}, allowed: a table of ranges")
         return None
+    is_open = space.rule is not None and not space.ranges
     allowed = tuple(dict.fromkeys((*space.names, *BASE_HYPERPARAMETERS)))
     merged: dict[str, object] = dict(space.ranges)
     for name, change in changes.items():
-        if name not in allowed:
+        if name not in allowed and not is_open:
             problems.add(f"{prefix}.{name}", _unknown(name, allowed))
         elif isinstance(change, Mapping) and name in space.ranges:
             merged[name] = {**space.ranges[name].model_dump(), **change}
@@ -111,10 +202,12 @@ def override_search_space(
         return None
     changed = SearchSpace(
         optimizer=space.optimizer,
+        rule=space.rule,
         description=space.description,
         ranges=dict(table.__pydantic_extra__),
     )
-    for key, message in _bound_problems(changed):
+    unusable = _unusable_names(changed) if is_open else []
+    for key, message in [*unusable, *_bound_problems(changed)]:
         problems.add(f"{prefix}.{key}", message)
     return changed if len(problems.found) == before else None
 
@@ -125,13 +218,7 @@ def _name_problems(space: SearchSpace, path: Path) -> list[tuple[str, str]]:
     An optimizer of the package has the hyperparameters of its own search space there; a file of
     one's own may give them other ranges.
     """
-    found = []
-    for name in space.names:
-        if not _NAME.fullmatch(name):
-            allowed = "small letters, digits and '_', a letter first"
-            found.append((name, f"a name that cannot be used, allowed: {allowed}"))
-        elif name in _RESERVED:
-            found.append((name, "a name that means something else in the results; choose another"))
+    found = _unusable_names(space)
     own = _names_in_package(space.optimizer, path)
     if own is not None:
         known = tuple(dict.fromkeys((*own, *BASE_HYPERPARAMETERS)))
@@ -139,6 +226,17 @@ def _name_problems(space: SearchSpace, path: Path) -> list[tuple[str, str]]:
         missing = [name for name in own if name not in space.names]
         found += [(name, _unknown(name, known)) for name in unknown]
         found += [(name, f"missing, needed: a range; {space.optimizer} has it") for name in missing]
+    return found
+
+
+def _unusable_names(space: SearchSpace) -> list[tuple[str, str]]:
+    found = []
+    for name in space.names:
+        if not _NAME.fullmatch(name):
+            allowed = "small letters, digits and '_', a letter first"
+            found.append((name, f"a name that cannot be used, allowed: {allowed}"))
+        elif name in _RESERVED:
+            found.append((name, "a name that means something else in the results; choose another"))
     return found
 
 

@@ -29,6 +29,7 @@ from agsam_tune.study.model import (
     Training,
     canonical_order,
 )
+from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
 __all__ = ["Study", "changed_keys"]
 
@@ -60,7 +61,9 @@ class Study(Record):
     """
 
     name: str = Field(description="the study file's name without its ending")
-    task: str = Field(description="a built-in task, or 'package.module:function'")
+    task: str = Field(
+        description="a built-in task, one that a package announces, or 'package.module:function'"
+    )
     task_options: Annotated[dict[str, Any], Frozen] = Field(
         default_factory=dict,
         description="all options of a built-in task, or those given to one's own",
@@ -106,6 +109,12 @@ class Study(Record):
         return canonical_order(
             name for optimizer in self.optimizers for name in self.search_spaces[optimizer].ranges
         )
+
+    @property
+    def foreign_code(self) -> bool:
+        """Whether the task or an optimizer is code that is not part of agsam-tune."""
+        own_rules = (space.rule for space in self.search_spaces.values())
+        return self.task not in BUILTIN_TASKS or any(own_rules)
 
     def resolved(self) -> dict[str, Any]:
         """All of the study as a JSON-able dict; `from_resolved` is its inverse."""
@@ -163,10 +172,16 @@ def _identity(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved study that decides what its trials and its report are."""
     kept = {key: value for key, value in resolved.items() if key not in _NOT_HASHED}
     spaces = cast("Mapping[str, Mapping[str, Any]]", kept.get("search_spaces", {}))
-    kept["search_spaces"] = {name: space.get("ranges", {}) for name, space in spaces.items()}
+    kept["search_spaces"] = {name: _space_identity(space) for name, space in spaces.items()}
     if "training" in kept:
         kept["training"] = _without_later(kept["training"], "training")
     return _without_later(kept, "")
+
+
+def _space_identity(space: Mapping[str, Any]) -> dict[str, Any]:
+    """The ranges and, where it is not a built-in, which rule they are of, as a file says it."""
+    own = {"optimizer": space["rule"]} if space.get("rule") else {}
+    return {**own, **space.get("ranges", {})}
 
 
 def _without_later(table: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -199,4 +214,6 @@ def _file_key(parent: str, name: str) -> str:
 
 
 def _shown(leaves: Mapping[str, object], key: str) -> str:
-    return show(leaves[key]) if leaves.get(key) is not None else _ABSENT
+    table, _, name = key.rpartition(".")
+    value = leaves.get(key, _CAME_LATER.get(table, {}).get(name))
+    return show(value) if value is not None else _ABSENT

@@ -22,9 +22,12 @@ DEFAULT_REPLICATES = 8
 class Header(Record):
     """The keys of a study file that stand above its first table."""
 
-    task: str = Field(description="a built-in task, or 'package.module:function' for one's own")
+    task: str = Field(
+        description="a built-in task, one that a package announces, "
+        "or 'package.module:function' for one's own"
+    )
     optimizers: Annotated[tuple[str, ...], AsTuple, Field(min_length=1)] = Field(
-        description="the names of the optimizers to compare"
+        description="the optimizers to compare: names, or 'package.module:function' for one's own"
     )
     candidate: str | None = Field(default=None, description="one of the optimizers")
     baseline: str | None = Field(default=None, description="another of the optimizers")
@@ -38,7 +41,10 @@ class SearchSpaceTable(Record):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Range]
 
-    optimizer: str = Field(description="the optimizer's name, which is also the file's")
+    optimizer: str = Field(
+        description="the optimizer's name, which is also the file's, "
+        "or 'package.module:function' for one's own"
+    )
     description: str = Field(default="", description="one line for `agsam-tune list`")
 
 

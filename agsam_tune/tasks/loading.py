@@ -1,16 +1,15 @@
-"""Building a task by its name: a built-in one, or one of the user's own.
+"""Building a task by its name: a built-in one, a package's, or one of the user's own.
 
 In: what the study file says. Out: a `Task`. Must not import torch, Ray or Optuna itself.
 """
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agsam_tune.errors import UsageError
+from agsam_tune.errors import AgsamTuneError, UsageError
+from agsam_tune.plugins import TASKS, announced, find_object, in_one_line, is_reference
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
 from agsam_tune.tasks.task import Task
 
@@ -18,28 +17,30 @@ from agsam_tune.tasks.task import Task
 def load_task(
     name: str, options: Mapping[str, Any], *, seed: int, import_path: Sequence[str] = ()
 ) -> Task:
-    """The task called `name`: a built-in, or `package.module:function`.
+    """The task called `name`.
 
     Args:
-        name: as in the study file.
+        name: as in the study file: a built-in, a name that an installed package announces, or
+            `package.module:function`.
         options: the study file's [task_options], passed on by name.
         seed: the study's seed.
         import_path: folders in which a user's module is looked for as well.
 
     Raises:
-        UsageError: it cannot be found, refuses its options, or is no task.
+        UsageError: it cannot be found, refuses its options, or is no task; in one line.
     """
     entry = BUILTIN_TASKS.get(name)
-    module_name, _, function_name = (entry.function if entry else name).partition(":")
-    sys.path.extend(folder for folder in import_path if folder not in sys.path)
     try:
-        function = getattr(importlib.import_module(module_name), function_name)
-        task = function(seed=seed, **options)
+        reference = entry.function if entry else _reference(name)
+        task = find_object(reference, import_path)(seed=seed, **options)
+    except AgsamTuneError as error:
+        if entry is not None:
+            raise
+        raise UsageError(f"task {name!r}: {error}") from error
     except Exception as error:
         if entry is not None and not isinstance(error, ValueError):
             raise
-        msg = f"task {name!r} could not be built: {type(error).__name__}: {error}"
-        raise UsageError(msg) from error
+        raise UsageError(f"task {name!r} could not be built: {in_one_line(error)}") from error
     if not isinstance(task, Task):
         msg = (
             f"task {name!r} returned a {type(task).__name__}; "
@@ -47,3 +48,14 @@ def load_task(
         )
         raise UsageError(msg)
     return task
+
+
+def _reference(name: str) -> str:
+    """Where the function of a task that is not built in lies."""
+    if is_reference(name):
+        return name
+    plugins, problems = announced(TASKS, BUILTIN_TASKS)
+    if name in plugins:
+        return plugins[name].reference
+    why = "; ".join(problem for problem in problems if repr(name) in problem)
+    raise UsageError(why or "no installed package announces a task of this name")

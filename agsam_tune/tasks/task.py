@@ -14,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -101,6 +101,8 @@ class Task:
         loss: what is trained on and reported: cross-entropy on the logits, or, as the
             paper's MNIST program has it, the binary cross-entropy of each of the softmax's
             outputs with the one-hot label, averaged over the outputs.
+        source: what is known of where the data came from, such as their files' digests, for
+            the manifest. It can be written as JSON.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Task:
     test: Split
     model: Mlp | Network
     loss: Literal["cross_entropy", "one_hot_binary"] = "cross_entropy"
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -119,7 +122,8 @@ class Task:
         return self.validation or self.test
 
     def facts(self) -> dict[str, Any]:
-        """Sizes, chance levels, the number of parameters and a digest, for the manifest."""
+        """Sizes, chance levels, the number of parameters, a digest and where the data came
+        from, for the manifest."""
         return {
             "train": len(self.train.y),
             "validation": len(self.validation.y) if self.validation else 0,
@@ -128,6 +132,7 @@ class Task:
             "validation_chance": self.choosing.chance,
             "parameters": self.model.parameters,
             "digest": self.digest(),
+            "source": dict(self.source),
         }
 
     def digest(self) -> str:

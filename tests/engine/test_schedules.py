@@ -23,3 +23,8 @@ def test_rho_is_clamped_and_defined_for_a_constant_rate() -> None:
     np.testing.assert_allclose(flat, 0.5)
     assert (rho_factors("constant", lr) == 1).all()
     np.testing.assert_allclose(rho_factors("proportional", np.ones(3)), 1)
+
+
+def test_linear_falls_to_one_step_above_zero() -> None:
+    np.testing.assert_allclose(lr_factors("linear", steps=4), [1, 0.75, 0.5, 0.25])
+    np.testing.assert_allclose(lr_factors("linear", steps=4, warmup=2), [0.5, 0.75, 0.5, 0.25])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from agsam_tune.engine.sgd import update
 from agsam_tune.optimizers import RULES
+from tests.optimizers.sgd import update
 
 from . import numpy_reference as reference
 from .problems import columns, flat, ordinary_columns, unflat

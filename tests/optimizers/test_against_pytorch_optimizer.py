@@ -17,8 +17,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import parameters_to_vector
 from torch.optim.lr_scheduler import ConstantLR
 
-from agsam_tune.engine.sgd import update
 from agsam_tune.optimizers import rule
+from tests.optimizers.sgd import update
 
 from .problems import columns
 

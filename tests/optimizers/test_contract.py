@@ -1,60 +1,34 @@
-"""What every optimizer promises; a new rule is tested here without writing a test."""
+"""What every optimizer promises; a new rule is tested here without writing a test.
+
+The contract itself is `agsam_tune.contract`, which a plugin runs on its own rules. What is added
+here holds for the built-in optimizers.
+"""
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from agsam_tune.optimizers import RULES, optimizer, rule
-from agsam_tune.optimizers.rules import perturbed
+from agsam_tune.contract import RULE_CHECKS, check_rule, rule_under_test
+from agsam_tune.optimizers import RULES, Rule, optimizer, perturbed, plain, rule, rules, unit
 
 from .problems import DTYPES, NAMES, TWO_PASS, apply, ordinary_columns, ordinary_rows, pick
 
 SEARCH_SPACES = Path(__file__).parents[2] / "search_spaces"
-# A search space may also hold these: they belong to the base optimizer.
-OF_THE_BASE = {"lr", "momentum", "weight_decay"}
 
 every_rule = pytest.mark.parametrize("name", NAMES)
 both_precisions = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 
 @every_rule
-@both_precisions
-def test_shapes_and_precision_are_kept_and_arguments_left_alone(
-    name: str, dtype: torch.dtype
-) -> None:
-    chosen = RULES[name]
-    rows = tuple(ordinary_rows(7, 37, dtype, seed=s) for s in range(3))
-    values = ordinary_columns(chosen, 7, dtype, seed=3)
-    before = [x.clone() for x in (*rows, *values.values())]
-    for result_KP in apply(chosen, *rows, values):
-        assert result_KP.shape == (7, 37)
-        assert result_KP.dtype == dtype
-        assert bool(result_KP.isfinite().all())
-    for now, then in zip((*rows, *values.values()), before, strict=True):
-        assert torch.equal(now, then)
-
-
-@every_rule
-@both_precisions
-def test_each_hyperparameter_acts_and_acts_on_its_own_row(name: str, dtype: torch.dtype) -> None:
-    chosen = RULES[name]
-    rows = tuple(ordinary_rows(7, 37, dtype, seed=s) for s in range(3))
-    values = ordinary_columns(chosen, 7, dtype, seed=3)
-    before = apply(chosen, *rows, values)
-    for hyperparameter in chosen.hyperparameters:
-        changed = {h: column_K1.clone() for h, column_K1 in values.items()}
-        changed[hyperparameter][2] *= 0.5
-        after = apply(chosen, *rows, changed)
-        others = [0, 1, 3, 4, 5, 6]
-        assert all(torch.equal(a[others], b[others]) for a, b in zip(after, before, strict=True))
-        assert any(not torch.equal(a[2], b[2]) for a, b in zip(after, before, strict=True)), (
-            f"{hyperparameter} has no effect"
-        )
+@pytest.mark.parametrize("promise", RULE_CHECKS)
+def test_it_keeps_the_contract(name: str, promise: str) -> None:
+    path = SEARCH_SPACES / f"{name}.toml"
+    assert path.is_file(), f"{name} has no {path.name}"
+    RULE_CHECKS[promise](rule_under_test(RULES[name], search_space=path))
 
 
 @every_rule
@@ -69,7 +43,7 @@ def test_a_zero_gradient_gives_zero(name: str) -> None:
 
 @every_rule
 @both_precisions
-def test_tiny_and_huge_gradients_give_finite_numbers(name: str, dtype: torch.dtype) -> None:
+def test_tiny_and_huge_gradients_do_not_vanish(name: str, dtype: torch.dtype) -> None:
     chosen = RULES[name]
     w_KP = 20 * ordinary_rows(7, 37, dtype, seed=0)
     values = ordinary_columns(chosen, 7, dtype, seed=3)
@@ -77,7 +51,6 @@ def test_tiny_and_huge_gradients_give_finite_numbers(name: str, dtype: torch.dty
     for size in (limits.smallest_normal, limits.tiny**0.5, limits.max**0.5, limits.max / 100):
         g_KP, gp_KP = (size * ordinary_rows(7, 37, dtype, seed=s) for s in (1, 2))
         results = apply(chosen, w_KP, g_KP, gp_KP, values)
-        assert all(bool(result_KP.isfinite().all()) for result_KP in results), size
         assert all(bool((result_KP != 0).any(dim=1).all()) for result_KP in results), size
 
 
@@ -104,16 +77,6 @@ def test_columns_of_other_optimizers_are_ignored(name: str) -> None:
         assert torch.equal(a, b)
 
 
-@every_rule
-def test_it_has_a_search_space_with_its_hyperparameters(name: str) -> None:
-    path = SEARCH_SPACES / f"{name}.toml"
-    assert path.is_file(), f"{name} has no {path.name}"
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    assert table.pop("optimizer") == name
-    ranges = {key for key, value in table.items() if isinstance(value, dict)}
-    assert ranges - OF_THE_BASE == set(RULES[name].hyperparameters)
-
-
 def test_every_search_space_has_an_optimizer() -> None:
     assert {path.stem for path in SEARCH_SPACES.glob("*.toml")} == set(RULES)
 
@@ -130,17 +93,64 @@ def test_one_pass_rules_have_no_ascent_step(name: str) -> None:
         rule(name).ascent_step(w_KP, w_KP, {})
 
 
-def test_one_function_is_a_new_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agsam_tune.optimizers.rules.RULES", dict(RULES))
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that a test adds are gone after it."""
+    monkeypatch.setattr(rules, "RULES", dict(RULES))
 
-    @optimizer(direction=perturbed)
-    def signed(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor, slope_K1: Tensor) -> Tensor:
-        return rho_K1 * torch.tanh(slope_K1 * g_KP)
 
-    found = rule("signed")
-    assert found.hyperparameters == ("rho", "slope")
-    values = ordinary_columns(found, 3, torch.float32, seed=0)
-    w_KP, g_KP = (ordinary_rows(3, 5, torch.float32, seed=s) for s in range(2))
-    expected_KP = values["rho"] * torch.tanh(values["slope"] * g_KP)
-    assert torch.equal(found.ascent_step(w_KP, g_KP, values), expected_KP)
-    assert pick(values, [0])["rho"].shape == (1, 1)
+@pytest.mark.usefixtures("own_registry")
+class TestOneFunctionIsANewOptimizer:
+    def test_it_is_found_by_its_name(self) -> None:
+        @optimizer(direction=perturbed)
+        def signed(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor, slope_K1: Tensor) -> Tensor:
+            return rho_K1 * torch.tanh(slope_K1 * g_KP)
+
+        found = rule("signed")
+        assert found.hyperparameters == ("rho", "slope")
+        values = ordinary_columns(found, 3, torch.float32, seed=0)
+        w_KP, g_KP = (ordinary_rows(3, 5, torch.float32, seed=s) for s in range(2))
+        expected_KP = values["rho"] * torch.tanh(values["slope"] * g_KP)
+        assert torch.equal(found.ascent_step(w_KP, g_KP, values), expected_KP)
+        assert pick(values, [0])["rho"].shape == (1, 1)
+        check_rule(signed)
+
+    def test_it_does_not_replace_another(self) -> None:
+        before = dict(rules.RULES)
+        for name in ("gsam", "sgd"):
+            with pytest.raises(ValueError, match=f"the name {name!r} is that of agsam_tune"):
+
+                @optimizer(direction=perturbed, name=name)
+                def gsam(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor) -> Tensor:
+                    return rho_K1 * unit(g_KP)
+
+        with pytest.raises(ValueError, match="another name"):
+            rules.register(
+                Rule(name="sgd", ascent=None, direction=plain, hyperparameters=(), epoch_factor=3)
+            )
+        assert before == rules.RULES
+
+    def test_it_may_be_defined_again(self) -> None:
+        for _ in range(2):
+
+            @optimizer(direction=perturbed)
+            def again(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor) -> Tensor:
+                return rho_K1 * unit(g_KP)
+
+            assert rule("again").ascent is again
+
+    @pytest.mark.parametrize(
+        "step",
+        [
+            lambda w_KP, g_KP, *, rho: w_KP + rho * g_KP,
+            lambda w_KP, g_KP, rho_K1: w_KP + rho_K1 * g_KP,
+            lambda w_KP, *, rho_K1: rho_K1 * w_KP,
+            lambda w_KP, g_KP, *, rho_K1, **others: w_KP + rho_K1 * g_KP * len(others),
+            lambda *matrices, rho_K1: rho_K1 * matrices[0],
+        ],
+    )
+    def test_its_arguments_say_what_they_are(self, step: rules.Callable[..., Tensor]) -> None:
+        for functions in ((step, perturbed), (rules.ball, step)):
+            with pytest.raises(TypeError, match=r"two matrices, then '\*', then .* NAME_K1"):
+                optimizer(direction=functions[1], name="odd")(functions[0])
+        assert "odd" not in rules.RULES

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from agsam_tune.engine.sgd import update
 from agsam_tune.optimizers import RULES, rule
 from agsam_tune.optimizers.rows import norm, orthogonal, unit
+from tests.optimizers.sgd import update
 
 from . import problems
 from .numpy_reference import NAMES

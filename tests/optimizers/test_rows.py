@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from agsam_tune.engine.sgd import update
 from agsam_tune.optimizers import RULES
+from tests.optimizers.sgd import update
 
 from .problems import (
     DTYPES,

@@ -1,0 +1,84 @@
+"""The sharpness of every row's final weights, in float64.
+
+In: a task, weights. Out: numbers for each row. Must not import Ray or Optuna.
+
+Shapes: K rows (models), P columns of one row, B examples, C outputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agsam_tune.engine.losses import Loss
+from agsam_tune.engine.pack_model import PackModel
+from agsam_tune.engine.ways import task_blueprint
+from agsam_tune.sharpness import measure, module_loss
+from agsam_tune.study import Sharpness
+from agsam_tune.tasks.task import Task
+
+_NAMES = (
+    "sigma_max",
+    "sigma_residual",
+    "sigma_iterations",
+    "sigma_from_gap",
+    "sigma_from_difference",
+    "gap",
+    "gap_adaptive",
+)
+
+
+def rows_of(model: PackModel, w_KP: Tensor) -> Iterator[Tensor]:
+    """Each row's trained parameters in the module's order, as a vector without padding."""
+    parts = model.unpacked(w_KP)
+    for k in range(len(w_KP)):
+        yield torch.cat([part[k].reshape(-1) for part in parts])
+
+
+def measured_sharpness(
+    task: Task,
+    weights: Iterable[tuple[Tensor, bool]],
+    wanted: Sharpness,
+    generator: np.random.Generator,
+    device: torch.device,
+) -> list[dict[str, float]]:
+    """What `[sharpness]` asks for, of each row; NaN where it diverged.
+
+    The loss is the reported one, without label smoothing or weight decay, over the first
+    training examples, so that rows and optimizers are measured alike.
+
+    Args:
+        task: data and model.
+        weights: parameters of each row, and whether it is whole.
+        wanted: what to measure.
+        generator: draws the start vector, the same for every row.
+        device: where.
+    """
+    loss = Loss(kind=task.loss)
+
+    def mean(z_BC: Tensor, y_B: Tensor) -> Tensor:
+        return loss.each(z_BC[None], y_B[None]).mean()
+
+    count = min(wanted.examples, len(task.train.y))
+    x, y = (torch.as_tensor(a[:count], device=device) for a in (task.train.x, task.train.y))
+    of_weights, _ = module_loss(task_blueprint(task).module.to(device), x, y, mean)
+    seed = int(generator.integers(2**63))
+    found = []
+    for w_P, alive in weights:
+        if not alive:
+            found.append(dict.fromkeys(_NAMES, math.nan))
+            continue
+        sharpness = measure(
+            of_weights,
+            w_P,
+            rho=wanted.rho,
+            gamma=wanted.gamma,
+            max_iterations=wanted.max_iterations,
+            generator=np.random.default_rng(seed),
+        )
+        found.append({name: float(getattr(sharpness, name)) for name in _NAMES})
+    return found

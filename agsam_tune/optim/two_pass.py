@@ -1,0 +1,301 @@
+"""A rule with two gradients a step, as a `torch.optim.Optimizer` around a base optimizer.
+
+In: gradients of two passes over the same batch. Out: weights that a step has changed.
+Must not import anything of this package but `agsam_tune.optimizers` and its own modules.
+
+Shapes: P entries of all parameters that have a gradient.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.optim import SGD, Optimizer
+from torch.optim.optimizer import ParamsT
+
+from agsam_tune.optim.checks import check_max_grad_norm
+from agsam_tune.optim.flat import Flat, carry_over, flatten
+from agsam_tune.optim.passes import RandomState, has_batch_norm, replayed, unchanged_buffers
+from agsam_tune.optim.texts import (
+    BATCH_NORM,
+    NO_CLOSURE,
+    NO_FIRST_STEP,
+    PERTURBED,
+    TWO_FIRST_STEPS,
+    UNRECORDED,
+)
+from agsam_tune.optim.wrapper import Wrapper
+from agsam_tune.optimizers import Rule, norm
+from agsam_tune.optimizers import rule as find_rule
+
+Closure = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ascent:
+    """What first_step() leaves for second_step(); flat is None where nothing had a gradient.
+
+    Attributes:
+        w_1P: the weights to come back to.
+        g_1P: the gradient at them.
+        skipped: a gradient scaler found the gradient non-finite, and nothing was moved.
+    """
+
+    flat: Flat | None
+    w_1P: Tensor
+    g_1P: Tensor
+    skipped: bool
+
+
+class TwoPass(Wrapper):
+    """Any rule with an ascent step, around any base optimizer.
+
+    A step is w ← base(w, d) with d = direction(g, gp), g = ∇f(w), gp = ∇f(w + Δw) and
+    Δw = ascent(w, g): the formulas of `agsam_tune.optimizers.rules`. Norms and products are
+    global over the parameters of all groups. A hyperparameter that differs between groups
+    applies to each group's own entries: with their own rho, Δw = ρ_group ∘ (the global
+    direction); with their own gamma, T = |w| + γ_group inside the global norm; with their own
+    alpha, d = gp − α_group ∘ (the global g⊥).
+
+    `SAM`, `ASAM`, `GSAM` and `AdaptiveGSAM` are this class with their rule filled in.
+
+    Attributes:
+        base_optimizer: applies the update direction.
+        max_grad_norm: the direction is scaled to this norm where it is longer, or None.
+        model: whose buffers the second pass leaves as they are, or None.
+    """
+
+    _ascent: _Ascent | None
+    _random: RandomState | None
+
+    def __init__(
+        self,
+        params: ParamsT,
+        base_optimizer: type[Optimizer] = SGD,
+        *,
+        rule: str | Rule,
+        hyperparameters: Mapping[str, float],
+        max_grad_norm: float | None = None,
+        model: nn.Module | None = None,
+        **base_arguments: Any,
+    ) -> None:
+        """Make the base optimizer and share its groups.
+
+        Args:
+            params: parameters, named parameters, or dicts with "params" and a group's own
+                hyperparameters, as in torch.optim.
+            base_optimizer: a class; its arguments follow as `base_arguments` (lr=…, …).
+            rule: a rule or its name (`agsam_tune.optimizers.RULES`).
+            hyperparameters: the default of each of the rule's hyperparameters, all ≥ 0.
+            max_grad_norm: > 0; see the class.
+            model: see the class.
+
+        Raises:
+            TypeError: base_optimizer is no class that can serve; an argument that neither this
+                class nor the base optimizer's has; parameters that are not real.
+            ValueError: a hyperparameter out of its range.
+        """
+        owner = type(self).__name__
+        self._rule = find_rule(rule) if isinstance(rule, str) else rule
+        if self._rule.ascent is None or {*self._rule.hyperparameters} != {*hyperparameters}:
+            wanted = ", ".join(self._rule.hyperparameters) or "none: it has no ascent step"
+            msg = (
+                f"the rule {self._rule.name} got the hyperparameters "
+                f"{', '.join(hyperparameters) or 'none'}; it needs two passes and {wanted}"
+            )
+            raise ValueError(msg)
+        check_max_grad_norm(owner, max_grad_norm)
+        super().__init__(params, base_optimizer, dict(hyperparameters), base_arguments)
+        self.max_grad_norm = max_grad_norm
+        self.model = model
+        self._watches = model is None
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._refuse_if_perturbed("be copied or pickled")
+        names = ("max_grad_norm", "model", "_rule", "_watches")
+        return super().__getstate__() | {name: getattr(self, name) for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._forget()
+
+    def __repr__(self) -> str:
+        if self.max_grad_norm is None:
+            return super().__repr__()
+        return super().__repr__().removesuffix(")") + f"max_grad_norm: {self.max_grad_norm}\n)"
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None, *, scaler: GradScaler | None = None) -> Any:
+        """Both passes and the update. Returns what the closure returned the first time.
+
+        The second pass draws the same random numbers (dropout) as the first, on the CPU and
+        on the parameters' CUDA devices, and leaves the buffers of `model` as they are. Should
+        the closure raise, the weights are put back.
+
+        Args:
+            closure: zeroes the gradients, computes the loss, calls backward and returns the
+                loss; it is called exactly twice, with gradients enabled.
+            scaler: the scaler that the closure has scaled the loss with; `scaler.update()`
+                remains to be called.
+        """
+        name = type(self).__name__
+        if closure is None:
+            raise RuntimeError(NO_CLOSURE.format(name=name))
+        self._refuse_if_perturbed("take another step")
+        with self.first_pass(), torch.enable_grad():
+            loss = closure()
+        if self._watches:
+            self._watches = False
+            if has_batch_norm(loss):
+                warnings.warn(BATCH_NORM.format(name=name), stacklevel=4)
+        self._ascend(scaler)
+        with self.second_pass(), torch.enable_grad():
+            closure()
+        self._update(scaler)
+        return loss
+
+    @contextmanager
+    def first_pass(self) -> Iterator[None]:
+        """Around the first forward and backward pass of a manual loop."""
+        devices = {p.device for group in self.param_groups for p in group["params"]}
+        self._random = RandomState.now(devices)
+        yield
+
+    @contextmanager
+    def second_pass(self) -> Iterator[None]:
+        """Around the second forward and backward pass of a manual loop.
+
+        The pass draws the random numbers of the first once more, and leaves the buffers of
+        `model` and what is drawn afterwards as if it had not been. Should it raise, the
+        weights are put back.
+        """
+        if self._random is None:
+            raise RuntimeError(UNRECORDED)
+        try:
+            with replayed(self._random), unchanged_buffers(self.model):
+                yield
+        except BaseException:
+            self.restore()
+            raise
+
+    @torch.no_grad()
+    def first_step(self, *, scaler: GradScaler | None = None, zero_grad: bool = False) -> None:
+        """Move the weights by Δw, from the gradients as they are.
+
+        Args:
+            scaler: unscales the gradients first; where they are not finite the weights stay
+                and second_step(scaler=…) skips the update.
+            zero_grad: zero the gradients at the end.
+        """
+        if self._ascent is not None:
+            raise RuntimeError(TWO_FIRST_STEPS)
+        self._ascend(scaler)
+        if zero_grad:
+            self.zero_grad()
+
+    @torch.no_grad()
+    def second_step(self, *, scaler: GradScaler | None = None, zero_grad: bool = False) -> None:
+        """Put the weights back, to the bit, and let the base optimizer apply the direction.
+
+        Step hooks run around it, as they do around step(closure).
+
+        Args:
+            scaler: unscales the gradients first; where those of either pass are not finite
+                nothing is applied.
+            zero_grad: zero the gradients at the end.
+        """
+        if self._ascent is None:
+            raise RuntimeError(NO_FIRST_STEP)
+        # What torch's schedulers look for, to warn of a schedule that is ahead of the steps.
+        self._opt_called = True
+        for pre_hook in self._optimizer_step_pre_hooks.values():
+            pre_hook(self, (), {})
+        self._update(scaler)
+        for post_hook in self._optimizer_step_post_hooks.values():
+            post_hook(self, (), {})
+        if zero_grad:
+            self.zero_grad()
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Undo first_step(): put the weights back, and forget the step that was begun."""
+        ascent = self._ascent
+        self._forget()
+        if ascent is not None and ascent.flat is not None and not ascent.skipped:
+            torch._foreach_copy_(ascent.flat.parameters, ascent.flat.pieces(ascent.w_1P))
+
+    def _forget(self) -> None:
+        self._ascent = None
+        self._random = None
+
+    def _refuse_if_perturbed(self, what: str) -> None:
+        if self._ascent is not None:
+            raise RuntimeError(PERTURBED.format(name=type(self).__name__, what=what))
+
+    def _ascend(self, scaler: GradScaler | None) -> None:
+        if scaler is not None:
+            scaler.unscale_(self)
+        flat = flatten(self.param_groups, owner=type(self).__name__)
+        if flat is None:
+            nothing = torch.empty(1, 0)
+            self._ascent = _Ascent(flat=None, w_1P=nothing, g_1P=nothing, skipped=False)
+            return
+        w_1P, g_1P = flat.row(flat.parameters), flat.row(flat.gradients)
+        if _overflown(scaler, g_1P):
+            self._ascent = _Ascent(flat=flat, w_1P=w_1P, g_1P=g_1P, skipped=True)
+            return
+        step_1P = self._rule.ascent_step(w_1P, g_1P, flat.columns(self._rule.hyperparameters))
+        # From here on there is something to put back.
+        self._ascent = _Ascent(flat=flat, w_1P=w_1P, g_1P=g_1P, skipped=False)
+        torch._foreach_add_(flat.parameters, flat.pieces(step_1P))
+
+    def _update(self, scaler: GradScaler | None) -> None:
+        ascent = self._ascent
+        assert ascent is not None  # noqa: S101  (for the types: the callers have seen to it)
+        self.restore()
+        if ascent.skipped:
+            return
+        if scaler is not None:
+            # A scaler unscales an optimizer once a step; the base optimizer has the same
+            # parameters under an identity of its own, and scaler.update() looks at both.
+            scaler.unscale_(self.base_optimizer)
+        flat = flatten(self.param_groups, owner=type(self).__name__)
+        if flat is not None:
+            gp_1P = flat.row(flat.gradients)
+            if _overflown(scaler, ascent.g_1P, gp_1P):
+                return
+            d_1P = self._direction(ascent, flat, gp_1P)
+            if d_1P is not gp_1P:
+                torch._foreach_copy_(flat.gradients, flat.pieces(d_1P))
+        self.base_optimizer.step()
+
+    def _direction(self, ascent: _Ascent, flat: Flat, gp_1P: Tensor) -> Tensor:
+        """What the base optimizer applies, of the parameters that have a second gradient.
+
+        One without a second gradient is left alone, as the base optimizer has it; one without
+        a first had a gradient of zero.
+        """
+        if ascent.flat is None:
+            g_1P = torch.zeros_like(gp_1P)
+        else:
+            g_1P = carry_over(ascent.g_1P, ascent.flat, flat)
+        columns = flat.columns(self._rule.hyperparameters)
+        d_1P = self._rule.update_direction(g_1P, gp_1P, columns)
+        if self.max_grad_norm is None:
+            return d_1P
+        return d_1P * torch.clamp(self.max_grad_norm / norm(d_1P), max=1.0)
+
+
+def _overflown(scaler: GradScaler | None, *gradients: Tensor) -> bool:
+    """Whether a scaler is in use and a gradient is not finite, so that the step is skipped."""
+    if scaler is None or not scaler.is_enabled():
+        return False
+    return not all(bool(g_1P.isfinite().all()) for g_1P in gradients)

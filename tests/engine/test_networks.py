@@ -1,0 +1,283 @@
+"""Any module as the rows of a matrix: gradients, bits, ways that agree, what is refused."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from agsam_tune.engine import ModelError, train_pack
+from agsam_tune.engine.blueprint import blueprint
+from agsam_tune.engine.layout import LANES
+from agsam_tune.engine.losses import Loss
+from agsam_tune.engine.network import NetworkRows, NetworkVmap
+from agsam_tune.engine.ways import pack_model, possible_ways, task_blueprint
+from agsam_tune.models import digits_cnn, paper_cnn, perceptron, resnet
+from agsam_tune.study import Training
+from agsam_tune.tasks.task import Mlp, Network, Split, Task
+from agsam_tune.trials import Outcome, Pack
+from tests.engine.problems import RECIPE, a_pack, blobs, same_bits
+
+CPU = torch.device("cpu")
+
+
+def images(
+    build: object = digits_cnn, *, shape: tuple[int, ...] = (1, 8, 8), classes: int = 10
+) -> Task:
+    """Blurred prototypes with noise, in a quarter of a second."""
+    rng = np.random.default_rng(0)
+    prototypes = rng.normal(size=(classes, *shape))
+
+    def split(size: int) -> Split:
+        y = rng.integers(classes, size=size)
+        x = prototypes[y] + rng.normal(size=(size, *shape)) * 0.7
+        return Split(x=x.astype(np.float32), y=y)
+
+    return Task(
+        name="images",
+        train=split(110),
+        validation=split(40),
+        test=split(60),
+        model=Network(build=build, outputs=classes),  # type: ignore[arg-type]
+    )
+
+
+def small_resnet() -> nn.Module:
+    return resnet(10, width=4)
+
+
+class Odd(nn.Module):
+    """A parameter that is not a matrix, one that is used twice, one that is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.5))
+        self.square = nn.Linear(5, 5)
+        self.unused = nn.Parameter(torch.ones(3, 2))
+        self.out = nn.Linear(5, 3)
+        self.frozen = nn.Linear(3, 3).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(self.square(torch.tanh(self.square(x)) * self.scale))
+        return self.frozen(self.out(h))
+
+
+class Dropped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(5, 32), nn.Linear(32, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(functional.dropout(torch.relu(self.a(x)), 0.4, self.training))
+
+
+MODULES = {
+    "digits_cnn": (digits_cnn, (1, 8, 8), 10),
+    "paper_cnn": (paper_cnn, (1, 28, 28), 10),
+    "resnet": (small_resnet, (3, 32, 32), 10),
+    "odd": (Odd, (5,), 3),
+    "perceptron": (lambda: perceptron((5, 16, 16, 3)), (5,), 3),
+}
+
+
+@pytest.mark.parametrize("kind", [NetworkRows, NetworkVmap])
+@pytest.mark.parametrize("name", MODULES)
+def test_loss_and_gradient_are_those_of_the_module_itself(
+    name: str, kind: type[NetworkRows]
+) -> None:
+    build, shape, classes = MODULES[name]
+    rng = np.random.default_rng(1)
+    x_BD = torch.tensor(rng.normal(size=(6, *shape)), dtype=torch.float32)
+    plan = blueprint(Network(build=build, outputs=classes), x_BD)
+    model = kind(plan, shape, Loss(), device=CPU, dtype=torch.float64)
+    w_KP = torch.tensor(np.stack([model.initial(np.random.default_rng(k)) for k in range(3)]))
+    assert model.width % LANES == 0
+    y_KB = torch.tensor(rng.integers(classes, size=(3, 6)))
+    flat = model.flat(x_BD.double()).expand(3, -1, -1)
+    loss_K, g_KP = model.loss_and_gradient(w_KP, flat, y_KB, torch.zeros_like(w_KP))
+    z_KBC = model.logits(w_KP, flat[0])
+    module = plan.module.double()
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    for k in range(3):
+        for parameter, stacked in zip(parameters, model.unpacked(w_KP), strict=True):
+            parameter.data = stacked[k].contiguous()
+        logits = module(x_BD.double())
+        loss = functional.cross_entropy(logits, y_KB[k])
+        torch.testing.assert_close(loss_K[k], loss.detach(), rtol=1e-12, atol=1e-13)
+        torch.testing.assert_close(z_KBC[k], logits.detach(), rtol=1e-10, atol=1e-12)
+        wanted = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for found, gradient in zip(model.unpacked(g_KP), wanted, strict=True):
+            expected = torch.zeros_like(found[k]) if gradient is None else gradient
+            torch.testing.assert_close(found[k], expected, rtol=1e-9, atol=1e-12)
+
+
+def _train(task: Task, pack: Pack, way: str, recipe: Training = RECIPE) -> tuple[Outcome, ...]:
+    return train_pack(pack, task, recipe, study_seed=3, way=way)
+
+
+@pytest.mark.parametrize("build", [digits_cnn, lambda: Dropped()], ids=["cnn", "dropout"])
+@pytest.mark.parametrize("rows", [1, 7])
+def test_bits_do_not_depend_on_the_pack(build: object, rows: int) -> None:
+    shape, classes = ((1, 8, 8), 10) if build is digits_cnn else ((5,), 3)
+    task = images(build, shape=shape, classes=classes)
+    whole = a_pack("adaptive_gsam", 7)
+    together = _train(task, whole, "rows")
+    for start in range(0, 7, rows):
+        part = Pack(trials=whole.trials[start : start + rows])
+        for one, other in zip(_train(task, part, "rows"), together[start:], strict=False):
+            assert same_bits(one, other)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "gsam", "adaptive_gsam"])
+def test_the_ways_agree_on_a_convolution(optimizer: str) -> None:
+    task, pack = images(), a_pack(optimizer, 4)
+    _agree(_train(task, pack, "rows"), _train(task, pack, "vmap"))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "gsam", "adaptive_gsam"])
+def test_the_ways_agree_on_a_perceptron(optimizer: str) -> None:
+    task, pack = blobs(), a_pack(optimizer, 4)
+    stacked = _train(task, pack, "stacked")
+    _agree(stacked, _train(task, pack, "rows"))
+    _agree(stacked, _train(task, pack, "vmap"))
+
+
+def _agree(one: tuple[Outcome, ...], other: tuple[Outcome, ...]) -> None:
+    """To 1e-3 of the losses after a training: rounding, which the steps amplify."""
+    for a, b in zip(one, other, strict=True):
+        assert a.diverged == b.diverged is False
+        np.testing.assert_allclose(a.curve.f, b.curve.f, rtol=1e-3)
+        np.testing.assert_allclose(a.train_loss, b.train_loss, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(a.radius, b.radius, rtol=1e-4)
+
+
+def test_a_module_of_dense_layers_is_computed_as_a_perceptron() -> None:
+    task = blobs()
+    module = Network(build=lambda: perceptron((5, 13, 9, 3)), outputs=3)
+    own = Task(name="own", train=task.train, validation=None, test=task.test, model=module)
+    plan = task_blueprint(own)
+    assert plan.widths == (5, 13, 9, 3)
+    assert possible_ways(plan, RECIPE, device=CPU) == ("stacked", "rows")
+    models = [
+        pack_model(own, RECIPE, way=w, device=CPU, dtype=torch.float64) for w in ("stacked", "rows")
+    ]
+    parts = [m.unpacked(torch.tensor(m.initial(np.random.default_rng(5)))[None]) for m in models]
+    for a, b in zip(*parts, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: (nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)),
+        lambda: (nn.Linear(5, 4, bias=False), nn.ReLU(), nn.Linear(4, 3)),
+        lambda: (nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3), nn.ReLU()),
+        lambda: (nn.Linear(5, 4), nn.Linear(4, 3)),
+        lambda: (nn.Linear(5, 4).requires_grad_(False), nn.ReLU(), nn.Linear(4, 3)),
+        lambda: [layer := nn.Linear(5, 5), nn.ReLU(), layer, nn.ReLU(), nn.Linear(5, 3)],
+    ],
+)
+def test_other_modules_are_not_taken_for_perceptrons(layers: object) -> None:
+    model = Network(build=lambda: nn.Sequential(*layers()), outputs=3)  # type: ignore[operator]
+    assert blueprint(model, torch.randn(4, 5)).widths is None
+
+
+def test_frozen_parameters_stay() -> None:
+    plan = blueprint(Network(build=Odd, outputs=3), torch.randn(4, 5))
+    model = NetworkRows(plan, (5,), Loss(), device=CPU, dtype=torch.float32)
+    assert model.parameters == 1 + 30 + 6 + 18
+
+
+def test_dropout_has_the_same_mask_in_both_passes_and_none_in_evaluation() -> None:
+    plan = blueprint(Network(build=Dropped, outputs=3), torch.randn(4, 5))
+    assert plan.stochastic
+    model = NetworkRows(plan, (5,), Loss(), device=CPU, dtype=torch.float32)
+    w_KP = torch.tensor(model.initial(np.random.default_rng(0)), dtype=torch.float32)[None]
+    x_KBD, y_KB = torch.randn(1, 8, 5), torch.zeros(1, 8, dtype=torch.int64)
+    before = torch.get_rng_state()
+    first, again, other = (
+        model.loss_and_gradient(w_KP, x_KBD, y_KB, torch.zeros_like(w_KP), [seed])[1]
+        for seed in (4, 4, 5)
+    )
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(model.logits(w_KP, x_KBD[0]), model.logits(w_KP, x_KBD[0]))
+    with pytest.raises(ModelError, match="row by row"):
+        NetworkVmap(plan, (5,), Loss(), device=CPU, dtype=torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (lambda: nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3)), "track_running_stats"),
+        (lambda: nn.Sequential(nn.Linear(4, 3)), "does not take examples"),
+        (lambda: nn.Sequential(nn.Linear(5, 4)), "returns \\(4, 4\\) for 4 examples"),
+        (lambda: nn.ReLU(), "no parameters"),
+        (lambda: 3, "not a torch.nn.Module"),
+        (lambda: nn.LSTM(5, 3), "returns tuple"),
+    ],
+)
+def test_modules_that_cannot_be_trained_are_refused(build: object, says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        blueprint(Network(build=build, outputs=3), torch.randn(4, 5))  # type: ignore[arg-type]
+
+
+def test_batch_norm_without_running_statistics_trains() -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(
+            nn.Linear(5, 16), nn.BatchNorm1d(16, track_running_stats=False), nn.ReLU(),
+            nn.Linear(16, 3),
+        )  # fmt: skip
+
+    task = images(build, shape=(5,), classes=3)
+    for outcome in _train(task, a_pack("gsam", 2), "rows"):
+        assert math.isfinite(outcome.train_loss)
+
+
+def test_models_of_one_seed_begin_alike_and_others_differ() -> None:
+    plan = blueprint(Network(build=digits_cnn, outputs=10), torch.randn(2, 1, 8, 8))
+    model = NetworkRows(plan, (1, 8, 8), Loss(), device=CPU, dtype=torch.float32)
+    before = torch.get_rng_state()
+    first, again, other = (model.initial(np.random.default_rng(s)) for s in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).sum() > 6000
+
+
+def test_a_network_learns_and_diverges_like_a_perceptron() -> None:
+    recipe = Training(epochs=6, batch_size=32, lr=0.1, momentum=0.9)
+    learnt = _train(images(), a_pack("sgd", 1), "rows", recipe)[0]
+    assert learnt.test_accuracy > 0.9
+    wild = Training(epochs=2, batch_size=32, lr=1e30)
+    lost = _train(images(), a_pack("sgd", 1), "rows", wild)[0]
+    assert lost.diverged
+    assert lost.diverged_step is not None
+
+
+def test_bfloat16_is_near_float32() -> None:
+    recipe = Training(epochs=1, batch_size=32, lr=0.05)
+    half = recipe.model_copy(update={"precision": "bfloat16"})
+    plan = task_blueprint(blobs())
+    assert possible_ways(plan, half, device=CPU) == ("rows",)
+    with pytest.raises(ModelError, match="bfloat16"):
+        pack_model(blobs(), half, way="stacked", device=CPU, dtype=torch.float32)
+    one = _train(images(), a_pack("gsam", 2), "rows", recipe)
+    other = _train(images(), a_pack("gsam", 2), "rows", half)
+    for a, b in zip(one, other, strict=True):
+        assert a.train_loss != b.train_loss
+        np.testing.assert_allclose(a.train_loss, b.train_loss, rtol=0.05)
+
+
+def test_the_perceptron_of_a_task_takes_images() -> None:
+    task = images()
+    flat = Task(
+        name="flat",
+        train=task.train,
+        validation=None,
+        test=task.test,
+        model=Mlp(widths=(64, 9, 10)),
+    )
+    _agree(_train(flat, a_pack("sam", 2), "stacked"), _train(flat, a_pack("sam", 2), "rows"))

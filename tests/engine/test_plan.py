@@ -1,0 +1,75 @@
+"""The plan: the way that is measured to be fastest, and rows that fit."""
+
+import pytest
+import torch
+
+from agsam_tune.engine import ModelError, make_plan, train_pack
+from agsam_tune.engine import plan as planning
+from agsam_tune.engine.ways import possible_ways, precision, task_blueprint
+from agsam_tune.study import Training
+from tests.engine.problems import RECIPE, a_pack, blobs, small_moons
+from tests.engine.test_networks import Dropped, images
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def test_a_perceptron_is_stacked_and_a_network_goes_row_by_row() -> None:
+    stacked = make_plan(small_moons(), RECIPE, device="cpu", way="auto", rows="auto")
+    assert stacked.way == "stacked"
+    assert stacked.seconds.keys() == {"stacked", "rows"}
+    assert stacked.seconds["stacked"] * 3 < stacked.seconds["rows"]
+    assert stacked.rows == 64
+    one_by_one = make_plan(images(), RECIPE, device="cpu", way="auto", rows="auto")
+    assert (one_by_one.way, one_by_one.rows) == ("rows", 8)
+    assert one_by_one.to_dict() == {
+        "way": "rows", "rows": 8, "seconds": {"rows": one_by_one.seconds["rows"]},
+    }  # fmt: skip
+
+
+def test_what_the_study_says_comes_first() -> None:
+    plan = make_plan(small_moons(), RECIPE, device="cpu", way="vmap", rows=5)
+    assert (plan.way, plan.rows) == ("vmap", 5)
+    with pytest.raises(ModelError, match="dense layers"):
+        make_plan(images(), RECIPE, device="cpu", way="stacked", rows="auto")
+
+
+def test_the_faster_way_is_taken_only_where_it_is_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for seconds, way in (({"stacked": 1.4, "rows": 1.0}, "stacked"),
+                         ({"stacked": 1.6, "rows": 1.0}, "rows")):  # fmt: skip
+        found = iter(seconds.values())
+        monkeypatch.setattr(planning._Trial, "seconds", lambda _, found=found: next(found))
+        assert make_plan(blobs(), RECIPE, device="cpu", way="auto", rows=2).way == way
+
+
+def test_a_pack_takes_two_minutes_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning._Trial, "seconds", lambda _: 0.5)
+    long = Training(epochs=10, batch_size=32, lr=0.1)
+    assert make_plan(images(), long, device="cpu", way="auto", rows="auto").rows == 1
+    assert make_plan(images(), long, device="cpu", way="auto", rows=16).rows == 16
+
+
+def test_the_ways_of_a_device() -> None:
+    moons, digits = task_blueprint(small_moons()), task_blueprint(images())
+    dropped = task_blueprint(images(Dropped, shape=(5,), classes=3))
+    assert possible_ways(moons, RECIPE, device=GPU) == ("stacked", "vmap", "rows")
+    assert possible_ways(digits, RECIPE, device=GPU) == ("vmap", "rows")
+    assert possible_ways(digits, RECIPE, device=CPU) == ("rows",)
+    assert possible_ways(dropped, RECIPE, device=GPU) == ("rows",)
+
+
+def test_tf32_is_allowed_only_where_it_is_asked_for() -> None:
+    with precision("tf32"):
+        assert torch.backends.cudnn.allow_tf32
+        with precision("float32"):
+            assert not torch.backends.cudnn.allow_tf32
+            assert not torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cuda.matmul.allow_tf32
+
+
+def test_planning_leaves_results_as_they_are() -> None:
+    before = train_pack(a_pack("gsam", 2), images(), RECIPE, study_seed=0, way="rows")
+    make_plan(images(), RECIPE, device="cpu", way="auto", rows="auto")
+    after = train_pack(a_pack("gsam", 2), images(), RECIPE, study_seed=0, way="rows")
+    assert [o.train_loss for o in before] == [o.train_loss for o in after]
