@@ -29,7 +29,7 @@ OWN = {
     "engine": {"models", "optimizers", "sharpness", "streams", "study", "tasks", "trials"},
     "store": {"columns", "signals", "study", "trials"},
     "analysis": {"columns", "study"},
-    "report": {"analysis", "atomic", "study"},
+    "report": {"analysis", "atomic", "columns", "study"},
     "folder": {"atomic", "errors"},
     "manifest": {"folder", "study", "tasks.catalog"},
     "progress": {"trials"},

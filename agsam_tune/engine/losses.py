@@ -17,18 +17,16 @@ from torch.nn import functional
 
 from agsam_tune.engine.layout import padded_to_lanes
 
-# Keras keeps probabilities this far from 0 and 1, and lets no gradient through beyond.
-_KERAS_EPSILON = 1e-7
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """What is trained on and reported.
 
     Attributes:
-        kind: `cross_entropy`, or `one_hot_binary`: the binary cross-entropy of each of the
-            softmax's outputs with the one-hot label, averaged over the outputs, as Keras
-            computes it.
+        kind: `cross_entropy`, or `one_hot_binary`: the binary cross-entropy of each output's
+            logit with the one-hot label, averaged over the outputs. That is what Keras
+            computes of "binary_crossentropy" for a softmax: it takes the softmax's logits
+            and applies a sigmoid to each of them.
         smoothing: share of each label that is spread evenly over all classes (Szegedy et
             al. 2016, arXiv 1512.00567), in training alone; of two classes for one output.
     """
@@ -39,7 +37,7 @@ class Loss:
     def value_and_slope(self, z_KBC: Tensor, y_KB: Tensor) -> tuple[Tensor, Tensor]:
         """Mean training loss of each row, (K,), and its derivative by the logits, (K, B, C)."""
         if z_KBC.shape[2] == 1:
-            return self._binary(z_KBC, y_KB)
+            return self._one_logit(z_KBC, y_KB)
         if self.kind == "one_hot_binary":
             return self._one_hot_binary(z_KBC, y_KB)
         return self._softmax(z_KBC, y_KB)
@@ -48,20 +46,18 @@ class Loss:
         """The reported loss of every example, (K, B); differentiable by the logits."""
         if z_KBC.shape[2] == 1:
             t_KB = y_KB.to(z_KBC.dtype)
-            return functional.binary_cross_entropy_with_logits(
-                z_KBC[:, :, 0], t_KB, reduction="none"
-            )
+            return _binary(z_KBC[:, :, 0], t_KB)
         if self.kind == "one_hot_binary":
             t_KBC = functional.one_hot(y_KB, z_KBC.shape[2]).to(z_KBC.dtype)
-            return _binary_of_softmax(torch.softmax(z_KBC, 2), t_KBC)
+            return _binary(z_KBC, t_KBC).mean(2)
         return -torch.log_softmax(z_KBC, 2).gather(2, y_KB.unsqueeze(2))[:, :, 0]
 
-    def _binary(self, z_KBC: Tensor, y_KB: Tensor) -> tuple[Tensor, Tensor]:
+    def _one_logit(self, z_KBC: Tensor, y_KB: Tensor) -> tuple[Tensor, Tensor]:
         batch = z_KBC.shape[1]
         z_KB, t_KB = _without_remainder(z_KBC[:, :, 0]), _without_remainder(y_KB.to(z_KBC.dtype))
         if self.smoothing:
             t_KB = t_KB * (1 - self.smoothing) + self.smoothing / 2
-        loss_KB = functional.binary_cross_entropy_with_logits(z_KB, t_KB, reduction="none")
+        loss_KB = _binary(z_KB, t_KB)
         slope_KB = (torch.sigmoid(z_KB) - t_KB) / batch
         return loss_KB[:, :batch].mean(1), slope_KB[:, :batch].unsqueeze(2)
 
@@ -80,13 +76,10 @@ class Loss:
     def _one_hot_binary(self, z_KBC: Tensor, y_KB: Tensor) -> tuple[Tensor, Tensor]:
         batch, classes = z_KBC.shape[1:]
         t_KBC = functional.one_hot(y_KB, classes).to(z_KBC.dtype)
-        t_KBC = t_KBC * (1 - self.smoothing) + self.smoothing / classes
-        p_KBC = torch.softmax(z_KBC, 2)
-        clipped_KBC = _clipped(p_KBC)
-        by_p_KBC = (clipped_KBC - t_KBC) / (clipped_KBC * (1 - clipped_KBC)) / classes
-        by_p_KBC = torch.where(clipped_KBC == p_KBC, by_p_KBC, 0.0)
-        slope_KBC = p_KBC * (by_p_KBC - (p_KBC * by_p_KBC).sum(2, keepdim=True))
-        return _binary_of_softmax(p_KBC, t_KBC).mean(1), slope_KBC / batch
+        if self.smoothing:
+            t_KBC = t_KBC * (1 - self.smoothing) + self.smoothing / classes
+        slope_KBC = (torch.sigmoid(z_KBC) - t_KBC) / (classes * batch)
+        return _binary(z_KBC, t_KBC).mean((1, 2)), slope_KBC
 
 
 def correct(z_KBC: Tensor, y_KB: Tensor) -> Tensor:
@@ -96,14 +89,9 @@ def correct(z_KBC: Tensor, y_KB: Tensor) -> Tensor:
     return (z_KBC.argmax(2) == y_KB).sum(1)
 
 
-def _binary_of_softmax(p_KBC: Tensor, t_KBC: Tensor) -> Tensor:
-    """Binary cross-entropy of each probability with its target, averaged over outputs, (K, B)."""
-    p_KBC = _clipped(p_KBC)
-    return -(t_KBC * torch.log(p_KBC) + (1 - t_KBC) * torch.log1p(-p_KBC)).mean(2)
-
-
-def _clipped(p_KBC: Tensor) -> Tensor:
-    return p_KBC.clamp(_KERAS_EPSILON, 1 - _KERAS_EPSILON)
+def _binary(z: Tensor, t: Tensor) -> Tensor:
+    """Binary cross-entropy of each logit with its target."""
+    return functional.binary_cross_entropy_with_logits(z, t, reduction="none")
 
 
 def _without_remainder(x_KB: Tensor) -> Tensor:

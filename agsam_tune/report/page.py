@@ -359,12 +359,23 @@ def provenance_table(material: Material) -> Simple:
         ("study hash", str(manifest.get("study_hash") or material.study.hash)),
         ("commit", str(manifest.get("commit") or "not in a repository")),
         ("device", str(manifest.get("device") or text.DASH)),
+        ("engine", _engine(manifest.get("engine") or {})),
         ("started", str(manifest.get("started") or text.DASH)),
         ("finished", str(manifest.get("finished") or text.DASH)),
         ("command", " ".join(str(part) for part in manifest.get("command") or ()) or text.DASH),
         ("versions", _joined(f"{name} {version}" for name, version in versions.items())),
     ]
     return Simple(caption="Provenance", head=("what", "value"), rows=tuple(rows))
+
+
+def _engine(engine: Mapping[str, Any]) -> str:
+    """How packs were computed, and what was measured to choose it."""
+    if not engine:
+        return text.DASH
+    measured = (engine.get("seconds") or {}).items()
+    timings = _joined(f"{way} {text.short(1e6 * float(value))} µs" for way, value in measured)
+    chosen = f"{engine.get('way')}, {text.count(engine.get('rows'))} rows a pack"
+    return f"{chosen}; a row's loss and gradient took: {timings}"
 
 
 def _share(part: int, whole: int) -> str:

@@ -24,6 +24,7 @@ from agsam_tune.report.html import render, swatch
 from agsam_tune.report.lens_curves import lens_curves
 from agsam_tune.report.material import Material, gather
 from agsam_tune.report.own_best import own_best_note
+from agsam_tune.report.sharpness import sharpness_table
 from agsam_tune.report.svg import drawing, inline_svg, png_file, svg_file
 from agsam_tune.study import Study
 
@@ -166,6 +167,7 @@ def _context(material: Material, shown: Mapping[str, Shown]) -> dict[str, Any]:
         "confidence": f"{100 * material.study.analysis.confidence:g} %",
         "phases": page.phases_table(material),
         "best": page.best_table(material),
+        "sharpness": sharpness_table(material),
         "settings": page.settings_table(material),
         "spaces": page.spaces_table(material),
         "provenance": page.provenance_table(material),
@@ -186,6 +188,7 @@ def _contents(context: Mapping[str, Any], material: Material) -> list[tuple[str,
         ("gap", "The gap", context["gap_plate"] or context["gap_missing"]),
         ("estimates", "Estimates", estimates.groups or not material.fixed_only),
         ("comparisons", "Comparisons", context["comparisons"]),
+        ("sharpness", "Sharpness", context["sharpness"]),
         ("learning", "Learning curves", True),
         ("protocol", "Protocol", True),
         ("reading", "How to read this", True),

@@ -114,7 +114,8 @@ def paper_mnist(*, seed: int, train_size: int = 0, test_size: int = 0) -> Task: 
     """The paper's protocol on MNIST: raw pixels 0 … 255, no validation split, its CNN.
 
     The data do not depend on the study's seed. Trained and reported is the binary
-    cross-entropy of the softmax's outputs with the one-hot labels, as in its program.
+    cross-entropy of each logit with the one-hot label, averaged over the outputs: what
+    Keras makes of "binary_crossentropy" with a softmax.
 
     Args:
         seed: the study's; not used.

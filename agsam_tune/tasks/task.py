@@ -99,10 +99,8 @@ class Task:
         test: what is reported on.
         model: the model.
         loss: what is trained on and reported: cross-entropy on the logits, or, as the
-            paper's MNIST program has it, the binary cross-entropy of each of the softmax's
-            outputs with the one-hot label, averaged over the outputs.
-        source: what is known of where the data came from, such as their files' digests, for
-            the manifest. It can be written as JSON.
+            paper's MNIST program has it, the binary cross-entropy of each logit with the
+            one-hot label, averaged over the outputs.
     """
 
     name: str
@@ -139,8 +137,8 @@ class Task:
         """SHA-256 of the arrays of all splits."""
         digest = hashlib.sha256()
         for split in (self.train, self.choosing, self.test):
-            digest.update(split.x.tobytes())
-            digest.update(split.y.tobytes())
+            digest.update(np.ascontiguousarray(split.x))
+            digest.update(np.ascontiguousarray(split.y))
         return digest.hexdigest()
 
 

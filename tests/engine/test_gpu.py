@@ -57,10 +57,11 @@ def test_an_epoch_on_a_gpu_does_not_synchronise() -> None:
         run = _Run.prepare(a_pack("gsam", 3), task, RECIPE, 0, model, device, torch.float32)
         record = Record.empty(3, two_pass=True, like=run.w_KP)
         run.train_epoch(0, record)  # kernels are chosen and loaded
+        batches = list(run.batches.epoch(1))
         torch.cuda.set_sync_debug_mode("error")
         try:
-            for _ in range(3):
-                run._step(*next(run.batches.epoch(0)), record)
+            for x_KBD, y_KB in batches:
+                run._step(x_KBD, y_KB, record)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

@@ -1,7 +1,5 @@
 """Losses and slopes against PyTorch's own and autograd."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -35,20 +33,28 @@ def test_cross_entropy_is_that_of_pytorch(classes: int, smoothing: float) -> Non
         torch.testing.assert_close(slope_KBC[k], z_BC.grad, rtol=1e-12, atol=1e-16)
 
 
-@pytest.mark.parametrize("scale", [1.0, 5.0, 100.0])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_one_hot_binary_is_that_of_keras(scale: float, smoothing: float) -> None:
+def test_one_hot_binary_is_a_sigmoid_of_each_logit(scale: float, smoothing: float) -> None:
     z_KBC, y_KB = _problem(4, scale)
-    found_K, slope_KBC = Loss(kind="one_hot_binary", smoothing=smoothing).value_and_slope(
-        z_KBC, y_KB
-    )
+    loss = Loss(kind="one_hot_binary", smoothing=smoothing)
+    found_K, slope_KBC = loss.value_and_slope(z_KBC, y_KB)
     z = z_KBC.clone().requires_grad_()
     target = functional.one_hot(y_KB, 4).double() * (1 - smoothing) + smoothing / 4
-    p = torch.softmax(z, 2).clamp(1e-7, 1 - 1e-7)
-    loss_K = -(target * p.log() + (1 - target) * (1 - p).log()).mean((1, 2))
-    loss_K.sum().backward()
-    torch.testing.assert_close(found_K, loss_K.detach(), rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(slope_KBC, z.grad, rtol=1e-7, atol=1e-10)
+    loss_K = -(target * functional.logsigmoid(z) + (1 - target) * functional.logsigmoid(-z))
+    loss_K.mean((1, 2)).sum().backward()
+    torch.testing.assert_close(found_K, loss_K.detach().mean((1, 2)), rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(slope_KBC, z.grad, rtol=1e-9, atol=1e-14)
+
+
+def test_one_hot_binary_of_a_softmax_is_what_keras_makes_of_it() -> None:
+    """Keras 3.15 gives 0.6304882 for these logits, whose softmax it is handed as probabilities;
+    the binary cross-entropy of the probabilities themselves would be 0.5717934."""
+    z_KBC = torch.tensor([[[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]]], dtype=torch.float64)
+    found_K, _ = Loss(kind="one_hot_binary").value_and_slope(z_KBC, torch.tensor([[2, 1]]))
+    torch.testing.assert_close(
+        found_K, torch.tensor([0.6304882168], dtype=torch.float64), rtol=1e-6, atol=0
+    )
 
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "one_hot_binary"])
@@ -64,10 +70,3 @@ def test_right_answers_are_counted() -> None:
     z_KBC = torch.tensor([[[0.0, 1.0], [2.0, 1.0], [0.0, 3.0]]])
     assert correct(z_KBC, torch.tensor([[1, 1, 1]])).tolist() == [2]
     assert correct(z_KBC[:, :, :1], torch.tensor([[0, 1, 1]])).tolist() == [2]
-
-
-def test_a_certain_wrong_answer_has_a_finite_loss_in_float32() -> None:
-    z_KBC = torch.tensor([[[1000.0, 0.0, -1000.0]]])
-    loss_K, slope_KBC = Loss(kind="one_hot_binary").value_and_slope(z_KBC, torch.tensor([[2]]))
-    assert math.isclose(float(loss_K), 2 / 3 * -math.log(1.2e-7), rel_tol=0.02)
-    assert not slope_KBC.any()

@@ -132,6 +132,22 @@ def test_an_overflow_in_the_first_pass_perturbs_nothing() -> None:
     assert optimizer.state == {}
 
 
+@EVERY_CLASS
+def test_an_overflow_that_only_the_user_s_own_unscaling_saw(kind: type[TwoPass]) -> None:
+    """The second gradients are finite, and the step is skipped all the same."""
+    weight = nn.Parameter(torch.ones(3))
+    optimizer, scaler = kind([weight], lr=0.1), GradScaler("cpu", init_scale=2.0)
+    scaler.scale(weight.sum()).backward()
+    weight.grad[1] = float("inf")
+    scaler.unscale_(optimizer)
+    optimizer.first_step()
+    weight.grad.fill_(2.0)
+    optimizer.second_step(scaler=scaler)
+    scaler.update()
+    assert torch.equal(weight.detach(), torch.ones(3))
+    assert scaler.get_scale() == 1.0
+
+
 def test_the_scale_grows_by_steps_and_not_by_passes() -> None:
     model = mlp()
     scaler = GradScaler("cpu", init_scale=2.0, growth_interval=4)
