@@ -15,7 +15,6 @@ from typing import Any
 
 from agsam_tune.folder import now
 from agsam_tune.study import Study
-from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
 _PACKAGES = ("agsam-tune", "torch", "ray", "optuna", "numpy", "scipy", "pandas", "scikit-learn")
 
@@ -49,7 +48,7 @@ def new_manifest(
         "platform": platform.platform(),
         "data": dict(data),
         "storage": storage,
-        "foreign_code": study.task not in BUILTIN_TASKS,
+        "foreign_code": study.foreign_code,
         "command": list(command),
         "started": now(),
         "finished": None,

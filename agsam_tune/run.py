@@ -70,7 +70,7 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     """
     folder = RunFolder(path=options.out)
     _manifest_of(folder, study)
-    check_rules(study)
+    check_rules(study, options.import_path)
     check_device(study, gpus=options.gpus, address=options.address)
     task = load_task(
         study.task, study.task_options, seed=study.seed, import_path=options.import_path

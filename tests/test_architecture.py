@@ -31,7 +31,7 @@ OWN = {
     "analysis": {"columns", "study"},
     "report": {"analysis", "atomic", "columns", "study"},
     "folder": {"atomic", "errors"},
-    "manifest": {"folder", "study", "tasks.catalog"},
+    "manifest": {"folder", "study"},
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {

@@ -41,10 +41,20 @@ def test_the_example_of_an_optimizer_fits_its_search_space(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rules, "RULES", dict(RULES))
-    exec(_example("python", "def root_gsam"), vars(rules).copy())  # noqa: S102
+    exec(_example("python", "def root_gsam"), {"__name__": "my_rules"})  # noqa: S102
     added = rules.rule("root_gsam")
     space = tomllib.loads(_example("toml", "root_gsam"))
+    assert space["optimizer"] == "my_rules:root_gsam"
     assert set(added.hyperparameters) == set(space) - {"optimizer"}
     one = torch.ones(1, 1)
     step_KP = added.ascent_step(torch.full((1, 4), 4.0), torch.ones(1, 4), {"rho": one})
     torch.testing.assert_close(step_KP, torch.ones(1, 4))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/sharpness.md"])
+def test_the_examples_of_a_loop_run(page: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+    loops = [block for block in blocks if "import torch\n" in block]
+    assert loops
+    for block in loops:
+        exec(block, {})  # noqa: S102

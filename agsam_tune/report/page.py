@@ -226,7 +226,7 @@ def notices(material: Material) -> tuple[str, ...]:
         if material.study.control is None:
             found.append("The study has no control: the gap is not split into its two parts.")
     if material.manifest.get("foreign_code"):
-        found.append("The task or its data come from code that is not part of agsam-tune.")
+        found.append("The task or an optimizer comes from code that is not part of agsam-tune.")
     return tuple(found)
 
 

@@ -137,8 +137,8 @@ class Task:
         """SHA-256 of the arrays of all splits."""
         digest = hashlib.sha256()
         for split in (self.train, self.choosing, self.test):
-            digest.update(np.ascontiguousarray(split.x))
-            digest.update(np.ascontiguousarray(split.y))
+            digest.update(np.ascontiguousarray(split.x).data)
+            digest.update(np.ascontiguousarray(split.y).data)
         return digest.hexdigest()
 
 
