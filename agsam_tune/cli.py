@@ -241,12 +241,10 @@ def _set_data_folder(data: Path | None) -> None:
     """Hand the data folder to the tasks, in this process and in the workers it starts."""
     import os
 
-    if data is None:
-        return
-    if not data.is_dir():
-        what = "is no folder" if data.exists() else "there is no such folder"
-        raise UsageError(f"{data}: {what} (--data, AGSAM_TUNE_DATA)")
-    os.environ["AGSAM_TUNE_DATA"] = str(data.resolve())
+    from agsam_tune.data.finding import VARIABLE, existing_folder
+
+    if data is not None:
+        os.environ[VARIABLE] = str(existing_folder(data).resolve())
 
 
 def _seconds(text: str) -> float:

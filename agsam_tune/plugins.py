@@ -15,6 +15,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ TASKS, OPTIMIZERS = "agsam_tune.tasks", "agsam_tune.optimizers"
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+# The folders that studies have added to sys.path.
+_ADDED: set[str] = set()
+
 NAME_RULE = "letters, digits, '_' and '-', a letter or '_' first"
 
 
@@ -75,7 +80,8 @@ def announced(group: str, taken: Container[str]) -> tuple[dict[str, Plugin], lis
 
 
 def _plugin(point: EntryPoint) -> Plugin:
-    package = point.dist.name if point.dist else "?"
+    # What a half removed package left announces, but has no name.
+    package = (point.dist and point.dist.name) or "?"
     return Plugin(name=point.name, reference=point.value, package=package)
 
 
@@ -122,14 +128,18 @@ def find_object(reference: str, import_path: Sequence[str] = ()) -> Any:
     Args:
         reference: `package.module:function`.
         import_path: folders in which the module is looked for as well; they come last, so that
-            a module of the user's hides none of the installed ones.
+            a module of the user's hides none of the installed ones. They stay there, since
+            functions may import more when they are called.
 
     Raises:
         UsageError: there is no such module or nothing of this name in it, or importing it
-            raised; in one line.
+            raised, or one of its name was imported for another study; in one line.
     """
     module_name, _, attribute = reference.partition(":")
-    sys.path.extend(folder for folder in import_path if folder not in sys.path)
+    _check_not_of_another_study(module_name.partition(".")[0], import_path)
+    added = [folder for folder in dict.fromkeys(import_path) if folder not in sys.path]
+    sys.path.extend(added)
+    _ADDED.update(added)
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(module_name)
@@ -145,6 +155,21 @@ def find_object(reference: str, import_path: Sequence[str] = ()) -> Any:
         hint = _nearest(attribute, vars(module))
         where = getattr(module, "__file__", None) or module_name
         raise UsageError(f"{where} has nothing called {attribute!r}{hint}") from None
+
+
+def _check_not_of_another_study(top: str, import_path: Sequence[str]) -> None:
+    """Raise UsageError where this process has a module of the name from another's folder."""
+    loaded = getattr(sys.modules.get(top), "__file__", None)
+    others = [Path(folder).absolute() for folder in _ADDED.difference(import_path)]
+    if loaded is None or not any(Path(loaded).is_relative_to(folder) for folder in others):
+        return
+    own = PathFinder.find_spec(top, list(import_path))
+    if own is not None and own.origin != loaded:
+        msg = (
+            f"this process has imported {top} from {loaded}, for another study; allowed: one "
+            "module of a name in a process"
+        )
+        raise UsageError(msg)
 
 
 def in_one_line(error: BaseException) -> str:

@@ -30,6 +30,9 @@ from agsam_tune.study import Study, changed_keys
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.trials import Outcome, State
 
+# How every run was computed before there was a choice; the manifests of then do not say it.
+_ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
+
 # Phases whose points may be called an optimizer's best.
 _CHOOSING = ("map", "tune", "fixed")
 
@@ -75,13 +78,13 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     task = load_task(
         study.task, study.task_options, seed=study.seed, import_path=options.import_path
     )
-    facts = task.facts()
     with folder.driver():
         old = _manifest_of(folder, study)
         location = _location(folder, old, options)
         with _storage_lock(folder, location):
             # Before anything is written, since a model that cannot be trained is wrong use.
-            engine = (old or {}).get("engine") or plan(study, task)
+            engine = plan(study, task) if old is None else _engine_of(folder, old, study)
+            facts = task.facts()
             store = _open_store(study, location)
             manifest = old or _new_manifest(folder, study, options, facts, engine)
             if manifest["data"]["digest"] != facts["digest"]:
@@ -132,6 +135,24 @@ def _manifest_of(folder: RunFolder, study: Study) -> dict[str, Any] | None:
         "restore these keys to carry on"
     )
     raise UsageError(msg)
+
+
+def _engine_of(folder: RunFolder, old: dict[str, Any], study: Study) -> dict[str, Any]:
+    """How the run's packs are computed; raises UsageError where the study now says otherwise.
+
+    Ways and devices round differently, so trials of two would differ by that as well.
+    """
+    engine: dict[str, Any] = old.get("engine", _ONLY_ENGINE)
+    began = {"packs.way": engine["way"], "resources.gpus": old["device"].split()[0]}
+    asked = {"packs.way": study.packs.way, "resources.gpus": device_of(study)}
+    for key, found in asked.items():
+        if found not in ("auto", began[key]):
+            msg = (
+                f"{folder.path}: its trials were computed with {began[key]!r}, and {key} now asks "
+                f"for {found!r}. Choose another folder with --out, or restore {key} to carry on"
+            )
+            raise UsageError(msg)
+    return engine
 
 
 def _asked_storage(folder: RunFolder, options: RunOptions) -> str | None:

@@ -128,7 +128,8 @@ class Outcome:
         seconds: the pack's training time divided by its rows.
         curve: the learning curve.
         sharpness: what the study's [sharpness] asks for, by its column in the trials table;
-            NaN where the trial diverged. Empty where the study does not ask.
+            NaN where the trial diverged, but for means over the steps before that. Empty where
+            the study does not ask.
         error: what was raised, for FAIL.
     """
 

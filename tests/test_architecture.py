@@ -35,7 +35,8 @@ OWN = {
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
-        *("agenda", "engine", "errors", "optimizers", "signals", "study", "tasks", "trials"),
+        *("agenda", "data", "engine", "errors", "optimizers", "signals", "study", "tasks"),
+        *("trials",),
     },
     "contract": {"engine", "errors", "optimizers", "plugins", "study", "tasks"},
     "export": set(),
@@ -46,7 +47,7 @@ OWN = {
         *("reporting", "store", "study", "tasks", "trials"),
     },
     "cli": {
-        *("atomic", "errors", "export", "folder", "listing", "reporting", "run", "signals"),
+        *("atomic", "data", "errors", "export", "folder", "listing", "reporting", "run", "signals"),
         *("store", "study"),
     },
 }

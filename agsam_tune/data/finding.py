@@ -40,13 +40,23 @@ def data_folder() -> Path | None:
         DataError: it is no folder.
     """
     named = os.environ.get(VARIABLE)
-    if not named:
-        return None
-    folder = Path(named)
-    if not folder.is_dir():
+    return existing_folder(named) if named else None
+
+
+def existing_folder(named: str | Path) -> Path:
+    """The data folder that was named, `~` being the user's home.
+
+    Raises:
+        DataError: it is no folder.
+    """
+    try:
+        folder = Path(named).expanduser()
+        if folder.is_dir():
+            return folder
         what = "is no folder" if folder.exists() else "there is no such folder"
-        raise DataError(f"{folder}: {what} ({VARIABLE})")
-    return folder
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody's home
+        what = f"cannot be looked into: {getattr(error, 'strerror', None) or error}"
+    raise DataError(f"{named}: {what} (--data, {VARIABLE})")
 
 
 def cache_folder() -> Path:
@@ -101,13 +111,13 @@ def _paths(dataset: Dataset, here: Path) -> dict[str, Path]:
         if not here.is_dir():
             return {}
         names = {path.name for path in here.iterdir()}
+        found = {}
+        for file in dataset.files:
+            candidates = [here / name for name in spellings(file) if name in names]
+            if candidates:  # a file before, say, a folder of the same name that it was unpacked to
+                found[file.name] = next((p for p in candidates if p.is_file()), candidates[0])
     except OSError as error:
         raise DataError(f"{here}: cannot be looked into: {error.strerror or error}") from error
-    found = {}
-    for file in dataset.files:
-        candidates = [here / name for name in spellings(file) if name in names]
-        if candidates:  # a file before, say, a folder of the same name that it was unpacked to
-            found[file.name] = next((p for p in candidates if p.is_file()), candidates[0])
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ _MAGIC = {"images": 2051, "labels": 2049}
 _HEADER = {"images": 16, "labels": 8}
 # CIFAR-100's coarse labels, which are checked and not used.
 _COARSE_CLASSES = 20
+# Bytes of a file's content, several times those of any data set of this kind: more would fill
+# the memory.
+_LARGEST = 1 << 30
+_CHUNK = 1 << 20
 
 
 class DataError(UsageError):
@@ -64,6 +69,8 @@ def read_content(path: Path) -> bytes:
             raise DataError(f"{path}: is a folder, where a file is expected")
         if path.exists() and not path.is_file():  # reading a pipe would wait for ever
             raise DataError(f"{path}: is no regular file")
+        if path.stat().st_size > _LARGEST:
+            raise DataError(f"{path}: holds more than {_LARGEST:,} bytes")
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -82,19 +89,25 @@ def unpacked(raw: bytes, path: Path) -> bytes:
     """What a gzip file holds; its own checksum is verified.
 
     Raises:
-        DataError: it is no whole gzip file.
+        DataError: it is no whole gzip file, or holds too much.
     """
     if not raw:
         raise DataError(f"{path}: is empty")
     if not is_gzip(raw):
         msg = f"{path}: is not gzipped, as its name says: it begins with {raw[:4]!r}"
         raise DataError(msg)
+    content = bytearray()
     try:
-        return gzip.decompress(raw)
+        with gzip.open(io.BytesIO(raw)) as stream:
+            while chunk := stream.read(_CHUNK):
+                content += chunk
+                if len(content) > _LARGEST:
+                    raise DataError(f"{path}: holds more than {_LARGEST:,} bytes")
     except EOFError as error:
         raise DataError(f"{path}: its gzip stream is cut short ({len(raw):,} bytes)") from error
     except (OSError, zlib.error) as error:
         raise DataError(f"{path}: its gzip stream is damaged: {error}") from error
+    return bytes(content)
 
 
 def md5(content: bytes) -> str:

@@ -1,7 +1,7 @@
 """The engine trains a pack of trials in lockstep; see `training`."""
 
-from agsam_tune.engine.blueprint import ModelError
 from agsam_tune.engine.devices import gpu_is_available
+from agsam_tune.engine.inspection import ModelError
 from agsam_tune.engine.plan import Plan, make_plan
 from agsam_tune.engine.training import train_pack
 

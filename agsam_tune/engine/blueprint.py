@@ -14,14 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from agsam_tune.engine.inspection import ModelError, examine, raised, trainable
 from agsam_tune.models import perceptron
 from agsam_tune.tasks.task import Mlp, Network
 
+__all__ = ["Arrays", "Blueprint", "ModelError", "blueprint", "glorot"]
+
 Arrays = list[npt.NDArray[np.float64]]
-
-
-class ModelError(ValueError):
-    """The module cannot be trained as the rows of a matrix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,18 +31,13 @@ class Blueprint:
         module: the module, in float32, on the CPU.
         initial: initial weights in the order of the module's parameters, from a generator.
         widths: those of the perceptron that the module is, or None for any other module.
-        stochastic: whether a forward pass draws random numbers, as dropout does.
+        stochastic: whether a training pass draws random numbers, as dropout does.
     """
 
     module: nn.Module
     initial: Callable[[np.random.Generator], Arrays]
     widths: tuple[int, ...] | None
     stochastic: bool
-
-
-def trainable(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters that are trained; frozen ones stay as they were built first."""
-    return [p for p in module.parameters() if p.requires_grad]
 
 
 def blueprint(model: Mlp | Network, example: Tensor) -> Blueprint:
@@ -54,8 +48,7 @@ def blueprint(model: Mlp | Network, example: Tensor) -> Blueprint:
         example: a few examples (B, …) for looking at what the module does with them.
 
     Raises:
-        ModelError: the module has no parameters, returns no logits of the promised shape, or
-            changes its own state.
+        ModelError: the module cannot be built or trained; see `examine`.
     """
     if isinstance(model, Mlp):
         return Blueprint(
@@ -65,20 +58,23 @@ def blueprint(model: Mlp | Network, example: Tensor) -> Blueprint:
             stochastic=False,
         )
     module = _built(model, seed=0)
-    _check(module, model.outputs, example)
+    stochastic = examine(module, model.outputs, example)
     return Blueprint(
         module=module,
         initial=lambda generator: _initialised(model, generator),
         widths=_perceptron_widths(module, example),
-        stochastic=_is_stochastic(module, example),
+        stochastic=stochastic,
     )
 
 
 def _built(model: Network, *, seed: int) -> nn.Module:
     """A new module, initialised from `seed` alone, in float32 and in training mode."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = model.build()
+        try:
+            module = model.build()
+        except Exception as error:
+            raise ModelError(f"Network.build raised {raised(error)}") from error
     if not isinstance(module, nn.Module):
         msg = f"Network.build returned a {type(module).__name__}, not a torch.nn.Module"
         raise ModelError(msg)
@@ -98,39 +94,6 @@ def glorot(model: Mlp, generator: np.random.Generator) -> Arrays:
 def _initialised(model: Network, generator: np.random.Generator) -> Arrays:
     module = _built(model, seed=int(generator.integers(2**63)))
     return [p.detach().double().numpy() for p in trainable(module)]
-
-
-def _check(module: nn.Module, outputs: int, example: Tensor) -> None:
-    name = type(module).__name__
-    if not sum(p.numel() for p in trainable(module)):
-        raise ModelError(f"the model ({name}) has no parameters to train")
-    before = {key: value.clone() for key, value in module.state_dict().items()}
-    try:
-        with torch.no_grad():
-            logits = module(example)
-    except Exception as error:
-        shape = tuple(example.shape)
-        msg = f"the model ({name}) does not take examples {shape}: {type(error).__name__}: {error}"
-        raise ModelError(msg) from error
-    if not isinstance(logits, Tensor) or logits.shape != (len(example), outputs):
-        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        msg = f"the model ({name}) returns {found} for {len(example)} examples, not (B, {outputs})"
-        raise ModelError(msg)
-    changed = [k for k, v in module.state_dict().items() if not torch.equal(v, before[k])]
-    if changed:
-        msg = (
-            f"the model ({name}) changes its own state in a forward pass: {', '.join(changed)}; "
-            "GroupNorm, LayerNorm, or BatchNorm with track_running_stats=False do not"
-        )
-        raise ModelError(msg)
-
-
-def _is_stochastic(module: nn.Module, example: Tensor) -> bool:
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        first = module(example)
-        torch.manual_seed(1)
-        return not torch.equal(first, module(example))
 
 
 def _perceptron_widths(module: nn.Module, example: Tensor) -> tuple[int, ...] | None:
@@ -164,4 +127,8 @@ def _flattened(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _has_hooks(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+    hooks = (
+        *(module._forward_hooks, module._forward_pre_hooks),
+        *(module._backward_hooks, module._backward_pre_hooks),
+    )
+    return any(hooks)

@@ -20,7 +20,7 @@ from agsam_tune.engine.pack_model import PackModel
 from agsam_tune.tasks.task import Split
 
 # Examples at a time: few enough that the activations of a pack stay in the cache.
-_CHUNK = 256
+CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,17 +41,7 @@ class Evaluation:
         return cls(x_ND=x_ND, y_N=torch.as_tensor(split.y, device=device))
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(torch.split(self.x_ND, _CHUNK), torch.split(self.y_N, _CHUNK), strict=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Final:
-    """Accuracies and losses of every row at the end, each (K,)."""
-
-    val_accuracy_K: Tensor
-    test_accuracy_K: Tensor
-    test_loss_K: Tensor
-    train_loss_K: Tensor
+        return zip(torch.split(self.x_ND, CHUNK), torch.split(self.y_N, CHUNK), strict=True)
 
 
 def evaluate_accuracy(
@@ -62,24 +52,6 @@ def evaluate_accuracy(
     return (test_K if choosing is test else _accuracy(model, w_KP, choosing)), test_K
 
 
-def evaluate(
-    model: PackModel,
-    loss: Loss,
-    w_KP: Tensor,
-    choosing: Evaluation,
-    test: Evaluation,
-    train: Evaluation,
-) -> Final:
-    """Everything that is reported of the final weights."""
-    val_K, test_K = evaluate_accuracy(model, w_KP, choosing, test)
-    return Final(
-        val_accuracy_K=val_K,
-        test_accuracy_K=test_K,
-        test_loss_K=_mean_loss(model, loss, w_KP, test),
-        train_loss_K=_mean_loss(model, loss, w_KP, train),
-    )
-
-
 def _accuracy(model: PackModel, w_KP: Tensor, split: Evaluation) -> Tensor:
     right_K = torch.zeros(len(w_KP), dtype=torch.int64, device=w_KP.device)
     for x_ND, y_N in split.chunks():
@@ -87,7 +59,8 @@ def _accuracy(model: PackModel, w_KP: Tensor, split: Evaluation) -> Tensor:
     return right_K.double() / len(split.y_N)
 
 
-def _mean_loss(model: PackModel, loss: Loss, w_KP: Tensor, split: Evaluation) -> Tensor:
+def mean_loss(model: PackModel, loss: Loss, w_KP: Tensor, split: Evaluation) -> Tensor:
+    """The reported loss of every row, (K,) float64."""
     total_K = torch.zeros(len(w_KP), dtype=torch.float64, device=w_KP.device)
     for x_ND, y_N in split.chunks():
         loss_KN = loss.each(model.logits(w_KP, x_ND), y_N.expand(len(w_KP), -1))

@@ -13,7 +13,6 @@ weights of convolutions within their row, which a CPU computes about twice as fa
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,7 +23,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from agsam_tune.engine.blueprint import Blueprint, ModelError, trainable
+from agsam_tune.engine.blueprint import Blueprint
+from agsam_tune.engine.inspection import ModelError, trainable
 from agsam_tune.engine.layout import padded_to_lanes
 from agsam_tune.engine.losses import Loss
 
@@ -47,15 +47,15 @@ class _Slot:
         part = matrix_KP[:, self.start : self.stop]
         if self.channels_last and len(self.shape) == 4:
             outputs, inputs, height, width = self.shape
-            return part.view(-1, outputs, height, width, inputs).permute(0, 1, 4, 2, 3)
-        return part.view(-1, *self.shape)
+            return part.view(len(part), outputs, height, width, inputs).permute(0, 1, 4, 2, 3)
+        return part.view(len(part), *self.shape)
 
 
 class NetworkRows:
     """K copies of a module; see `PackModel`. They are computed one after another.
 
     Args:
-        plan: the module.
+        plan: the module, which is used up: its parameters become the rows.
         example_shape: (D,), (channels, height, width), ….
         loss: what is trained on.
         device: where.
@@ -81,7 +81,7 @@ class NetworkRows:
         self._loss = loss
         self._bfloat16 = bfloat16
         self.stochastic = plan.stochastic
-        self._module = copy.deepcopy(plan.module).to(device, dtype)
+        self._module = plan.module.to(device, dtype)
         self._slots = _slots(self._module, channels_last=self._channels_last)
         self.parameters = sum(math.prod(slot.shape) for slot in self._slots)
         self.width = padded_to_lanes(self._slots[-1].stop)

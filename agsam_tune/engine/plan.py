@@ -10,19 +10,21 @@ run has the same numbers whichever worker trains a trial, and when it is carried
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from agsam_tune.engine.cpu import one_thread
-from agsam_tune.engine.evaluation import Evaluation
+from agsam_tune.engine.evaluation import CHUNK, Evaluation
+from agsam_tune.engine.inspection import ModelError, raised
 from agsam_tune.engine.layout import row_aligned
 from agsam_tune.engine.pack_model import PackModel
+from agsam_tune.engine.sharpness import check_sharpness
 from agsam_tune.engine.ways import pack_model, possible_ways, precision, task_blueprint
-from agsam_tune.study import Training
-from agsam_tune.tasks.task import Task
+from agsam_tune.study import Sharpness, Training
+from agsam_tune.tasks.task import Split, Task
 
 # A way must be this much faster than a surer one to be taken in its place, so that two
 # measurements seldom choose differently.
@@ -35,6 +37,9 @@ _ROWS_ONE_BY_ONE = 8
 _LONGEST_PACK_SECONDS = 120.0
 _MEASURED_SECONDS = 0.25
 _MEMORY_SHARE, _MOST_GPU_ROWS = 0.7, 256
+# Matrices of a step besides the weights and one gradient: running means, the other gradient,
+# the ascent step, the direction, and what they are made from.
+_MORE_MATRICES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +51,27 @@ class Plan:
         rows: trials of a pack.
         seconds: for each way that was measured, seconds of one loss and gradient of one row
             on one batch; empty where nothing was measured.
+        refused: for each way that the model does not take, what it raised.
     """
 
     way: str
     rows: int
     seconds: dict[str, float]
+    refused: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def make_plan(
-    task: Task, training: Training, *, device: str, way: str, rows: int | str, share: float = 1.0
+    task: Task,
+    training: Training,
+    *,
+    device: str,
+    way: str,
+    rows: int | str,
+    share: float = 1.0,
+    sharpness: Sharpness | None = None,
 ) -> Plan:
     """The plan for a study.
 
@@ -70,41 +84,79 @@ def make_plan(
         rows: as the study has it; `auto` is chosen by what fits the cache or the GPU's
             memory, and so that a pack takes two minutes at most.
         share: of the GPU's memory that a pack may take.
+        sharpness: what is to be measured of the final weights; tried on the initial ones.
 
     Raises:
-        ModelError: the model cannot be trained, or not in this way.
+        ModelError: the model cannot be trained, or not in this way, or its sharpness cannot be
+            measured.
     """
     place = torch.device(device)
+    absent = place.type == "cuda" and not torch.cuda.is_available()
     possible = possible_ways(task_blueprint(task), training, device=place)
     ways = possible if way == "auto" else (way,)
-    if place.type == "cuda" and not torch.cuda.is_available():
+    if sharpness is not None:
+        check_sharpness(task, sharpness, torch.device("cpu") if absent else place)
+    if absent:
         model = pack_model(
             task, training, way=ways[0], device=torch.device("cpu"), dtype=torch.float32
         )
-        return Plan(way=ways[0], rows=_auto_rows(model, ways[0], rows), seconds={})
+        size = rows if isinstance(rows, int) else _cached_rows(model, ways[0])
+        return Plan(way=ways[0], rows=size, seconds={}, refused={})
     with one_thread(), precision(training.precision), torch.no_grad():
-        trials = {name: _Trial.of(task, training, name, place, rows, share) for name in ways}
-        seconds = {name: trial.seconds() for name, trial in trials.items()}
-    chosen = ways[0]
-    for name in ways[1:]:
-        if seconds[name] * _CLEARLY_FASTER < seconds[chosen]:
+        candidates, refused = _measured(task, training, ways, place, rows, share)
+    if place.type == "cuda":
+        torch.cuda.empty_cache()  # the workers of this card need it
+    chosen, *others = candidates
+    for name in others:
+        if candidates[name].seconds * _CLEARLY_FASTER < candidates[chosen].seconds:
             chosen = name
-    passes = 4 * training.epochs * -(-len(task.train.y) // training.batch_size)
-    fitting = max(int(_LONGEST_PACK_SECONDS / (passes * seconds[chosen])), 1)
-    size = trials[chosen].rows if isinstance(rows, int) else min(trials[chosen].rows, fitting)
-    return Plan(way=chosen, rows=size, seconds=seconds)
+    size = candidates[chosen].rows
+    if not isinstance(rows, int):
+        passes = 4 * training.epochs * -(-len(task.train.y) // training.batch_size)
+        fitting = int(_LONGEST_PACK_SECONDS / (passes * candidates[chosen].seconds))
+        size = min(size, max(fitting, 1))
+    seconds = {name: candidate.seconds for name, candidate in candidates.items()}
+    return Plan(way=chosen, rows=size, seconds=seconds, refused=refused)
+
+
+def _measured(
+    task: Task,
+    training: Training,
+    ways: tuple[str, ...],
+    device: torch.device,
+    rows: int | str,
+    share: float,
+) -> tuple[dict[str, _Candidate], dict[str, str]]:
+    """The ways that the model takes, and for each other one what it raised.
+
+    Raises:
+        ModelError: there is none that it takes.
+    """
+    candidates: dict[str, _Candidate] = {}
+    refused: dict[str, str] = {}
+    for way in ways:
+        try:
+            candidates[way] = _Candidate.measured(task, training, way, device, rows, share)
+        except ModelError:
+            raise
+        except Exception as error:
+            # Such as vmap, which does not know every operation; another way may.
+            refused[way] = raised(error)
+            if way == ways[-1] and not candidates:
+                msg = f"the model cannot be computed in the way {way!r}: {refused[way]}"
+                raise ModelError(msg) from error
+    return candidates, refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Trial:
-    """A way that is being measured: a pack of `rows` rows on the first batch."""
+class _Candidate:
+    """A way that was measured: how many rows a pack has in it, and seconds of a row's pass."""
 
     rows: int
-    step: Callable[[int], None]
-    device: torch.device
+    seconds: float
 
     @classmethod
-    def of(
+    def measured(
         cls,
         task: Task,
         training: Training,
@@ -112,67 +164,99 @@ class _Trial:
         device: torch.device,
         rows: int | str,
         share: float,
-    ) -> _Trial:
+    ) -> Self:
+        sample = _Sample.of(task, training, way, device)
+        if isinstance(rows, int):
+            size = rows
+        elif device.type == "cuda":
+            size = _rows_that_fit(sample, _bytes_of(task), device, share)
+        else:
+            size = _cached_rows(sample.model, way)
+        return cls(rows=size, seconds=_seconds(sample, min(size, _MOST_ROWS), device))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sample:
+    """A model and a few examples to compute it on."""
+
+    model: PackModel
+    x_ND: Tensor
+    y_N: Tensor
+    batch: int
+
+    @classmethod
+    def of(cls, task: Task, training: Training, way: str, device: torch.device) -> Self:
         model = pack_model(task, training, way=way, device=device, dtype=torch.float32)
-        step = _steps(model, task, training, device)
-        size = _auto_rows(model, way, rows)
-        if device.type == "cuda" and not isinstance(rows, int):
-            size = _rows_that_fit(step, device, share)
-        return cls(rows=size, step=step, device=device)
+        few = max(training.batch_size, CHUNK)
+        part = Split(x=task.train.x[:few], y=task.train.y[:few])
+        split = Evaluation.of(part, model, device, torch.float32)
+        batch = min(training.batch_size, len(split.y_N))
+        return cls(model=model, x_ND=split.x_ND, y_N=split.y_N, batch=batch)
 
-    def seconds(self) -> float:
-        """Seconds of one pass of one row: the fastest of several, after one to warm up."""
-        rows = min(self.rows, _MOST_ROWS)
-        self.step(rows)
-        best, end = float("inf"), time.perf_counter() + _MEASURED_SECONDS
-        while best == float("inf") or time.perf_counter() < end:
-            started = time.perf_counter()
-            self.step(rows)
-            if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)
-            best = min(best, time.perf_counter() - started)
-        return best / rows
-
-
-def _steps(
-    model: PackModel, task: Task, training: Training, device: torch.device
-) -> Callable[[int], None]:
-    """A function that computes losses and gradients of K rows on the first batch."""
-    train = Evaluation.of(task.train, model, device, torch.float32)
-    x_BD, y_B = (part[: training.batch_size] for part in (train.x_ND, train.y_N))
-
-    def step(rows: int) -> None:
-        w_KP = torch.full((rows, model.width), 0.01, device=device)
+    def train(self, rows: int) -> None:
+        """Losses and gradients of `rows` rows on one batch."""
+        w_KP, x_BD = self._weights(rows), self.x_ND[: self.batch]
         x_KBD = row_aligned((rows, *x_BD.shape), x_BD).copy_(x_BD.expand(rows, *x_BD.shape))
-        noise = [0] * rows if model.stochastic else None
-        y_KB = y_B.expand(rows, -1).contiguous()
-        model.loss_and_gradient(w_KP, x_KBD, y_KB, torch.zeros_like(w_KP), noise)
+        y_KB = self.y_N[: self.batch].expand(rows, -1).contiguous()
+        noise = [0] * rows if self.model.stochastic else None
+        self.model.loss_and_gradient(w_KP, x_KBD, y_KB, torch.zeros_like(w_KP), noise)
 
-    return step
+    def evaluate(self, rows: int) -> None:
+        """Logits of `rows` rows on as many examples as are evaluated at a time."""
+        self.model.logits(self._weights(rows), self.x_ND[:CHUNK])
+
+    def _weights(self, rows: int) -> Tensor:
+        return torch.full((rows, self.model.width), 0.01, device=self.x_ND.device)
 
 
-def _auto_rows(model: PackModel, way: str, rows: int | str) -> int:
-    if isinstance(rows, int):
-        return rows
+def _seconds(sample: _Sample, rows: int, device: torch.device) -> float:
+    """Seconds of one pass of one row: the fastest of several, after one to warm up."""
+    sample.train(rows)
+    best, end = float("inf"), time.perf_counter() + _MEASURED_SECONDS
+    while best == float("inf") or time.perf_counter() < end:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        started = time.perf_counter()
+        sample.train(rows)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - started)
+    return best / rows
+
+
+def _cached_rows(model: PackModel, way: str) -> int:
+    """Rows of a pack that are fast on a CPU."""
     if way == "rows":
         return _ROWS_ONE_BY_ONE
     return min(max(_CACHED_WEIGHTS // model.width, 4), _MOST_ROWS)
 
 
-def _rows_that_fit(step: Callable[[int], None], device: torch.device, share: float) -> int:
-    """Rows whose step takes at most `share` of what is free of the GPU's memory.
+def _bytes_of(task: Task) -> int:
+    """Bytes of all splits, which lie on the device while a pack trains."""
+    splits = (task.train, task.test, *([] if task.validation is None else [task.validation]))
+    return sum(split.x.nbytes + split.y.nbytes for split in splits)
 
-    A step of one row and one of five are measured; what each more row takes is their
-    difference. Running means, both gradients and the ascent step are among what is left.
+
+def _rows_that_fit(sample: _Sample, data: int, device: torch.device, share: float) -> int:
+    """Rows whose step and evaluation take at most a pack's share of the GPU's free memory.
+
+    One row and five are measured; what each more row takes is their difference.
+
+    Args:
+        sample: the model and a few examples.
+        data: bytes of all splits.
+        device: the GPU.
+        share: of its memory that a pack may take.
     """
     peaks = []
     for rows in (1, 5):
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-        step(rows)
+        sample.train(rows)
+        sample.evaluate(rows)
         torch.cuda.synchronize(device)
         peaks.append(torch.cuda.max_memory_allocated(device))
-    each = max((peaks[1] - peaks[0]) / 4, 1.0)
+    each = (peaks[1] - peaks[0]) / 4 + _MORE_MATRICES * sample.model.width * 4
     free, _ = torch.cuda.mem_get_info(device)
-    fitting = int(_MEMORY_SHARE * min(share, 1.0) * free / each)
+    fitting = int((_MEMORY_SHARE * min(share, 1.0) * free - data) / each)
     return min(max(fitting, 1), _MOST_GPU_ROWS)

@@ -16,7 +16,6 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from agsam_tune.engine.evaluation import Final
 from agsam_tune.trials import Curve, Outcome, State, Trial
 
 # These are summed; f_p's mean is that of f plus that of the gap. The last two where asked for.
@@ -86,10 +85,16 @@ class Record:
         self.epoch_MK = torch.zeros_like(self.epoch_MK)
         self.epoch_steps_K = torch.zeros_like(self.epoch_steps_K)
 
+    def close(self, *losses: Tensor) -> None:
+        """End the training; a row whose final loss, each (K,), is not finite has diverged too."""
+        for loss_K in losses:
+            self.alive_K = self.alive_K & torch.isfinite(loss_K)
+
     def outcomes(
         self,
         trials: Sequence[Trial],
-        final: Final,
+        test_loss_K: Tensor,
+        train_loss_K: Tensor,
         *,
         chance: tuple[float, float],
         seconds: float,
@@ -99,22 +104,18 @@ class Record:
 
         Args:
             trials: the rows.
-            final: what was evaluated of the final weights.
+            test_loss_K: loss of the final weights on the test split.
+            train_loss_K: the same on the training split.
             chance: that of the split to choose on and of the test split.
             seconds: of each row.
             sharpness: what was measured of each row's final weights, if it was asked for.
         """
         curves = self._curves(chance)
         means_MK = (self.total_MK / self.steps_K).tolist()
-        finite_K = torch.isfinite(final.train_loss_K) & torch.isfinite(final.test_loss_K)
-        alive, steps = (self.alive_K & finite_K).tolist(), self.steps_K.tolist()
-        rows = zip(
-            final.val_accuracy_K.tolist(),
-            final.test_accuracy_K.tolist(),
-            final.test_loss_K.tolist(),
-            final.train_loss_K.tolist(),
-            strict=True,
-        )
+        alive, steps = self.alive_K.tolist(), self.steps_K.tolist()
+        *_, val_accuracy_K, test_accuracy_K = self.epochs[-1]
+        series = (val_accuracy_K, test_accuracy_K, test_loss_K, train_loss_K)
+        rows = zip(*(values_K.tolist() for values_K in series), strict=True)
         return tuple(
             Outcome(
                 trial=trial,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agsam_tune.engine.inspection import ModelError, raised, trainable
 from agsam_tune.engine.losses import Loss
 from agsam_tune.engine.pack_model import PackModel
 from agsam_tune.engine.ways import task_blueprint
@@ -37,6 +38,27 @@ def rows_of(model: PackModel, w_KP: Tensor) -> Iterator[Tensor]:
     parts = model.unpacked(w_KP)
     for k in range(len(w_KP)):
         yield torch.cat([part[k].reshape(-1) for part in parts])
+
+
+def check_sharpness(task: Task, wanted: Sharpness, device: torch.device) -> None:
+    """Try on a model that is not trained, and a few examples, what is to be measured.
+
+    Raises:
+        ModelError: it cannot be: the model's second derivative is missing, say, or it computes
+            in a type of its own.
+    """
+    module = task_blueprint(task).module
+    w_P = torch.cat([p.detach().reshape(-1) for p in trainable(module)])
+    few = wanted.model_copy(update={"examples": min(wanted.examples, 4), "max_iterations": 1})
+    generator = np.random.default_rng(0)
+    try:
+        measured_sharpness(task, [(w_P.to(device), True)], few, generator, device)
+    except Exception as error:
+        msg = (
+            f"the sharpness of the model ({type(module).__name__}), which [sharpness] asks for, "
+            f"cannot be measured: {raised(error)}"
+        )
+        raise ModelError(msg) from error
 
 
 def measured_sharpness(

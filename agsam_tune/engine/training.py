@@ -19,7 +19,7 @@ from torch import Tensor
 from agsam_tune.engine.base import BaseOptimizer
 from agsam_tune.engine.batches import Batches
 from agsam_tune.engine.cpu import one_thread
-from agsam_tune.engine.evaluation import Evaluation, evaluate, evaluate_accuracy
+from agsam_tune.engine.evaluation import Evaluation, evaluate_accuracy, mean_loss
 from agsam_tune.engine.losses import Loss
 from agsam_tune.engine.pack_model import PackModel
 from agsam_tune.engine.record import Record
@@ -77,7 +77,8 @@ def train_pack(
         for epoch in range(run.epochs):
             run.train_epoch(epoch, record)
             record.close_epoch(evaluate_accuracy(model, run.w_KP, run.choosing, run.test))
-        final = evaluate(model, run.loss, run.w_KP, run.choosing, run.test, run.train)
+        losses = [mean_loss(model, run.loss, run.w_KP, s) for s in (run.test, run.train)]
+        record.close(*losses)
         measured: list[dict[str, float]] = []
         if sharpness is not None:
             generator = stream(**run.coordinates, stream="sharpness")
@@ -86,7 +87,7 @@ def train_pack(
         seconds = (time.perf_counter() - started) / len(pack.trials)
         chance = (task.choosing.chance, task.test.chance)
         return record.outcomes(
-            pack.trials, final, chance=chance, seconds=seconds, sharpness=measured
+            pack.trials, *losses, chance=chance, seconds=seconds, sharpness=measured
         )
 
 

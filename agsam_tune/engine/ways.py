@@ -14,7 +14,8 @@ from contextlib import contextmanager
 
 import torch
 
-from agsam_tune.engine.blueprint import Blueprint, ModelError, blueprint
+from agsam_tune.engine.blueprint import Blueprint, blueprint
+from agsam_tune.engine.inspection import ModelError
 from agsam_tune.engine.losses import Loss
 from agsam_tune.engine.mlp import MlpRows
 from agsam_tune.engine.network import NetworkRows, NetworkVmap

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from agsam_tune.data.finding import VARIABLE
 from agsam_tune.errors import UsageError
 from agsam_tune.study import BASE_HYPERPARAMETERS, SearchSpace, Study
 from agsam_tune.tasks.loading import load_task
@@ -31,12 +34,15 @@ class Job:
         device: where to train, as PyTorch names it.
         way: how a pack's models are computed.
         import_path: folders in which a user's module is looked for.
+        data: the data folder that the driver was given; nothing else tells a cluster's workers
+            of it.
     """
 
     study: Study
     device: str
     way: str
     import_path: tuple[str, ...]
+    data: str | None = field(default_factory=lambda: os.environ.get(VARIABLE))
 
 
 def check_rules(study: Study, import_path: Sequence[str] = ()) -> None:
@@ -123,6 +129,7 @@ def plan(study: Study, task: Task) -> dict[str, Any]:
             way=study.packs.way,
             rows=study.packs.rows,
             share=study.resources.gpus,
+            sharpness=study.sharpness,
         ).to_dict()
     except ModelError as error:
         raise UsageError(f"task {task.name}: {error}") from error
@@ -156,9 +163,10 @@ def train(job: Job, pack: Pack) -> list[Outcome]:
             if len(part.trials) == 1:
                 _LOG.debug("trial %s raised", part.name, exc_info=True)
                 return [_failed(part, error)]
-            middle = len(part.trials) // 2
-            halves = (part.trials[:middle], part.trials[middle:])
-            return [o for half in halves for o in attempt(Pack(trials=half))]
+        # Out of the handler: its traceback holds the memory that the pack took.
+        middle = len(part.trials) // 2
+        halves = (part.trials[:middle], part.trials[middle:])
+        return [o for half in halves for o in attempt(Pack(trials=half))]
 
     return attempt(pack)
 
@@ -167,6 +175,8 @@ def train(job: Job, pack: Pack) -> list[Outcome]:
 def _prepared(job: Job) -> Task:
     """The study's task, its update rules loaded."""
     study = job.study
+    if job.data and Path(job.data).is_dir():  # a cluster's machine may have a cache instead
+        os.environ.setdefault(VARIABLE, job.data)
     check_rules(study, job.import_path)
     return load_task(study.task, study.task_options, seed=study.seed, import_path=job.import_path)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agsam_tune.sharpness.hessian import Loss, SummedLoss, differentiable, double
 
@@ -66,7 +67,10 @@ def module_loss(
     def forward(w_P: Tensor, x_B: Tensor, y_B: Tensor) -> Tensor:
         pieces = torch.split(w_P, [shape.numel() for shape in shapes.values()])
         named = {n: p.view(s) for (n, s), p in zip(shapes.items(), pieces, strict=True)}
-        return loss_of_logits(functional_call(module, named, (x_B,)), y_B)
+        with sdpa_kernel(
+            SDPBackend.MATH
+        ):  # the other kernels of attention have no second derivative
+            return loss_of_logits(functional_call(module, named, (x_B,)), y_B)
 
     def part(x_B: Tensor, y_B: Tensor) -> Loss:
         share = len(x_B) / len(x)

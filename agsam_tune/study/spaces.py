@@ -189,7 +189,7 @@ def override_search_space(
     allowed = tuple(dict.fromkeys((*space.names, *BASE_HYPERPARAMETERS)))
     merged: dict[str, object] = dict(space.ranges)
     for name, change in changes.items():
-        if name not in allowed and not is_open:
+        if name in SearchSpaceTable.model_fields or (name not in allowed and not is_open):
             problems.add(f"{prefix}.{name}", _unknown(name, allowed))
         elif isinstance(change, Mapping) and name in space.ranges:
             merged[name] = {**space.ranges[name].model_dump(), **change}

@@ -32,12 +32,13 @@ def load_task(
     entry = BUILTIN_TASKS.get(name)
     try:
         reference = entry.function if entry else _reference(name)
-        task = find_object(reference, import_path)(seed=seed, **options)
+        # What the user's folders hold is imported only where a study says so.
+        task = find_object(reference, () if entry else import_path)(seed=seed, **options)
     except AgsamTuneError as error:
         if entry is not None:
             raise
         raise UsageError(f"task {name!r}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if entry is not None and not isinstance(error, ValueError):
             raise
         raise UsageError(f"task {name!r} could not be built: {in_one_line(error)}") from error

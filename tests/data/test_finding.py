@@ -9,6 +9,9 @@ import pytest
 
 from agsam_tune.data import DataError, load, load_images
 from agsam_tune.data.published import DATASETS
+from agsam_tune.executors.work import Job, train
+from agsam_tune.study import available_studies, load_study
+from agsam_tune.trials import Pack, State, Trial
 from tests.data.files import (
     TEST,
     TRAIN,
@@ -94,6 +97,27 @@ def test_the_data_folder_comes_before_the_cache(
     assert not source["published"]
     monkeypatch.delenv("AGSAM_TUNE_DATA")
     assert load_images("mnist").source["published"]
+
+
+def test_a_home_may_be_written_as_a_tilde(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(data / "mnist", FILES)
+    monkeypatch.setenv("HOME", str(data.parent))
+    monkeypatch.setenv("AGSAM_TUNE_DATA", f"~/{data.name}")
+    assert load_images("mnist").source["found_in"] == "data folder"
+
+
+def test_a_worker_is_told_of_the_data_folder(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cluster it has another environment than the driver."""
+    write(data / "mnist", FILES)
+    study = load_study(
+        available_studies()["mnist_small"],
+        overrides=["training.epochs=1", "task_options.train_size=30", "task_options.val_size=10"],
+    )
+    job = Job(study=study, device="cpu", way="rows", import_path=())
+    monkeypatch.delenv("AGSAM_TUNE_DATA")
+    trial = Trial(optimizer="sgd", phase="map", replicate=0, point=0, seed=0, hyperparameters=())
+    (outcome,) = train(job, Pack(trials=(trial,)))
+    assert outcome.state is State.COMPLETE
 
 
 def test_a_part_of_a_data_set_in_the_cache_is_not_the_data_set(cache: Path) -> None:

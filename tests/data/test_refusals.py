@@ -1,5 +1,6 @@
 """Files that are not what they should be: each is refused in one line that names it."""
 
+import errno
 import gzip
 import os
 import struct
@@ -9,7 +10,7 @@ from types import MappingProxyType
 
 import pytest
 
-from agsam_tune.data import DataError, load, load_images
+from agsam_tune.data import DataError, load, load_images, reading
 from agsam_tune.data.published import DATASETS
 from tests.data.files import (
     TEST,
@@ -286,9 +287,40 @@ def test_a_file_that_was_damaged_in_the_cache(cache: Path) -> None:
 
 def test_a_data_folder_that_is_not_there(data: Path) -> None:
     data.rmdir()
-    assert _refusal("mnist") == f"{data}: there is no such folder (AGSAM_TUNE_DATA)"
+    assert _refusal("mnist") == f"{data}: there is no such folder (--data, AGSAM_TUNE_DATA)"
     data.write_text("in the way")
-    assert _refusal("mnist") == f"{data}: is no folder (AGSAM_TUNE_DATA)"
+    assert _refusal("mnist") == f"{data}: is no folder (--data, AGSAM_TUNE_DATA)"
+
+
+def test_a_data_folder_of_an_impossible_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGSAM_TUNE_DATA", 300 * "x")
+    assert ": cannot be looked into: File name too long (--data" in _refusal("mnist")
+    monkeypatch.setenv("AGSAM_TUNE_DATA", "~nobody-of-this-name/data")
+    assert _refusal("mnist").startswith("~nobody-of-this-name/data: cannot be looked into: ")
+
+
+def test_a_folder_whose_files_may_not_be_looked_at(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(data / "mnist", FILES)
+
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    assert _refusal("mnist") == f"{data / 'mnist'}: cannot be looked into: Permission denied"
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_content_that_would_fill_the_memory(
+    packed: bool, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_LARGEST", len(FILES[X]) - 1)
+    write(data / "mnist", FILES)
+    if packed:
+        _gz(PACKED)(data / "mnist")
+    name = f"{X}.gz" if packed else X
+    assert _refusal("mnist").startswith(f"{data / 'mnist' / name}: holds more than ")
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -1,6 +1,7 @@
 """Any module as the rows of a matrix: gradients, bits, ways that agree, what is refused."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -71,6 +72,50 @@ class Dropped(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.b(functional.dropout(torch.relu(self.a(x)), 0.4, self.training))
+
+
+class Dense(nn.Module):
+    """A dense layer with a forward pass of the test's own."""
+
+    def __init__(self, forward: object, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.out = nn.Linear(5, 3, dtype=dtype)
+        self.register_buffer("count", torch.zeros(()), persistent=False)
+        self.calls = 0
+        self._forward = forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self._forward(self, x)  # type: ignore[operator]
+        return logits
+
+
+def _no_graph(module: Dense, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        logits: Tensor = module.out(x)
+        return logits
+
+
+def _counted(module: Dense, x: Tensor) -> Tensor:
+    module.count += 1
+    logits: Tensor = module.out(x)
+    return logits
+
+
+def _remembered(module: Dense, x: Tensor) -> Tensor:
+    module.calls += 1
+    logits: Tensor = module.out(x) * module.calls
+    return logits
+
+
+def _seldom_dropped(module: Dense, x: Tensor) -> Tensor:
+    """Stochastic depth: one draw a pass, which seldom changes anything."""
+    kept = not module.training or bool(torch.rand(()) > 0.05)
+    logits: Tensor = module.out(x) * kept
+    return logits
+
+
+def _unbuildable() -> nn.Module:
+    raise OSError("no such\nfile")
 
 
 MODULES = {
@@ -212,17 +257,70 @@ def test_dropout_has_the_same_mask_in_both_passes_and_none_in_evaluation() -> No
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (lambda: nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3)), "track_running_stats"),
+        (lambda: nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3)), "running_mean.*GroupNorm"),
         (lambda: nn.Sequential(nn.Linear(4, 3)), "does not take examples"),
         (lambda: nn.Sequential(nn.Linear(5, 4)), "returns \\(4, 4\\) for 4 examples"),
         (lambda: nn.ReLU(), "no parameters"),
         (lambda: 3, "not a torch.nn.Module"),
         (lambda: nn.LSTM(5, 3), "returns tuple"),
+        (lambda: nn.Sequential(nn.LazyLinear(3)), "lazy layers"),
+        (lambda: Dense(lambda m, x: _no_graph(m, x)), "in training: RuntimeError"),
+        (lambda: Dense(lambda m, x: m.out(x.sub_(1.0))), "changes its examples in place"),
+        (lambda: Dense(_counted), "changes its own state in a forward pass: count"),
+        (lambda: Dense(_remembered), "returns other logits for the same examples"),
+        (lambda: Dense(lambda m, x: functional.dropout(m.out(x))), "numbers in evaluation"),
+        (lambda: Dense(lambda m, x: m.out(x) if m.training else 1 / 0), "in evaluation: ZeroDiv"),
+        (lambda: Dense(lambda m, x: m.out(x).abs(), dtype=torch.complex64), "complex parameters"),
+        (_unbuildable, "Network.build raised OSError: no such file$"),
     ],
 )
 def test_modules_that_cannot_be_trained_are_refused(build: object, says: str) -> None:
     with pytest.raises(ModelError, match=says):
         blueprint(Network(build=build, outputs=3), torch.randn(4, 5))  # type: ignore[arg-type]
+
+
+def test_whether_a_module_is_random_does_not_depend_on_luck() -> None:
+    plan = blueprint(Network(build=lambda: Dense(_seldom_dropped), outputs=3), torch.randn(4, 5))
+    assert plan.stochastic
+
+
+def test_looking_at_a_module_leaves_the_task_as_it_is() -> None:
+    task = images(lambda: Dense(lambda m, x: m.out(x.mul_(2.0))), shape=(5,), classes=3)
+    before = task.digest()
+    with pytest.raises(ModelError, match="in place"):
+        task_blueprint(task)
+    assert task.digest() == before
+
+
+def test_a_module_that_cannot_be_copied_trains() -> None:
+    def build() -> nn.Module:
+        module = Dense(lambda m, x: m.out(x))
+        module.lock = threading.Lock()
+        return module
+
+    task = images(build, shape=(5,), classes=3)
+    assert math.isfinite(_train(task, a_pack("gsam", 2), "rows")[0].train_loss)
+
+
+def test_a_layer_with_a_hook_on_its_gradients_is_not_a_perceptrons() -> None:
+    def build() -> nn.Module:
+        module = perceptron((5, 4, 3))
+        module[3].register_full_backward_hook(lambda *_: None)
+        return module
+
+    assert blueprint(Network(build=build, outputs=3), torch.randn(4, 5)).widths is None
+
+
+def test_pooling_before_relu_is_relu_before_pooling_to_the_bit() -> None:
+    module, x = digits_cnn(), torch.randn(9, 1, 8, 8)
+    layers = [*module]
+    layers[1:3], layers[4:6] = layers[2:0:-1], layers[5:3:-1]
+    assert type(layers[1]) is nn.ReLU
+    one, two = (
+        torch.autograd.grad(m(x).square().sum(), [*m.parameters()])
+        for m in (module, nn.Sequential(*layers))
+    )
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 def test_batch_norm_without_running_statistics_trains() -> None:

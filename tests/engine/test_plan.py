@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from agsam_tune.engine import ModelError, make_plan, train_pack
 from agsam_tune.engine import plan as planning
 from agsam_tune.engine.ways import possible_ways, precision, task_blueprint
-from agsam_tune.study import Training
+from agsam_tune.study import Sharpness, Training
 from tests.engine.problems import RECIPE, a_pack, blobs, small_moons
-from tests.engine.test_networks import Dropped, images
+from tests.engine.test_networks import Dense, Dropped, images
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -22,7 +23,7 @@ def test_a_perceptron_is_stacked_and_a_network_goes_row_by_row() -> None:
     one_by_one = make_plan(images(), RECIPE, device="cpu", way="auto", rows="auto")
     assert (one_by_one.way, one_by_one.rows) == ("rows", 8)
     assert one_by_one.to_dict() == {
-        "way": "rows", "rows": 8, "seconds": {"rows": one_by_one.seconds["rows"]},
+        "way": "rows", "rows": 8, "seconds": {"rows": one_by_one.seconds["rows"]}, "refused": {},
     }  # fmt: skip
 
 
@@ -39,12 +40,12 @@ def test_the_faster_way_is_taken_only_where_it_is_clearly_faster(
     for seconds, way in (({"stacked": 1.4, "rows": 1.0}, "stacked"),
                          ({"stacked": 1.6, "rows": 1.0}, "rows")):  # fmt: skip
         found = iter(seconds.values())
-        monkeypatch.setattr(planning._Trial, "seconds", lambda _, found=found: next(found))
+        monkeypatch.setattr(planning, "_seconds", lambda *_, found=found: next(found))
         assert make_plan(blobs(), RECIPE, device="cpu", way="auto", rows=2).way == way
 
 
 def test_a_pack_takes_two_minutes_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning._Trial, "seconds", lambda _: 0.5)
+    monkeypatch.setattr(planning, "_seconds", lambda *_: 0.5)
     long = Training(epochs=10, batch_size=32, lr=0.1)
     assert make_plan(images(), long, device="cpu", way="auto", rows="auto").rows == 1
     assert make_plan(images(), long, device="cpu", way="auto", rows=16).rows == 16
@@ -73,3 +74,58 @@ def test_planning_leaves_results_as_they_are() -> None:
     make_plan(images(), RECIPE, device="cpu", way="auto", rows="auto")
     after = train_pack(a_pack("gsam", 2), images(), RECIPE, study_seed=0, way="rows")
     assert [o.train_loss for o in before] == [o.train_loss for o in after]
+
+
+def _asks(module: nn.Module, x: Tensor) -> Tensor:
+    """What vmap refuses: a branch on values."""
+    logits: Tensor = module.out(x)
+    return logits * 2 if bool(logits.sum() > 0) else logits
+
+
+def test_a_way_that_the_model_does_not_take_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = images(lambda: Dense(_asks), shape=(5,), classes=3)
+    monkeypatch.setattr(planning, "possible_ways", lambda *_, **__: ("vmap", "rows"))
+    plan = make_plan(task, RECIPE, device="cpu", way="auto", rows="auto")
+    assert (plan.way, plan.seconds.keys(), plan.refused.keys()) == ("rows", {"rows"}, {"vmap"})
+    with pytest.raises(ModelError, match="in the way 'vmap': RuntimeError: vmap"):
+        make_plan(task, RECIPE, device="cpu", way="vmap", rows="auto")
+
+
+def test_sharpness_that_cannot_be_measured_is_told_before_anything_is_trained() -> None:
+    task = images(lambda: Dense(lambda m, x: m.out(x.float())), shape=(5,), classes=3)
+    make_plan(task, RECIPE, device="cpu", way="auto", rows=1)
+    with pytest.raises(ModelError, match=r"\[sharpness\] asks for, cannot be measured: Runtime"):
+        make_plan(task, RECIPE, device="cpu", way="auto", rows=1, sharpness=Sharpness())
+    make_plan(blobs(), RECIPE, device="cpu", way="auto", rows=1, sharpness=Sharpness())
+
+
+def test_rows_fill_the_free_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a card whose memory is a number: 2 MB a row in training, 5 MB in evaluation."""
+    sample = planning._Sample.of(images(), RECIPE, "rows", CPU)
+    used = {"train": 2_000_000, "evaluate": 5_000_000}
+    peak = 0
+
+    def take(part: str, rows: int) -> None:
+        nonlocal peak
+        peak = max(peak, 1_000_000 + used[part] * rows)
+
+    def reset(_: object) -> None:
+        nonlocal peak
+        peak = 0
+
+    for part in used:
+        monkeypatch.setattr(planning._Sample, part, lambda _, rows, part=part: take(part, rows))
+    for name, fake in {
+        "empty_cache": lambda: None,
+        "synchronize": lambda _: None,
+        "reset_peak_memory_stats": reset,
+        "max_memory_allocated": lambda _: peak,
+        "mem_get_info": lambda _: (1_000_000_000, 2_000_000_000),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    matrices = planning._MORE_MATRICES * 4 * sample.model.width
+    each = 5_000_000 + matrices
+    for data, share in ((0, 1.0), (200_000_000, 0.5), (0, 3.0)):
+        free = 0.7 * min(share, 1.0) * 1e9 - data
+        assert planning._rows_that_fit(sample, data, GPU, share) == int(free / each)
+    assert planning._rows_that_fit(sample, 10**10, GPU, 1.0) == 1

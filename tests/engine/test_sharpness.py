@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from agsam_tune.engine import train_pack
+from agsam_tune.engine.evaluation import mean_loss
 from agsam_tune.engine.losses import Loss
 from agsam_tune.engine.mlp import MlpRows
 from agsam_tune.engine.sharpness import rows_of
@@ -87,3 +89,36 @@ def test_a_diverged_row_has_no_sharpness() -> None:
     outcome = train_pack(a_pack("sgd", 1), blobs(), wild, study_seed=1, sharpness=WANTED)[0]
     assert outcome.diverged
     assert math.isnan(outcome.sharpness["sigma_max"])
+
+
+def test_a_row_whose_final_loss_alone_is_infinite_has_no_sharpness_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def infinite(*arguments: object) -> torch.Tensor:
+        loss_K = mean_loss(*arguments)  # type: ignore[arg-type]
+        loss_K[1] = math.inf
+        return loss_K
+
+    monkeypatch.setattr("agsam_tune.engine.training.mean_loss", infinite)
+    whole, lost = (outcome for outcome in _train(blobs(), "gsam", 2))
+    assert (whole.diverged, lost.diverged) == (False, True)
+    assert math.isfinite(whole.sharpness["sigma_max"])
+    assert math.isnan(lost.sharpness["sigma_max"])
+    assert lost.sharpness["gradient_norm"] > 0
+
+
+def test_attention_has_a_largest_eigenvalue() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.out = nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.out(self.layer(x).mean(1))
+            return logits
+
+    task = images(Attention, shape=(6, 8), classes=3)
+    measured = _train(task, "gsam", 1, way="rows")[0].sharpness
+    assert measured["sigma_max"] > 0
+    assert measured["sigma_residual"] <= 1e-3

@@ -139,6 +139,16 @@ def test_built_ins_keep_their_names_and_clashes_are_listed(announce: Announce) -
         assert "; entry point " in line
 
 
+def test_what_a_half_removed_package_left_is_listed(
+    announce: Announce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce("gone", optimizers="sgd = gone.rules:f\nleft = gone.rules:f")
+    (tmp_path / "site" / "gone-1.0.dist-info" / "METADATA").unlink()
+    monkeypatch.chdir(tmp_path)
+    assert "a built-in has this name, so that of ? is not used" in listing()
+    assert ["left", "gone.rules:f"] in [line.split() for line in listing().splitlines()]
+
+
 def test_an_unknown_name_names_those_announced(announce: Announce) -> None:
     announce("plug", "blobs = plug.t:f\n", "slow_gsam = plug.r:f\n")
     for override, says in (

@@ -1,5 +1,6 @@
 """Loading an update rule or a task of the user's own, and what is said where that fails."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,11 @@ class TestAWholeStudy:
         ("my_own:blobs", "1 / 0", "importing my_own raised ZeroDivisionError"),
         ("my_own:blobs", "blobs = 3", "TypeError: 'int' object is not callable"),
         ("my_own:blobs", "def blobs(*, seed): 1 / 0", "could not be built: ZeroDivisionError"),
+        (
+            "my_own:blobs",
+            "def blobs(*, seed): raise SystemExit(0)",
+            "could not be built: SystemExit",
+        ),
         ("my_own:blobs", "def blobs(*, seed): return 3", "returned a int"),
         ("nobody_s", "", "no installed package announces a task of this name"),
     ],
@@ -176,3 +182,20 @@ def test_what_is_no_task_is_refused_in_one_line(
         load_task(reference, {}, seed=0, import_path=[str(folder)])
     assert says in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_another_study_s_module_of_the_same_name_is_not_taken_for_it(module: Write) -> None:
+    first = module(RULES)
+    second = first / "second"
+    second.mkdir()
+    (second / "my_own.py").write_text(RULES, "utf-8")
+    load_rule("mine", "my_own:mine", [str(first)])
+    said = refusal("mine", "my_own:mine", second)
+    assert f"has imported my_own from {first / 'my_own.py'}, for another study" in said
+    load_rule("mine", "my_own:mine", [str(first)])
+
+
+def test_a_built_in_task_imports_nothing_of_the_user_s(module: Write) -> None:
+    folder = module("raise RuntimeError", name="lz4")  # joblib takes it where there is one
+    load_task("moons", {}, seed=0, import_path=[str(folder)])
+    assert str(folder) not in sys.path

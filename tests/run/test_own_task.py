@@ -54,3 +54,27 @@ def test_options_that_it_does_not_take_are_refused(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert "could not be built: TypeError: blobs() got an unexpected" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+NETWORK = """
+from dataclasses import replace
+from torch import nn
+from agsam_tune.tasks.task import Network
+from my_tasks import blobs
+
+def build():
+    raise OSError("no such file")
+
+def broken(*, seed):
+    return replace(blobs(seed=seed), model=Network(build=build, outputs=3))
+"""
+
+
+def test_a_model_that_cannot_be_built_is_wrong_use(tmp_path: Path) -> None:
+    study = _study(tmp_path, "blobs", "")
+    (tmp_path / "my_networks.py").write_text(NETWORK)
+    study.write_text(study.read_text().replace("my_tasks:blobs", "my_networks:broken"))
+    done = agsam_tune("run", study, "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert done.stderr == "agsam-tune: task blobs: Network.build raised OSError: no such file\n"
+    assert not (tmp_path / "run").exists()

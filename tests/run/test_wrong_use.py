@@ -66,6 +66,14 @@ def test_a_changed_study_lists_the_changed_keys(undisturbed: Path) -> None:
     assert "phases.misset.seeds: 2 → 3" in done.stderr
 
 
+def test_another_way_than_the_run_began_with(undisturbed: Path) -> None:
+    way = ("--set", "packs.way=rows")
+    done = agsam_tune("run", QUICK, *TINY, *way, "--out", undisturbed)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "computed with 'stacked', and packs.way now asks for 'rows'" in done.stderr
+
+
 def test_a_folder_of_other_things(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     done = agsam_tune("run", QUICK, "--out", tmp_path)

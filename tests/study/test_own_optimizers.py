@@ -142,6 +142,12 @@ class TestByReference:
         assert any(says in line for line in lines), lines
         assert len(lines) <= (2 if "missing" in says else 1), lines
 
+    @pytest.mark.parametrize("key", ["optimizer", "description"])
+    def test_only_ranges_go_into_its_table(self, write: Write, valid: str, key: str) -> None:
+        text = with_own(valid, REFERENCE, f'[search_spaces."{REFERENCE}"]\n{key} = "x"\n')
+        (problem,) = problems_of(write(text))
+        assert f"search_spaces.mine.{key}: unknown hyperparameter, allowed: " in problem
+
     def test_two_files_for_it_cannot_both_be_meant(self, write: Write, valid: str) -> None:
         path = write(with_own(valid, REFERENCE))
         for stem in ("wide", "narrow"):
