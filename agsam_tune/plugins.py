@@ -137,9 +137,10 @@ def find_object(reference: str, import_path: Sequence[str] = ()) -> Any:
     """
     module_name, _, attribute = reference.partition(":")
     _check_not_of_another_study(module_name.partition(".")[0], import_path)
-    added = [folder for folder in dict.fromkeys(import_path) if folder not in sys.path]
-    sys.path.extend(added)
-    _ADDED.update(added)
+    # Moved to the end: Ray puts the working folder first on its workers' path.
+    others = [folder for folder in sys.path if folder not in import_path]
+    sys.path[:] = [*others, *dict.fromkeys(import_path)]
+    _ADDED.update(import_path)
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(module_name)

@@ -109,11 +109,9 @@ def test_a_home_may_be_written_as_a_tilde(data: Path, monkeypatch: pytest.Monkey
 def test_a_worker_is_told_of_the_data_folder(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a cluster it has another environment than the driver."""
     write(data / "mnist", FILES)
-    study = load_study(
-        available_studies()["mnist_small"],
-        overrides=["training.epochs=1", "task_options.train_size=30", "task_options.val_size=10"],
-    )
-    job = Job(study=study, device="cpu", way="rows", import_path=())
+    options = 'task_options={train_size = 30, val_size = 10, model = "mlp", width = 2}'
+    study = load_study(available_studies()["mnist_small"], overrides=[options])
+    job = Job(study=study, device="cpu", way="stacked", import_path=())
     monkeypatch.delenv("AGSAM_TUNE_DATA")
     trial = Trial(optimizer="sgd", phase="map", replicate=0, point=0, seed=0, hyperparameters=())
     (outcome,) = train(job, Pack(trials=(trial,)))

@@ -1,5 +1,6 @@
 """Loading an update rule or a task of the user's own, and what is said where that fails."""
 
+import bisect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.work import check_rules
 from agsam_tune.optimizers import load_rule, rule
+from agsam_tune.plugins import find_object
 from agsam_tune.study import Study, available_studies, load_study
 from agsam_tune.tasks.loading import load_task
 
@@ -199,3 +201,15 @@ def test_a_built_in_task_imports_nothing_of_the_user_s(module: Write) -> None:
     folder = module("raise RuntimeError", name="lz4")  # joblib takes it where there is one
     load_task("moons", {}, seed=0, import_path=[str(folder)])
     assert str(folder) not in sys.path
+
+
+def test_modules_lie_beside_the_study_first(module: Write) -> None:
+    """Wherever it is loaded: a worker of Ray's has the working folder first on its path."""
+    working = module("blobs = 1 / 0")
+    beside = working / "study"
+    beside.mkdir()
+    (beside / "my_own.py").write_text(RULES, "utf-8")
+    sys.path.insert(0, str(working))
+    assert load_rule("mine", "my_own:mine", [str(beside), str(working)]).name == "mine"
+    (beside / "bisect.py").write_text("1 / 0", "utf-8")
+    assert find_object("bisect:insort", [str(beside)]) is bisect.insort
