@@ -67,7 +67,11 @@ def announced(group: str, taken: Container[str]) -> tuple[dict[str, Plugin], lis
         taken: the names of the built-in ones, which nobody else can have.
     """
     by_name: dict[str, list[Plugin]] = defaultdict(list)
-    for point in entry_points(group=group):
+    try:
+        points = entry_points(group=group)
+    except Exception as error:  # noqa: BLE001  (whatever one package's damaged metadata raise)
+        return {}, [f"entry points of {group}: cannot be read: {in_one_line(error)}"]
+    for point in points:
         by_name[point.name].append(_plugin(point))
     found, problems = {}, []
     for name, plugins in sorted(by_name.items()):

@@ -273,7 +273,13 @@ def _conclude(agenda: Agenda, console: Console, *, interrupted: bool) -> ExitCod
         _say(console, f"Stopped. {_stored(agenda)}; the same command carries on")
         return ExitCode.STOPPED
     if failed:
-        _say(console, f"{len(failed)} trials raised, the first: {failed[0].error}")
+        first = failed[0]
+        _say(
+            console,
+            f"{len(failed)} trials raised, the first, of {first.trial.optimizer}: {first.error}. "
+            "They are stored as FAIL and not run again: when the cause is mended, run the study "
+            "in another folder (--out)",
+        )
         return ExitCode.FAILURE
     return ExitCode.DONE
 

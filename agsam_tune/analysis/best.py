@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from agsam_tune.analysis.intervals import Component
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.table import KEY, Cells, Table, require_columns
-from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
 
 __all__ = ["Best", "BestPoint", "best_accuracy", "best_components", "best_points"]
 
@@ -32,7 +32,7 @@ NO_CHOICE: Array = np.zeros(0)
 _FEW_SEEDS = 4
 
 #: What is not a hyperparameter among the columns of the trials table.
-_NOT_SETTINGS = {*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS}
+_NOT_SETTINGS = {*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

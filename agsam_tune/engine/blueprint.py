@@ -14,7 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from agsam_tune.engine.inspection import ModelError, examine, raised, trainable
+from agsam_tune.engine.inspection import (
+    ModelError,
+    examine,
+    raised,
+    takes_channels_last,
+    trainable,
+)
 from agsam_tune.models import perceptron
 from agsam_tune.tasks.task import Mlp, Network
 
@@ -32,12 +38,14 @@ class Blueprint:
         initial: initial weights in the order of the module's parameters, from a generator.
         widths: those of the perceptron that the module is, or None for any other module.
         stochastic: whether a training pass draws random numbers, as dropout does.
+        channels_last: whether images may lie channels last in memory.
     """
 
     module: nn.Module
     initial: Callable[[np.random.Generator], Arrays]
     widths: tuple[int, ...] | None
     stochastic: bool
+    channels_last: bool = True
 
 
 def blueprint(model: Mlp | Network, example: Tensor) -> Blueprint:
@@ -64,6 +72,7 @@ def blueprint(model: Mlp | Network, example: Tensor) -> Blueprint:
         initial=lambda generator: _initialised(model, generator),
         widths=_perceptron_widths(module, example),
         stochastic=stochastic,
+        channels_last=takes_channels_last(module, example),
     )
 
 

@@ -7,12 +7,14 @@ file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
+from torch.overrides import TorchFunctionMode
 
 
 class ModelError(ValueError):
@@ -69,6 +71,38 @@ def examine(module: nn.Module, outputs: int, example: Tensor) -> bool:
             )
             raise ModelError(msg)
     return random
+
+
+def takes_channels_last(module: nn.Module, example: Tensor) -> bool:
+    """Whether images may lie channels last in memory.
+
+    PyTorch (2.13, on a CPU) crashes in the backward pass of a group normalisation over such
+    images where its input needs no gradient: as the first layer, or after frozen ones.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        watch = _GroupNorms()
+        with watch:
+            module(example.clone())
+    return watch.inputs_need_gradients
+
+
+class _GroupNorms(TorchFunctionMode):
+    """Looks at the inputs of group normalisations."""
+
+    inputs_need_gradients = True
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],  # noqa: ARG002
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is nn.functional.group_norm:
+            x = args[0] if args else kwargs["input"]
+            self.inputs_need_gradients &= x.requires_grad
+        return func(*args, **kwargs)
 
 
 def _check_parameters(module: nn.Module, name: str) -> None:

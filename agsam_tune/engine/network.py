@@ -64,7 +64,7 @@ class NetworkRows:
     """
 
     records_graph = True
-    _channels_last = True
+    _may_be_channels_last = True
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class NetworkRows:
         self._loss = loss
         self._bfloat16 = bfloat16
         self.stochastic = plan.stochastic
+        self._channels_last = type(self)._may_be_channels_last and plan.channels_last
         self._module = plan.module.to(device, dtype)
         self._slots = _slots(self._module, channels_last=self._channels_last)
         self.parameters = sum(math.prod(slot.shape) for slot in self._slots)
@@ -171,7 +172,7 @@ class NetworkVmap(NetworkRows):
     """
 
     # Under vmap, group normalisation does not take images that lie channels last.
-    _channels_last = False
+    _may_be_channels_last = False
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ Shapes: P parameters of one model, N examples, B examples of one part, C outputs
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import torch
@@ -52,7 +53,7 @@ def module_loss(
         shared ones count once, frozen ones (without `requires_grad`) stay as they are.
 
     Raises:
-        ValueError: no parameters, no examples, a label for each example missing, or a chunk
+        ValueError: the loss of several parts is not their mean; no parameters, no examples, a label for each example missing, or a chunk
             below 1.
     """
     _check(module, x, y, chunk)
@@ -64,22 +65,41 @@ def module_loss(
         shapes = {name: parameter.shape for name, parameter in trained.items()}
         w_P = torch.cat([parameter.flatten() for parameter in trained.values()])
 
-    def forward(w_P: Tensor, x_B: Tensor, y_B: Tensor) -> Tensor:
+    def logits(w_P: Tensor, x_B: Tensor) -> Tensor:
         pieces = torch.split(w_P, [shape.numel() for shape in shapes.values()])
         named = {n: p.view(s) for (n, s), p in zip(shapes.items(), pieces, strict=True)}
-        with sdpa_kernel(
-            SDPBackend.MATH
-        ):  # the other kernels of attention have no second derivative
-            return loss_of_logits(functional_call(module, named, (x_B,)), y_B)
+        # The other kernels of attention have no second derivative.
+        with sdpa_kernel(SDPBackend.MATH):
+            z_BC: Tensor = functional_call(module, named, (x_B,))
+        return z_BC
 
     def part(x_B: Tensor, y_B: Tensor) -> Loss:
         share = len(x_B) / len(x)
-        return lambda w_P: share * forward(w_P, x_B, y_B)
+        return lambda w_P: share * loss_of_logits(logits(w_P, x_B), y_B)
+
+    def kept(examples: int) -> Tensor:
+        w = w_P.clone().requires_grad_()
+        return loss_of_logits(logits(w, x[:examples]), y[:examples])
 
     if chunk is None:
-        chunk = _fitting(lambda n: forward(w_P.clone().requires_grad_(), x[:n], y[:n]), len(x))
-    pairs = zip(torch.split(x, chunk), torch.split(y, chunk), strict=True)
-    return SummedLoss(tuple(part(x_B, y_B) for x_B, y_B in pairs)), w_P
+        chunk = _fitting(kept, len(x))
+    pairs = list(zip(torch.split(x, chunk), torch.split(y, chunk), strict=True))
+    loss = SummedLoss(tuple(part(x_B, y_B) for x_B, y_B in pairs))
+    if len(pairs) > 1:
+        with torch.inference_mode(False), torch.no_grad():
+            z_NC = torch.cat([logits(w_P, x_B) for x_B, _ in pairs])
+            _check_mean(float(loss_of_logits(z_NC, y)), float(loss(w_P)))
+    return loss, w_P
+
+
+def _check_mean(whole: float, parts: float) -> None:
+    """Raise ValueError where a loss is no mean: then that of the parts is another one."""
+    if math.isfinite(whole) and not math.isclose(whole, parts, rel_tol=1e-6, abs_tol=1e-12):
+        msg = (
+            f"loss_of_logits gives {whole:.6g} for all examples and {parts:.6g} as the mean of "
+            "its parts; allowed: a plain mean over the examples, or a chunk that holds all"
+        )
+        raise ValueError(msg)
 
 
 def _fitting(forward: Callable[[int], Tensor], most: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
 from agsam_tune.plugins import data_file, is_reference
 from agsam_tune.study.errors import Problem, Problems, StudyError, nearest, show
 from agsam_tune.study.explain import add_validation_error
@@ -37,6 +37,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = (
     frozenset(BEFORE_HYPERPARAMETERS)
     | set(AFTER_HYPERPARAMETERS)
+    | set(SHARPNESS)
     | {
         *("epoch", "f", "f_p"),
         *("best", "all", "description"),

@@ -101,6 +101,7 @@ class Task:
         loss: what is trained on and reported: cross-entropy on the logits, or, as the
             paper's MNIST program has it, the binary cross-entropy of each logit with the
             one-hot label, averaged over the outputs.
+        source: where the data came from, for the manifest; it can be written as JSON.
     """
 
     name: str

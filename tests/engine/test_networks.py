@@ -118,7 +118,18 @@ def _unbuildable() -> nn.Module:
     raise OSError("no such\nfile")
 
 
+def norm_first() -> nn.Module:
+    return nn.Sequential(nn.GroupNorm(1, 4), nn.Flatten(), nn.Linear(64, 10))
+
+
+def norm_after_frozen() -> nn.Module:
+    frozen = nn.Conv2d(4, 8, 3, padding=1).requires_grad_(False)
+    return nn.Sequential(frozen, nn.GroupNorm(2, 8), nn.ReLU(), nn.Flatten(), nn.Linear(128, 10))
+
+
 MODULES = {
+    "norm_first": (norm_first, (4, 4, 4), 10),
+    "norm_after_frozen": (norm_after_frozen, (4, 4, 4), 10),
     "digits_cnn": (digits_cnn, (1, 8, 8), 10),
     "paper_cnn": (paper_cnn, (1, 28, 28), 10),
     "resnet": (small_resnet, (3, 32, 32), 10),

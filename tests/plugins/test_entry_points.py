@@ -149,6 +149,15 @@ def test_what_a_half_removed_package_left_is_listed(
     assert ["left", "gone.rules:f"] in [line.split() for line in listing().splitlines()]
 
 
+def test_damaged_metadata_of_any_package_are_listed(
+    announce: Announce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce("damaged", optimizers="no equals sign")
+    monkeypatch.chdir(tmp_path)
+    assert f"entry points of {OPTIMIZERS}: cannot be read: TypeError" in listing()
+    assert load_study(QUICK).optimizers[0] == "gsam"
+
+
 def test_an_unknown_name_names_those_announced(announce: Announce) -> None:
     announce("plug", "blobs = plug.t:f\n", "slow_gsam = plug.r:f\n")
     for override, says in (

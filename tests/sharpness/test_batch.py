@@ -1,5 +1,7 @@
 """The loss of a module as a function of its weights."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -145,3 +147,22 @@ def test_frozen_parameters_are_constants() -> None:
     loss, w_P = module_loss(module, x_ND, y_N, functional.cross_entropy)
     assert w_P.shape == (10,)
     torch.testing.assert_close(loss(w_P), functional.cross_entropy(module(x_ND), y_N).double())
+
+
+@pytest.mark.parametrize(
+    "loss_of_logits",
+    [
+        lambda z, y: functional.cross_entropy(z, y, reduction="sum"),
+        lambda z, y: functional.cross_entropy(z, y, weight=torch.tensor([1.0, 3.0]).double()),
+        lambda z, y: functional.cross_entropy(z, y, ignore_index=1),
+    ],
+    ids=["sum", "class weights", "ignored labels"],
+)
+def test_a_loss_that_is_no_mean_is_refused_in_parts(loss_of_logits: Callable[..., Tensor]) -> None:
+    module = nn.Linear(3, 2)
+    x_ND, y_N = torch.randn(7, 3), torch.tensor([0, 1, 1, 1, 0, 1, 0])
+    loss, w_P = module_loss(module, x_ND, y_N, loss_of_logits, chunk=7)
+    own = loss_of_logits(module.double()(x_ND.double()), y_N)
+    torch.testing.assert_close(loss(w_P), own.detach())
+    with pytest.raises(ValueError, match="a plain mean"):
+        module_loss(module, x_ND, y_N, loss_of_logits, chunk=3)
