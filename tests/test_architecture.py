@@ -23,7 +23,7 @@ OWN = {
     "design": {"study", "streams", "trials"},
     "packs": {"trials"},
     "optimizers": {"errors", "plugins"},
-    "optim": {"optimizers"},
+    "optim": {"errors", "optimizers"},
     "sharpness": {"optimizers"},
     "models": set(),
     "engine": {"models", "optimizers", "sharpness", "streams", "study", "tasks", "trials"},

@@ -9,15 +9,24 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import numbers
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from agsam_tune.optimizers import RULES
 
 _OWN_ARGUMENTS = ("max_grad_norm", "model")
+# What torch and its schedulers keep in groups besides hyperparameters.
+_TORCH_KEYS = {
+    *("params", "param_names", "initial_lr", "max_lr", "min_lr", "swa_lr"),
+    *("base_momentum", "max_momentum"),
+}
+# Above "lr_decay" for "weight_decay", and below "roh" for "rho".
+_NEAR = 0.65
 
 
 def check_base_class(owner: str, base_optimizer: Any) -> None:
@@ -80,6 +89,54 @@ def check_clash(owner: str, own: Iterable[str], base: Optimizer) -> None:
             raise ValueError(msg)
 
 
+def check_keys(owner: str, keys: Iterable[Any], known: Collection[str]) -> None:
+    """Refuse keys of a user's group that look like a slip in one of the `known` names.
+
+    All others pass, as in torch.optim: a group may carry what a user wants to keep there.
+    """
+    for key in keys:
+        if not isinstance(key, str) or key in known or key in _TORCH_KEYS:
+            continue
+        # Longer or shorter ones are names of their own: base_momentum, rho_max.
+        alike = [name for name in known if abs(len(name) - len(key)) <= 1]
+        near = difflib.get_close_matches(key.lower(), alike, 1, _NEAR)
+        if near:
+            msg = (
+                f"a parameter group of {owner} sets {key!r}, which nothing reads; "
+                f"did you mean {near[0]!r}?"
+            )
+            raise ValueError(msg)
+
+
+def check_model(owner: str, model: Any) -> None:
+    """Refuse what is neither None nor a module."""
+    if model is not None and not isinstance(model, nn.Module):
+        msg = (
+            f"model of {owner} is of type {type(model).__name__}; allowed is the torch.nn.Module "
+            "whose parameters are optimized, or None"
+        )
+        raise TypeError(msg)
+
+
+def check_belonging(owner: str, model: nn.Module | None, parameters: Collection[Tensor]) -> None:
+    """Refuse trained parameters that are not those of the model.
+
+    A compiled or DistributedDataParallel model has the very parameters of the one inside.
+    """
+    if model is None:
+        return
+    known = {id(parameter) for parameter in model.parameters()}
+    strange = [p for p in parameters if p.requires_grad and id(p) not in known]
+    if strange:
+        msg = (
+            f"model of {owner} is another than the one that is optimized: {len(strange)} of the "
+            f"{len(parameters)} parameters of a group, the first of shape "
+            f"{tuple(strange[0].shape)}, are not in model.parameters(); for parameters of several "
+            "modules pass model=torch.nn.ModuleList([…]) of them"
+        )
+        raise ValueError(msg)
+
+
 def check_group(
     owner: str, own: Collection[str], theirs: Collection[str], group: Mapping[str, Any]
 ) -> None:
@@ -87,8 +144,7 @@ def check_group(
 
     `own` are the names of the optimizer's hyperparameters, `theirs` the base optimizer's.
     """
-    for name in own:
-        check_number(owner, name, group[name])
+    check_values(owner, own, group)
     foreign = {name for rule in RULES.values() for name in rule.hyperparameters}
     for name in (foreign & group.keys()) - {*own, *theirs}:
         msg = (
@@ -114,9 +170,15 @@ def check_group(
             raise TypeError(msg)
 
 
+def check_values(owner: str, own: Iterable[str], group: Mapping[str, Any]) -> None:
+    """Refuse values of hyperparameters that make no sense, as users may set them at any time."""
+    for name in own:
+        check_number(owner, name, group[name])
+
+
 def check_number(owner: str, name: str, value: Any) -> None:
     """Refuse what is no finite number ≥ 0."""
-    number = isinstance(value, int | float) or (torch.is_tensor(value) and value.numel() == 1)
+    number = isinstance(value, numbers.Real) or (torch.is_tensor(value) and value.numel() == 1)
     if not (number and math.isfinite(float(value)) and float(value) >= 0):
         msg = f"{name} of {owner} is {value!r}; allowed is a finite number >= 0"
         raise ValueError(msg)

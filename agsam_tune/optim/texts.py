@@ -7,6 +7,17 @@ NO_CLOSURE = (
     "step(closure, scaler=scaler) does both, in place of scaler.step(optimizer)"
 )
 
+NOT_A_CLOSURE = (
+    "{name}.step(closure) takes a function and got a {kind}: put zero_grad(), the loss and its "
+    "backward() into a function that returns the loss, and pass the function itself, uncalled; "
+    "it is called twice"
+)
+
+NO_GRADIENT = (
+    "no parameter of {name} has a gradient after the closure: it must call backward() on a loss "
+    "that depends on them (and not zero the gradients afterwards)"
+)
+
 NO_FIRST_STEP = (
     "second_step() without first_step(): call first_step() after the first backward pass, and "
     "compute the gradients again in between"

@@ -1,7 +1,7 @@
 """A rule with two gradients a step, as a `torch.optim.Optimizer` around a base optimizer.
 
 In: gradients of two passes over the same batch. Out: weights that a step has changed.
-Must not import anything of this package but `agsam_tune.optimizers` and its own modules.
+Must not import anything of this package but `agsam_tune.optimizers` and the modules beside it.
 
 Shapes: P entries of all parameters that have a gradient.
 """
@@ -20,20 +20,27 @@ from torch.amp import GradScaler
 from torch.optim import SGD, Optimizer
 from torch.optim.optimizer import ParamsT
 
-from agsam_tune.optim.checks import check_max_grad_norm
+from agsam_tune.optim.checks import (
+    check_belonging,
+    check_max_grad_norm,
+    check_model,
+    check_values,
+)
 from agsam_tune.optim.flat import Flat, carry_over, flatten
 from agsam_tune.optim.passes import RandomState, has_batch_norm, replayed, unchanged_buffers
+from agsam_tune.optim.rule import RuleLike, check_hyperparameters, find_rule
 from agsam_tune.optim.texts import (
     BATCH_NORM,
     NO_CLOSURE,
     NO_FIRST_STEP,
+    NO_GRADIENT,
+    NOT_A_CLOSURE,
     PERTURBED,
     TWO_FIRST_STEPS,
     UNRECORDED,
 )
 from agsam_tune.optim.wrapper import Wrapper
-from agsam_tune.optimizers import Rule, norm
-from agsam_tune.optimizers import rule as find_rule
+from agsam_tune.optimizers import norm
 
 Closure = Callable[[], Any]
 
@@ -80,7 +87,7 @@ class TwoPass(Wrapper):
         params: ParamsT,
         base_optimizer: type[Optimizer] = SGD,
         *,
-        rule: str | Rule,
+        rule: RuleLike,
         hyperparameters: Mapping[str, float],
         max_grad_norm: float | None = None,
         model: nn.Module | None = None,
@@ -92,29 +99,27 @@ class TwoPass(Wrapper):
             params: parameters, named parameters, or dicts with "params" and a group's own
                 hyperparameters, as in torch.optim.
             base_optimizer: a class; its arguments follow as `base_arguments` (lr=…, …).
-            rule: a rule or its name (`agsam_tune.optimizers.RULES`).
+            rule: a rule's name (`agsam_tune.optimizers.RULES`), a function decorated with
+                `@optimizer(…)`, a reference `module:function` to one, or a `Rule`.
             hyperparameters: the default of each of the rule's hyperparameters, all ≥ 0.
             max_grad_norm: > 0; see the class.
             model: see the class.
 
         Raises:
             TypeError: base_optimizer is no class that can serve; an argument that neither this
-                class nor the base optimizer's has; parameters that are not real.
-            ValueError: a hyperparameter out of its range.
+                class nor the base optimizer's has; parameters that are not real; a model that
+                is no module.
+            ValueError: no rule with two passes, or not its hyperparameters; a hyperparameter
+                out of its range; a slip in a group's key; a model of other parameters.
         """
         owner = type(self).__name__
-        self._rule = find_rule(rule) if isinstance(rule, str) else rule
-        if self._rule.ascent is None or {*self._rule.hyperparameters} != {*hyperparameters}:
-            wanted = ", ".join(self._rule.hyperparameters) or "none: it has no ascent step"
-            msg = (
-                f"the rule {self._rule.name} got the hyperparameters "
-                f"{', '.join(hyperparameters) or 'none'}; it needs two passes and {wanted}"
-            )
-            raise ValueError(msg)
+        self._rule = find_rule(owner, rule)
+        check_hyperparameters(self._rule, hyperparameters)
         check_max_grad_norm(owner, max_grad_norm)
+        check_model(owner, model)
+        self.model = model  # which the groups are compared with
         super().__init__(params, base_optimizer, dict(hyperparameters), base_arguments)
         self.max_grad_norm = max_grad_norm
-        self.model = model
         self._watches = model is None
         self._forget()
 
@@ -138,27 +143,37 @@ class TwoPass(Wrapper):
 
         The second pass draws the same random numbers (dropout) as the first, on the CPU and
         on the parameters' CUDA devices, and leaves the buffers of `model` as they are. Should
-        the closure raise, the weights are put back.
+        the closure raise, the weights are put back. Gradients that are there before either
+        pass are discarded, so a closure that does not zero them does no harm.
 
         Args:
-            closure: zeroes the gradients, computes the loss, calls backward and returns the
-                loss; it is called exactly twice, with gradients enabled.
+            closure: zeroes the gradients, computes the loss, calls backward (several times,
+                to accumulate) and returns the loss; it is called exactly twice, with gradients
+                enabled.
             scaler: the scaler that the closure has scaled the loss with; `scaler.update()`
                 remains to be called.
+
+        Raises:
+            RuntimeError: no closure; a closure after which no parameter has a gradient.
+            TypeError: a closure that cannot be called, such as the loss itself.
+            ValueError: a hyperparameter that was set to a value out of its range.
         """
         name = type(self).__name__
         if closure is None:
             raise RuntimeError(NO_CLOSURE.format(name=name))
+        if not callable(closure):
+            raise TypeError(NOT_A_CLOSURE.format(name=name, kind=type(closure).__name__))
         self._refuse_if_perturbed("take another step")
-        with self.first_pass(), torch.enable_grad():
-            loss = closure()
+        self._check_values()
+        with self.first_pass():
+            loss = self._gradients(closure)
         if self._watches:
             self._watches = False
             if has_batch_norm(loss):
                 warnings.warn(BATCH_NORM.format(name=name), stacklevel=4)
         self._ascend(scaler)
-        with self.second_pass(), torch.enable_grad():
-            closure()
+        with self.second_pass():
+            self._gradients(closure)
         self._update(scaler)
         return loss
 
@@ -197,6 +212,7 @@ class TwoPass(Wrapper):
         """
         if self._ascent is not None:
             raise RuntimeError(TWO_FIRST_STEPS)
+        self._check_values()
         self._ascend(scaler)
         if zero_grad:
             self.zero_grad()
@@ -239,6 +255,23 @@ class TwoPass(Wrapper):
     def _refuse_if_perturbed(self, what: str) -> None:
         if self._ascent is not None:
             raise RuntimeError(PERTURBED.format(name=type(self).__name__, what=what))
+
+    def _admit(self, group: dict[str, Any]) -> None:
+        super()._admit(group)
+        check_belonging(type(self).__name__, self.model, group["params"])
+
+    def _check_values(self) -> None:
+        for group in self.param_groups:
+            check_values(type(self).__name__, self._own, group)
+
+    def _gradients(self, closure: Closure) -> Any:
+        """One pass: the gradients of the closure alone. Returns what it returned."""
+        self.zero_grad()
+        with torch.enable_grad():
+            loss = closure()
+        if all(p.grad is None for group in self.param_groups for p in group["params"]):
+            raise RuntimeError(NO_GRADIENT.format(name=type(self).__name__))
+        return loss
 
     def _ascend(self, scaler: GradScaler | None) -> None:
         if scaler is not None:

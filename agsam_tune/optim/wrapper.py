@@ -10,10 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from agsam_tune.optim.checks import check_arguments, check_base_class, check_clash, check_group
+from agsam_tune.optim.checks import (
+    check_arguments,
+    check_base_class,
+    check_clash,
+    check_group,
+    check_keys,
+)
 
 
 class Wrapper(Optimizer):
@@ -39,13 +46,17 @@ class Wrapper(Optimizer):
             msg = f"{base_optimizer.__name__} takes two passes itself: it cannot be {name}'s base"
             raise TypeError(msg)
         check_arguments(name, own, base_optimizer, base_arguments)
-        self.base_optimizer = base_optimizer(params, **base_arguments)
+        # Looked through once more, for the keys that are the user's and not added defaults.
+        entries: Any = params if isinstance(params, Tensor) else list(params)
+        keys = [key for entry in entries if isinstance(entry, dict) for key in entry]
+        self.base_optimizer = base_optimizer(entries, **base_arguments)
         check_clash(name, own, self.base_optimizer)
         self._own = tuple(own)
         # Into the base optimizer's, so that groups added to either have them.
         self.defaults.update(own)
+        check_keys(name, keys, self.defaults)
         for group in self.param_groups:
-            self._complete(group)
+            self._admit(group)
         # Sets up hooks and profiling and nothing else, as after unpickling: Optimizer.__init__
         # would make groups and state of its own.
         super().__setstate__({})
@@ -79,9 +90,11 @@ class Wrapper(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; hyperparameters that it does not set take their defaults."""
+        if isinstance(param_group, dict):  # else the base optimizer refuses it
+            check_keys(type(self).__name__, param_group, self.defaults)
         self.base_optimizer.add_param_group(param_group)
         try:
-            self._complete(self.param_groups[-1])
+            self._admit(self.param_groups[-1])
         except (TypeError, ValueError):
             del self.param_groups[-1]
             raise
@@ -107,6 +120,10 @@ class Wrapper(Optimizer):
             self._complete(group)
         for post_hook in self._optimizer_load_state_dict_post_hooks.values():
             post_hook(self)
+
+    def _admit(self, group: dict[str, Any]) -> None:
+        """Complete a new group, or raise TypeError or ValueError."""
+        self._complete(group)
 
     def _complete(self, group: dict[str, Any]) -> None:
         for name in self._own:

@@ -53,8 +53,8 @@ def module_loss(
         shared ones count once, frozen ones (without `requires_grad`) stay as they are.
 
     Raises:
-        ValueError: the loss of several parts is not their mean; no parameters, no examples, a label for each example missing, or a chunk
-            below 1.
+        ValueError: the loss of all examples is not the mean of its parts; no parameters, no
+            examples, a label for each example missing, or a chunk below 1.
     """
     _check(module, x, y, chunk)
     with differentiable():

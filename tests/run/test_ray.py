@@ -134,7 +134,8 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(
     arguments = ("run", tmp_path / "mine.toml", *TINY, "--out", tmp_path / "run")
     done = agsam_tune(*arguments, "--executor", executor)
     assert done.returncode == 1
-    assert "trials raised, the first: RuntimeError: seed 1 is cursed" in done.stdout
+    assert "trials raised, the first, of " in done.stdout
+    assert ": RuntimeError: seed 1 is cursed. They are stored as FAIL" in done.stdout
     again = agsam_tune("export", tmp_path / "run")
     rows = [line.split(",") for line in again.stdout.splitlines()]
     seed, state = rows[0].index("seed"), rows[0].index("state")
