@@ -285,7 +285,12 @@ def settings_table(material: Material) -> Simple:
     data = material.manifest.get("data") or {}
     labels = ("train", "validation", "test", "chance", "validation_chance", "parameters", "digest")
     rows += [(f"data: {key}", text.short(data[key])) for key in labels if data.get(key) is not None]
-    rows += [(f"training: {key}", text.short(value)) for key, value in training.items()]
+    foreign = ("betas", "eps") if training["base_optimizer"] == "sgd" else ("momentum", "nesterov")
+    rows += [
+        (f"training: {key}", text.short(value))
+        for key, value in training.items()
+        if key not in foreign
+    ]
     rows += [
         ("analysis: margin", f"{text.points(study.analysis.margin)} points"),
         (
@@ -374,8 +379,8 @@ def _engine(engine: Mapping[str, Any]) -> str:
         return text.DASH
     measured = (engine.get("seconds") or {}).items()
     timings = _joined(f"{way} {text.short(1e6 * float(value))} µs" for way, value in measured)
-    chosen = f"{engine.get('way')}, {text.count(engine.get('rows'))} rows a pack"
-    return f"{chosen}; a row's loss and gradient took: {timings}"
+    chosen = f"models computed {engine.get('way')}, {text.count(engine.get('rows'))} a pack"
+    return f"{chosen}; one loss and gradient of a model, as measured at the start: {timings}"
 
 
 def _share(part: int, whole: int) -> str:

@@ -6,6 +6,7 @@ torch, Ray or Optuna.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -61,13 +62,19 @@ def _settings(
         part = own[(own["phase"] == phase) & (own["point"] == 0)]
         if len(part):
             yield where, part
-    for point, part in own[own["phase"] == "fixed"].groupby("point"):
-        yield f"fixed point {point}", part
+    names = material.study.search_spaces[optimizer].names
+    for _, part in own[own["phase"] == "fixed"].groupby("point"):
+        setting = {name: float(part[name].iloc[0]) for name in names}
+        yield text.setting(setting) or "its one setting", part
 
 
 def _spread(values: pd.Series) -> str:
+    """Mean ± standard deviation, both to two digits of the latter."""
     values = values.dropna()
     if values.empty:
         return text.DASH
-    mean = text.short(float(values.mean()))
-    return f"{mean} ± {text.short(float(values.std()))}" if len(values) > 1 else mean
+    mean, deviation = float(values.mean()), float(values.std())
+    if len(values) == 1 or deviation == 0:
+        return text.short(mean)
+    digits = max(1 - math.floor(math.log10(deviation)), 0)
+    return f"{text.fixed(mean, digits)} ± {text.fixed(deviation, digits)}"

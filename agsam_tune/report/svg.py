@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,7 +32,9 @@ _METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 def drawing(name: str = "agsam-tune") -> Iterator[None]:
     """The report's matplotlib settings, for making and saving figures; `name` salts the SVG ids."""
     settings: Any = {**MATPLOTLIB, "svg.hashsalt": name}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # Of panels whose labels leave no room, such as those of runs that are all at chance.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
         yield
 
 

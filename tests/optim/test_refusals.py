@@ -67,12 +67,12 @@ ONE = [nn.Parameter(torch.ones(1))]
         (
             lambda: TwoPass(ONE, rule="sgd", hyperparameters={}),
             ValueError,
-            "needs two passes",
+            "takes one pass; TwoPass needs one that takes two",
         ),
         (
             lambda: TwoPass(ONE, rule="asam", hyperparameters={"rho": 1.0}),
             ValueError,
-            "got the hyperparameters rho; it needs two passes and rho, gamma",
+            "hyperparameters lacks gamma: the rule asam has rho, gamma",
         ),
     ],
 )

@@ -30,6 +30,8 @@ def learning_panel(
         ax.set_title(shorten(style.name))
         if typical.empty:
             return nothing(ax, "no learning curves")
+        if typical["epoch"].max() < 2:
+            return nothing(ax, "one epoch makes no curve")
         for _, trial in bad.groupby(["phase", "point", "seed"], sort=True, observed=True):
             ax.plot(
                 trial["epoch"], 100 * trial["test_accuracy"], color=BAD, linewidth=0.6, alpha=0.5

@@ -133,7 +133,7 @@ def radius_panel(curve: pd.DataFrame, points: pd.DataFrame, behind: Backdrop) ->
     def draw(ax: Axes) -> None:
         ax.set_title("At the same measured radius")
         if curve.empty:
-            return nothing(ax, "the optimizers' radii do not overlap, or no map phase yet")
+            return nothing(ax, "too few points with radii that both optimizers have")
         for name, style in behind.styles.items():
             own = points[(points["optimizer"] == name) & (points["x"] > 0)]
             if style.prominent and not own.empty:
