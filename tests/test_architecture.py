@@ -35,8 +35,8 @@ OWN = {
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
-        *("agenda", "data", "engine", "errors", "optimizers", "signals", "study", "tasks"),
-        *("trials",),
+        *("agenda", "contract", "data", "engine", "errors", "optimizers", "signals", "study"),
+        *("tasks", "trials"),
     },
     "contract": {"engine", "errors", "optimizers", "plugins", "study", "tasks"},
     "export": set(),

@@ -15,7 +15,13 @@ Each raises a `ContractError` that names everything that is broken. `RULE_CHECKS
 """
 
 from agsam_tune.contract.broken import ContractError
-from agsam_tune.contract.rules import RULE_CHECKS, RuleUnderTest, check_rule, rule_under_test
+from agsam_tune.contract.rules import (
+    RULE_CHECKS,
+    RuleUnderTest,
+    check_before_a_run,
+    check_rule,
+    rule_under_test,
+)
 from agsam_tune.contract.tasks import TASK_CHECKS, TaskUnderTest, check_task, task_under_test
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "ContractError",
     "RuleUnderTest",
     "TaskUnderTest",
+    "check_before_a_run",
     "check_rule",
     "check_task",
     "rule_under_test",

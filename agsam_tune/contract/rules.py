@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agsam_tune.contract.broken import broken, run_checks
+from agsam_tune.contract.broken import ContractError, broken, run_checks
 from agsam_tune.errors import UsageError
 from agsam_tune.optimizers import Rule
 from agsam_tune.optimizers.loading import rule_of
-from agsam_tune.plugins import find_object
-from agsam_tune.study import BASE_HYPERPARAMETERS, SearchSpace, read_search_space
+from agsam_tune.plugins import find_object, in_one_line
+from agsam_tune.study import BASE_HYPERPARAMETERS, Range, SearchSpace, read_search_space
 
 _DTYPES = (torch.float32, torch.float64)
 _BITS = {torch.float32: torch.int32, torch.float64: torch.int64}
@@ -79,9 +79,14 @@ def rule_under_test(
         broken(f"{rule!r}: {error}")
     space = read_search_space(Path(search_space)) if search_space else None
     ranges = space.ranges if space else {}
-    known = {**_PLAUSIBLE, **{name: box.default for name, box in ranges.items()}, **(values or {})}
+    known = {**_PLAUSIBLE, **_sound_values(ranges), **(values or {})}
     named = {name: known.get(name, _OTHERWISE) for name in chosen.hyperparameters}
     return RuleUnderTest(rule=chosen, values=named, search_space=space)
+
+
+def _sound_values(ranges: Mapping[str, Range]) -> dict[str, float]:
+    """Each default; of one that is 0 the middle of its range, since 0 may switch a part off."""
+    return {name: box.default or (box.low + box.high) / 2 for name, box in ranges.items()}
 
 
 def check_rule(
@@ -284,3 +289,33 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+# Without these a study's numbers would be wrong, not only hard to make again.
+_BEFORE_A_RUN = (
+    "shapes and precision are kept",
+    "arguments are left alone",
+    "the same call gives the same",
+    "a broken row stays alone",
+)
+
+
+def check_before_a_run(rule: Rule, space: SearchSpace) -> None:
+    """The least that a study asks of a rule before it trains with it.
+
+    Args:
+        rule: one of the user's own.
+        space: its search space.
+
+    Raises:
+        ContractError: with the first promise that is broken, in one line.
+    """
+    sound = _sound_values(space.ranges)
+    subject = RuleUnderTest(rule=rule, values={name: sound[name] for name in rule.hyperparameters})
+    for promise in _BEFORE_A_RUN:
+        try:
+            RULE_CHECKS[promise](subject)
+        except ContractError:
+            raise
+        except Exception as error:
+            raise ContractError(f"it raised {in_one_line(error)}") from error

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -168,21 +168,28 @@ def _ray_session(cpus: int | None, gpus: int | None, address: str | None) -> Ite
     """Ray started or attached to; yields a private scratch folder that is removed after."""
     with _scratch_folder() as scratch:
         try:
-            if address:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-            else:
-                ray.init(
-                    num_cpus=cpus,
-                    num_gpus=gpus,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.CRITICAL,
-                    _temp_dir=str(scratch / "ray"),
-                )
+            # Workers put the folder that Ray is started in first on their path, and would
+            # import a user's files in place of packages of the same name.
+            with chdir(scratch):
+                _start_ray(cpus, gpus, address, scratch)
             interrupt_on_sigterm()  # Ray has put a handler of its own in place
             yield scratch
         finally:
             ray.shutdown()
+
+
+def _start_ray(cpus: int | None, gpus: int | None, address: str | None, scratch: Path) -> None:
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        return
+    ray.init(
+        num_cpus=cpus,
+        num_gpus=gpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.CRITICAL,
+        _temp_dir=str(scratch / "ray"),
+    )
 
 
 @contextmanager

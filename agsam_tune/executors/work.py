@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agsam_tune.data.finding import VARIABLE
 from agsam_tune.errors import UsageError
@@ -21,6 +21,9 @@ from agsam_tune.study import BASE_HYPERPARAMETERS, SearchSpace, Study
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, Pack, State
+
+if TYPE_CHECKING:
+    from agsam_tune.optimizers import Rule
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,6 +80,8 @@ def _check_rule(space: SearchSpace, import_path: Sequence[str]) -> None:
     chosen = load_rule(name, space.rule, import_path) if space.rule else RULES[name]
     given = set(space.names) - set(BASE_HYPERPARAMETERS)
     if given == set(chosen.hyperparameters):
+        if space.rule:
+            _try_rule(chosen, space)
         return
     wanted = ", ".join(chosen.hyperparameters) or "no hyperparameters"
     found = ", ".join(sorted(given)) or "none"
@@ -84,6 +89,16 @@ def _check_rule(space: SearchSpace, import_path: Sequence[str]) -> None:
         f"; its ranges go into [search_spaces.{name}.NAME] of the study or {name}.toml beside it"
     )
     raise UsageError(f"{name} takes {wanted}, but its search space has {found}{where}")
+
+
+def _try_rule(own: Rule, space: SearchSpace) -> None:
+    """Raise UsageError where a rule of the user's own would spoil a study's numbers."""
+    from agsam_tune.contract import ContractError, check_before_a_run  # imports torch
+
+    try:
+        check_before_a_run(own, space)
+    except ContractError as error:
+        raise UsageError(f"optimizer {space.optimizer} ({space.rule}): {error}") from error
 
 
 def device_of(study: Study) -> str:
@@ -105,6 +120,8 @@ def check_device(study: Study, *, gpus: int | None, address: str | None) -> None
             "allowed here: float32, bfloat16"
         )
         raise UsageError(msg)
+    if gpus and not gpu_is_available():
+        raise UsageError(f"--gpus {gpus}: there is no GPU to use here")
     if wanted and address is None and (gpus == 0 or not gpu_is_available()):
         msg = (
             f"resources.gpus: a pack takes {wanted:g}, but there is no GPU to use here; "

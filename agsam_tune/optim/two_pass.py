@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -286,8 +286,9 @@ class TwoPass(Wrapper):
             self._ascent = _Ascent(flat=flat, w_1P=w_1P, g_1P=g_1P, skipped=True)
             return
         step_1P = self._rule.ascent_step(w_1P, g_1P, flat.columns(self._rule.hyperparameters))
-        # From here on there is something to put back.
-        self._ascent = _Ascent(flat=flat, w_1P=w_1P, g_1P=g_1P, skipped=False)
+        # From here on there is something to put back. The row holds the gradients: no second copy.
+        kept = replace(flat, gradients=[])
+        self._ascent = _Ascent(flat=kept, w_1P=w_1P, g_1P=g_1P, skipped=False)
         torch._foreach_add_(flat.parameters, flat.pieces(step_1P))
 
     def _update(self, scaler: GradScaler | None) -> None:

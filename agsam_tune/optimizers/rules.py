@@ -24,6 +24,7 @@ from torch import Tensor
 from agsam_tune.optimizers.rows import norm, orthogonal, unit
 
 _COLUMN = "_K1"
+_OF_THE_BASE = ("lr", "momentum", "weight_decay")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,11 @@ def check_arguments(function: Callable[..., Tensor]) -> None:
             f"(w_KP, g_KP, *, rho{_COLUMN})"
         )
         raise TypeError(msg)
+    for column in columns:
+        name = column.name.removesuffix(_COLUMN)
+        if name in _OF_THE_BASE:
+            msg = f"{_place(function)} takes {column.name}; {name} belongs to the base optimizer"
+            raise TypeError(msg)
 
 
 def rule(name: str) -> Rule:

@@ -337,3 +337,17 @@ def test_twins_among_the_data_are_not_held_against_a_task() -> None:
 
     for seed in range(5):
         check_task(coarse, seed=seed)
+
+
+def test_a_default_of_zero_is_not_what_a_rule_is_checked_at(tmp_path: Path) -> None:
+    @optimizer(direction=perturbed, name="shifted")
+    def shifted(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor, shift_K1: Tensor) -> Tensor:
+        return rho_K1 * (unit(g_KP) * (1 + shift_K1))
+
+    space = tmp_path / "shifted.toml"
+    space.write_text(
+        'optimizer = "my_rules:shifted"\n'
+        "[rho]\nlow = 0.1\nhigh = 1.0\ndefault = 0.1\n"
+        "[shift]\nlow = 0.0\nhigh = 1.0\ndefault = 0.0\n"
+    )
+    check_rule(shifted, search_space=space)

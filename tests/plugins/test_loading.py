@@ -213,3 +213,12 @@ def test_modules_lie_beside_the_study_first(module: Write) -> None:
     assert load_rule("mine", "my_own:mine", [str(beside), str(working)]).name == "mine"
     (beside / "bisect.py").write_text("1 / 0", "utf-8")
     assert find_object("bisect:insort", [str(beside)]) is bisect.insort
+
+
+def test_hyperparameters_of_the_base_optimizer_are_not_a_rule_s(module: Write) -> None:
+    folder = module(
+        "from agsam_tune.optimizers import optimizer, perturbed\n"
+        "@optimizer(direction=perturbed)\n"
+        "def paced(w_KP, g_KP, *, rho_K1, lr_K1):\n    return rho_K1 * g_KP\n"
+    )
+    assert "lr belongs to the base optimizer" in refusal("paced", "my_own:paced", folder)

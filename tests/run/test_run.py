@@ -99,6 +99,26 @@ def test_a_time_budget_stops_early_and_the_run_carries_on(
     pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
 
 
+def test_a_run_from_before_there_was_a_choice_of_ways_carries_on(
+    tmp_path: Path, expected: pd.DataFrame
+) -> None:
+    out = tmp_path / "old"
+    stopped = agsam_tune(
+        "run", QUICK, *TINY, "--out", out, "--executor", "inline", "--time-budget", "0"
+    )
+    assert stopped.returncode == 3
+    manifest = json.loads((out / "manifest.json").read_text())
+    del manifest["engine"]
+    later = ("betas", "eps", "max_grad_norm", "label_smoothing", "precision")
+    for key in later:
+        del manifest["study"]["training"][key]
+    del manifest["study"]["sharpness"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    done = agsam_tune("run", QUICK, *TINY, "--out", out, "--executor", "inline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
+
+
 def test_a_study_with_one_seed_is_reported(tmp_path: Path) -> None:
     one = ("map", "tune", "misset")
     seeds = [part for name in one for part in ("--set", f"phases.{name}.seeds=1")]

@@ -108,3 +108,11 @@ def test_a_task_that_cannot_be_imported(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "nowhere" in done.stderr
     assert tree(tmp_path) == ["mine.toml"]
+
+
+def test_gpus_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    done = agsam_tune("run", QUICK, *TINY, "--gpus", "1", "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert done.stderr == "agsam-tune: --gpus 1: there is no GPU to use here\n"
+    assert not (tmp_path / "run").exists()
