@@ -28,7 +28,7 @@ AFTER_HYPERPARAMETERS = (
 )
 
 # What is measured besides where the study asks for it; they stand before `diverged`.
-SHARPNESS = (
+SHARPNESS_OF_WEIGHTS = (
     "sigma_max",
     "sigma_residual",
     "sigma_iterations",
@@ -36,6 +36,5 @@ SHARPNESS = (
     "sigma_from_difference",
     "gap",
     "gap_adaptive",
-    "gradient_norm",
-    "gradient_cosine",
 )
+SHARPNESS = (*SHARPNESS_OF_WEIGHTS, "gradient_norm", "gradient_cosine")

@@ -26,7 +26,9 @@ OWN = {
     "optim": {"errors", "optimizers"},
     "sharpness": {"optimizers"},
     "models": set(),
-    "engine": {"models", "optimizers", "sharpness", "streams", "study", "tasks", "trials"},
+    "engine": {
+        *("columns", "models", "optimizers", "sharpness", "streams", "study", "tasks", "trials"),
+    },
     "store": {"columns", "signals", "study", "trials"},
     "analysis": {"columns", "study"},
     "report": {"analysis", "atomic", "columns", "study"},

@@ -65,6 +65,7 @@ class NetworkRows:
 
     records_graph = True
     _may_be_channels_last = True
+    _takes_random_numbers = True
 
     def __init__(
         self,
@@ -76,6 +77,9 @@ class NetworkRows:
         dtype: torch.dtype,
         bfloat16: bool = False,
     ) -> None:
+        if plan.stochastic and not self._takes_random_numbers:
+            msg = "a model with random numbers in its forward pass is computed row by row"
+            raise ModelError(msg)
         self._plan = plan
         self._shape = example_shape
         self._loss = loss
@@ -173,21 +177,7 @@ class NetworkVmap(NetworkRows):
 
     # Under vmap, group normalisation does not take images that lie channels last.
     _may_be_channels_last = False
-
-    def __init__(
-        self,
-        plan: Blueprint,
-        example_shape: tuple[int, ...],
-        loss: Loss,
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-        bfloat16: bool = False,
-    ) -> None:
-        if plan.stochastic:
-            msg = "a model with random numbers in its forward pass is computed row by row"
-            raise ModelError(msg)
-        super().__init__(plan, example_shape, loss, device=device, dtype=dtype, bfloat16=bfloat16)
+    _takes_random_numbers = False
 
     def loss_and_gradient(
         self,

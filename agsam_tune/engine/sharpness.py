@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agsam_tune.columns import SHARPNESS_OF_WEIGHTS
 from agsam_tune.engine.inspection import ModelError, raised, trainable
 from agsam_tune.engine.losses import Loss
 from agsam_tune.engine.pack_model import PackModel
@@ -21,16 +22,6 @@ from agsam_tune.engine.ways import task_blueprint
 from agsam_tune.sharpness import measure, module_loss
 from agsam_tune.study import Sharpness
 from agsam_tune.tasks.task import Task
-
-_NAMES = (
-    "sigma_max",
-    "sigma_residual",
-    "sigma_iterations",
-    "sigma_from_gap",
-    "sigma_from_difference",
-    "gap",
-    "gap_adaptive",
-)
 
 
 def rows_of(model: PackModel, w_KP: Tensor) -> Iterator[Tensor]:
@@ -92,7 +83,7 @@ def measured_sharpness(
     found = []
     for w_P, alive in weights:
         if not alive:
-            found.append(dict.fromkeys(_NAMES, math.nan))
+            found.append(dict.fromkeys(SHARPNESS_OF_WEIGHTS, math.nan))
             continue
         sharpness = measure(
             of_weights,
@@ -102,5 +93,5 @@ def measured_sharpness(
             max_iterations=wanted.max_iterations,
             generator=np.random.default_rng(seed),
         )
-        found.append({name: float(getattr(sharpness, name)) for name in _NAMES})
+        found.append({name: float(getattr(sharpness, name)) for name in SHARPNESS_OF_WEIGHTS})
     return found
