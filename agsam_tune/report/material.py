@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from agsam_tune.analysis.surfaces import Surfaces
 from agsam_tune.report import text
 from agsam_tune.report.style import OptimizerStyle, optimizer_styles
 from agsam_tune.study import Study
@@ -30,6 +31,7 @@ class Material:
     study: Study
     styles: Mapping[str, OptimizerStyle]
     chance: float | None
+    surfaces: Surfaces | None
 
     @property
     def optimizers(self) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ def gather(
     curves: pd.DataFrame,
     manifest: Mapping[str, Any],
     study: Study,
+    surfaces: Surfaces | None = None,
 ) -> Material:
     """The record; an empty curves table may lack its columns."""
     data = manifest.get("data") or {}
@@ -80,4 +83,5 @@ def gather(
             control=study.control,
         ),
         chance=float(chance) if text.is_number(chance) else None,
+        surfaces=surfaces,
     )

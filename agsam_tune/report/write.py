@@ -6,7 +6,6 @@ folder, each file replaced whole. Must not import torch, Ray or Optuna.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from agsam_tune.analysis.surfaces import Surfaces
 from agsam_tune.atomic import replace_file
 from agsam_tune.report import fixed, page, tables, text
-from agsam_tune.report.figures import plates
+from agsam_tune.report.figures.all_plates import PLATE_KEY, all_plates
 from agsam_tune.report.figures.panel import Panel, alone, shorten, together
 from agsam_tune.report.figures.plates import Plate
 from agsam_tune.report.html import render, swatch
-from agsam_tune.report.lens_curves import lens_curves
 from agsam_tune.report.material import Material, gather
 from agsam_tune.report.own_best import own_best_note
 from agsam_tune.report.sharpness import sharpness_table
@@ -30,8 +29,6 @@ from agsam_tune.study import Study
 
 REPORT = "report.html"
 FIGURES = "figures"
-PLATE_KEY = re.compile(r"claim|fixed|accuracy|misset|surface-\d+|gap|learning")
-"""The names of all figures that a report may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +59,7 @@ def write_report(
     curves: pd.DataFrame,
     manifest: Mapping[str, Any],
     study: Study,
+    surfaces: Surfaces | None = None,
 ) -> None:
     """Writes `report.html` and `figures/*.svg`, `figures/*.png` into a run's folder.
 
@@ -72,17 +70,25 @@ def write_report(
         curves: learning curves, one row a trial and epoch; may be empty.
         manifest: the contents of `manifest.json`.
         study: the study.
+        surfaces: the fitted surfaces; without them the report has none.
 
     The same arguments give the same bytes. Parts that the run lacks are named in the report.
 
     Raises:
         OSError: if the folder cannot be written to.
     """
-    material = gather(summary=summary, trials=trials, curves=curves, manifest=manifest, study=study)
+    material = gather(
+        summary=summary,
+        trials=trials,
+        curves=curves,
+        manifest=manifest,
+        study=study,
+        surfaces=surfaces,
+    )
     figures = folder / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
     with drawing():
-        made = _plates(material)
+        made = all_plates(material)
         shown = {plate.key: _show(plate, material, figures) for plate in made}
     _remove_stale(figures, set(shown))
     replace_file(folder / REPORT, render(_context(material, shown)).encode())
@@ -94,20 +100,6 @@ def _remove_stale(figures: Path, keys: set[str]) -> None:
         own = path.suffix in (".svg", ".png") and PLATE_KEY.fullmatch(path.stem)
         if own and path.stem not in keys:
             path.unlink()
-
-
-def _plates(material: Material) -> list[Plate]:
-    curves = lens_curves(material.trials, material.study, chance=material.chance)
-    made = [
-        plates.claim_plate(material),
-        fixed.fixed_plate(material),
-        plates.accuracy_plate(material, curves),
-        plates.misset_plate(material, curves),
-        *plates.surface_plates(material),
-        plates.gap_plate(material, curves),
-        plates.learning_plate(material),
-    ]
-    return [plate for plate in made if plate is not None]
 
 
 def _show(plate: Plate, material: Material, figures: Path) -> Shown:
