@@ -10,14 +10,15 @@ without hyperparameters had no choice, and all its seeds count.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from agsam_tune.analysis.intervals import Component
+from agsam_tune.analysis.intervals import KNOWN, Component
 from agsam_tune.analysis.leaf import Unknown
+from agsam_tune.analysis.plateau import NO_COLLAPSES, Collapses, find_collapses
 from agsam_tune.analysis.table import KEY, Cells, Table, require_columns
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
 
@@ -30,6 +31,9 @@ NO_CHOICE: Array = np.zeros(0)
 #: Below this many evaluation seeds, the spread at the same setting over the seeds of the phase
 #: it was found in is pooled with theirs: t on 1 or 2 degrees of freedom says nothing.
 _FEW_SEEDS = 4
+
+#: Accuracies this far below the best still belong to its plateau.
+_PLATEAU = 0.05
 
 #: What is not a hyperparameter among the columns of the trials table.
 _NOT_SETTINGS = {*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS}
@@ -56,17 +60,25 @@ class Best:
             in; used for its spread alone, where `accuracy` has few seeds.
         imagined_B: accuracies at the settings that imagined studies would have chosen
             (`selection.py`); empty where there was no choice.
+        collapses: what the good points of `map` and `tune` show of trials that collapse.
     """
 
     seeds: str
     accuracy: Mapping[int, float]
     spread: Mapping[int, float]
     imagined_B: Array
+    collapses: Collapses = NO_COLLAPSES
 
     @property
     def value(self) -> float:
         """a*, the mean over the seeds it was measured on."""
         return float(np.mean(list(self.accuracy.values())))
+
+    @property
+    def unseen(self) -> tuple[Component, ...]:
+        """The error of `value` from collapses that its few seeds may have missed."""
+        variance = self.collapses.variance / len(self.accuracy)
+        return (Component(variance=variance, degrees=KNOWN),) if variance > 0 else ()
 
 
 def best_points(trials: pd.DataFrame, optimizers: Iterable[str]) -> dict[str, BestPoint]:
@@ -114,6 +126,17 @@ def best_accuracy(
         return Unknown(reason="no finished trial of map or tune on an even seed")
     found_in = table.get(optimizer, point.phase)
     spread = {} if found_in is None else _at(found_in, point.point)
+    best = _measured(table, optimizer, point, spread, imagined_B)
+    if isinstance(best, Unknown):
+        return best
+    others = [c for phase in ("map", "tune") if (c := table.get(optimizer, phase)) is not None]
+    level = max(best.value, *spread.values()) - _PLATEAU if spread else best.value - _PLATEAU
+    return replace(best, collapses=find_collapses(others, level))
+
+
+def _measured(
+    table: Table, optimizer: str, point: BestPoint, spread: Mapping[int, float], imagined_B: Array
+) -> Best | Unknown:
     misset = table.get(optimizer, "misset")
     fresh = {} if misset is None else _at(misset, 0)
     if fresh:
@@ -143,7 +166,12 @@ def best_components(
     parts = [_component(group) for group in groups]
     if any(part is None for part in parts):
         return Unknown(reason="one seed at the best point: there is no spread to estimate from")
-    return tuple(part for part in parts if part is not None)
+    unseen = tuple(
+        Component(variance=weight**2 * part.variance, degrees=part.degrees)
+        for weight, best in active
+        for part in best.unseen
+    )
+    return (*(part for part in parts if part is not None), *unseen)
 
 
 def _component(terms: tuple[tuple[float, Best], ...]) -> Component | None:

@@ -15,15 +15,11 @@ _LENSES = {
     "radius": "at the same measured radius",
 }
 
-_TEXTS = {
-    "supported": "The claim that {c} is more robust than {b} is supported: it loses less accuracy "
-    "around its own best setting and at the same measured radius, and does not lose at raw rho.",
-    "contradicted": "The claim that {c} is more robust than {b} is contradicted: it gains nothing "
-    "around each one's own best setting or at the same measured radius.",
-    "mixed": "The claim that {c} is more robust than {b} is mixed: which of them loses less "
-    "depends on what they are compared along.",
-    "undecided": "Whether {c} is more robust than {b} is undecided: these trials do not show a "
-    "difference that settles it.",
+_WORDS = {
+    "supported": "is supported",
+    "contradicted": "is contradicted",
+    "mixed": "is mixed",
+    "undecided": "is undecided",
 }
 
 
@@ -63,7 +59,10 @@ def claim(
     because = [_because(lens, rows.get(lens), candidate, baseline) for lens in _LENSES]
     because += _gap_sentence(gap or {}, candidate, baseline)
     because += _sgd_sentence(best or {}, candidate, baseline)
-    text = _TEXTS[verdict].format(c=candidate, b=baseline)
+    text = (
+        f"The claim that {candidate} is more robust than {baseline} {_WORDS[verdict]}: "
+        f"when mis-set, {_findings(rows, candidate, baseline)}."
+    )
     return {"text": text, "verdict": verdict, "because": because}
 
 
@@ -76,6 +75,29 @@ def _verdict(verdicts: Mapping[str, str]) -> str:
     if {"candidate", "baseline"} <= set(verdicts.values()):
         return "mixed"
     return "undecided"
+
+
+def _findings(rows: Mapping[str, Mapping[str, Any]], candidate: str, baseline: str) -> str:
+    """What the three lenses found, those with the same finding together."""
+    where_of: dict[str, list[str]] = {}
+    for lens, where in _LENSES.items():
+        where_of.setdefault(_finding(rows.get(lens), candidate, baseline), []).append(where)
+    return "; ".join(f"{finding} {_listed(places)}" for finding, places in where_of.items())
+
+
+def _finding(row: Mapping[str, Any] | None, candidate: str, baseline: str) -> str:
+    if row is None or row["difference"] is None:
+        return "nothing is known"
+    if row["verdict"] == "undecided":
+        return "no clear difference"
+    if row["verdict"] == "equivalent":
+        return f"{candidate} loses as much as {baseline}"
+    more = "less" if row["verdict"] == "candidate" else "more"
+    return f"{candidate} loses {abs(100 * row['difference']):.1f} points {more} than {baseline}"
+
+
+def _listed(places: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(places[:-1]), places[-1]]))
 
 
 def _because(lens: str, row: Mapping[str, Any] | None, candidate: str, baseline: str) -> str:

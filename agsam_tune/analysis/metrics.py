@@ -104,7 +104,11 @@ def own_best_metrics(
     layout, chance = context.layout, context.chance
     metrics: Metrics = {"best_accuracy": best_accuracy_estimate(context, optimizer)}
     bare = context.is_bare(optimizer)
-    metrics["regret_sensitivity"] = BARE if bare else own_best_lens.regret(cells, layout, chance)
+    best = context.best[optimizer]
+    unseen = () if isinstance(best, Unknown) else best.unseen
+    metrics["regret_sensitivity"] = (
+        BARE if bare else own_best_lens.regret(cells, layout, chance, unseen=unseen)
+    )
     own = context.study.search_spaces[optimizer].names
     for name in (*context.study.hyperparameters, "all"):
         for factor in MISSET_MAXIMA:
@@ -114,7 +118,9 @@ def own_best_metrics(
             elif name != "all" and name not in own:
                 metrics[key] = Unknown(reason=f"the optimizer has no {name}")
             else:
-                metrics[key] = own_best_lens.misset_penalty(cells, layout, chance, name, factor)
+                metrics[key] = own_best_lens.misset_penalty(
+                    cells, layout, chance, name, factor, unseen=unseen
+                )
     if bare or isinstance(baseline, Unknown):
         metrics["win_probability"] = BARE if bare else baseline  # type: ignore[assignment]
     else:

@@ -23,7 +23,8 @@ from scipy.special import ndtr
 from agsam_tune.analysis.estimate import Estimate, point_means
 from agsam_tune.analysis.intervals import KNOWN, Component, half_width
 from agsam_tune.analysis.leaf import Leaf, Unknown, leaf, null
-from agsam_tune.analysis.rho_lens import clipped, noise_near
+from agsam_tune.analysis.plateau import noise_near
+from agsam_tune.analysis.rho_lens import clipped
 from agsam_tune.analysis.selection import Choices
 from agsam_tune.analysis.table import Cells, paired_wins
 from agsam_tune.study.misset import MissetPoint
@@ -49,12 +50,14 @@ def regret(
     *,
     factor: float | None = None,
     choices: Choices | None = None,
+    unseen: tuple[Component, ...] = (),
 ) -> Estimate | Unknown:
     """E[a* - max(a_o, chance)] over the all-together draws.
 
     Args:
         factor: only the draws of up to this factor.
         choices: the best settings of imagined studies, for comparisons.
+        unseen: the error of a* that its fresh seeds do not show (`Best.unseen`).
     """
     if cells is None:
         return Unknown(reason=NO_MISSET)
@@ -62,7 +65,10 @@ def regret(
     if isinstance(penalty_PS, Unknown):
         return penalty_PS
     estimate = _over_draws(cells, layout, penalty_PS, factor=factor)
-    if choices is None or isinstance(estimate, Unknown):
+    if isinstance(estimate, Unknown):
+        return estimate
+    estimate = replace(estimate, extra=unseen)
+    if choices is None:
         return estimate
     rows, weight_D, _ = _draws(cells, layout, _has_trials(penalty_PS), factor)
     around_BD = choices.around(_factors(cells, rows, choices))
@@ -92,7 +98,13 @@ def win_probability(
 
 
 def misset_penalty(
-    cells: Cells | None, layout: Layout, chance: float, name: str, factor: float
+    cells: Cells | None,
+    layout: Layout,
+    chance: float,
+    name: str,
+    factor: float,
+    *,
+    unseen: tuple[Component, ...] = (),
 ) -> Estimate | Unknown:
     """E[a* - max(a_o, chance)] with one hyperparameter, or "all", off by up to `factor`.
 
@@ -102,7 +114,7 @@ def misset_penalty(
     between its two ends. That is a part of the error, as that of a uniform number between them.
     """
     if name == "all":
-        return regret(cells, layout, chance, factor=factor)
+        return regret(cells, layout, chance, factor=factor, unseen=unseen)
     if cells is None:
         return Unknown(reason=NO_MISSET)
     penalty_PS = penalties(cells, chance)
@@ -121,7 +133,7 @@ def misset_penalty(
         return estimate
     steps = np.diff(point_means(penalty_PS[rows])[0]) * np.diff(logs) / (logs[-1] - logs[0])
     between = Component(variance=float(np.sum(steps**2)) / 12, degrees=KNOWN)
-    return replace(estimate, extra=(between,))
+    return replace(estimate, extra=(between, *unseen))
 
 
 def tolerance_decades(

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from agsam_tune.analysis.best import Best
 from agsam_tune.analysis.estimate import Estimate, count_present, per_cluster, point_means
 from agsam_tune.analysis.leaf import Unknown
+from agsam_tune.analysis.plateau import noise_bound, noise_near
 from agsam_tune.analysis.table import Cells, paired_wins
 
 __all__ = [
     "failure_rate",
     "mean_accuracy",
-    "noise_near",
     "regret",
     "tolerance_volume",
     "win_probability",
@@ -124,8 +124,12 @@ def _threshold_error(cells: Cells, best: Best, level: float) -> float:
 
 
 def too_noisy(cells: Cells, level: float, epsilon: float) -> Unknown | None:
-    """The reason to withhold a tolerance volume, if epsilon <= 2 noise / sqrt(seeds)."""
-    noise = noise_near(cells, level)
+    """The reason to withhold a tolerance volume, if epsilon <= 2 noise / sqrt(seeds).
+
+    The noise is an upper bound: an estimate from a few seeds is too small in just those studies
+    that would then report a volume.
+    """
+    noise = noise_bound(cells, level)
     if noise is None:
         return Unknown(reason="one seed a point: the noise that would bias it is not known")
     seeds = float(cells.present_PS.sum(axis=1)[cells.present_PS.any(axis=1)].mean())
@@ -135,22 +139,6 @@ def too_noisy(cells: Cells, level: float, epsilon: float) -> Unknown | None:
     return Unknown(
         reason=f"biased: epsilon {epsilon:g} is not above 2 noise / sqrt(seeds) = {bound:.4f}"
     )
-
-
-def noise_near(cells: Cells, level: float) -> float | None:
-    """The pooled standard deviation over seeds of the points with a mean of `level` or more.
-
-    Of all points if fewer than five are that good; None where no point has two seeds.
-    """
-    mean_P, _ = point_means(cells.accuracy_PS)
-    count_P = cells.present_PS.sum(axis=1)
-    squares_P = np.nansum((cells.accuracy_PS - mean_P[:, None]) ** 2, axis=1)
-    usable_P = count_P > 1
-    near_P = usable_P & (mean_P >= level)
-    chosen_P = near_P if near_P.sum() >= 5 else usable_P
-    if not chosen_P.any():
-        return None
-    return float(np.sqrt(squares_P[chosen_P].sum() / (count_P[chosen_P] - 1).sum()))
 
 
 def clipped(accuracy_PS: Array, chance: float) -> Array:

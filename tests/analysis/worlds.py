@@ -58,6 +58,16 @@ def collapsing(settings: Settings) -> np.ndarray:
     return np.where(settings["rho"] > 0.5, 0.3, 0.0)
 
 
+def sometimes(settings: Settings) -> np.ndarray:
+    """One trial in fifty collapses at small rho, and one in five at large: the best's too."""
+    return 0.02 + 0.18 / (1 + (settings["rho"] / 0.3) ** -1.7)
+
+
+def corner(settings: Settings) -> np.ndarray:
+    """Divergence in one corner, a fiftieth of the search space."""
+    return (settings["rho"] > 2.5) & (settings["alpha"] > 0.9)
+
+
 def radius_of(scale: float) -> Callable[[Settings], np.ndarray]:
     return lambda settings: scale * settings["rho"]
 
@@ -69,6 +79,8 @@ def self_comparison(kind: str, *, seed: int, **study: Any) -> World:
         "cliff": Truth(surface=cliff(), noise=growing_noise(), diverges=beyond(4.0)),
         "collapse": Truth(surface=hill(), noise=growing_noise(), collapse=collapsing),
         "seeds": Truth(surface=hill(steepness=0.03)),
+        "bimodal": Truth(surface=hill(steepness=0.03), collapse=sometimes),
+        "corner": Truth(surface=hill(), noise=growing_noise(), diverges=corner),
     }
     effect = 0.01 if kind == "seeds" else 0.002
     return _world(dict.fromkeys(PAIR, truths[kind]), seed=seed, effect=effect, **study)
