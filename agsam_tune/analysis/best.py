@@ -20,7 +20,9 @@ from agsam_tune.analysis.intervals import KNOWN, Component
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.plateau import NO_COLLAPSES, Collapses, find_collapses
 from agsam_tune.analysis.table import KEY, Cells, Table, require_columns
+from agsam_tune.analysis.unit_cube import to_unit
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
+from agsam_tune.study import SearchSpace
 
 __all__ = ["Best", "BestPoint", "best_accuracy", "best_components", "best_points"]
 
@@ -119,7 +121,11 @@ def best_points(trials: pd.DataFrame, optimizers: Iterable[str]) -> dict[str, Be
 
 
 def best_accuracy(
-    table: Table, optimizer: str, point: BestPoint | None, imagined_B: Array = NO_CHOICE
+    table: Table,
+    optimizer: str,
+    point: BestPoint | None,
+    space: SearchSpace,
+    imagined_B: Array = NO_CHOICE,
 ) -> Best | Unknown:
     """a* of one optimizer, or why there is none."""
     if point is None:
@@ -127,11 +133,37 @@ def best_accuracy(
     found_in = table.get(optimizer, point.phase)
     spread = {} if found_in is None else _at(found_in, point.point)
     best = _measured(table, optimizer, point, spread, imagined_B)
-    if isinstance(best, Unknown):
+    if isinstance(best, Unknown) or not space.names:
         return best
-    others = [c for phase in ("map", "tune") if (c := table.get(optimizer, phase)) is not None]
     level = max(best.value, *spread.values()) - _PLATEAU if spread else best.value - _PLATEAU
-    return replace(best, collapses=find_collapses(others, level))
+    fresh_N = np.array(list(best.accuracy.values()) if best.seeds == "fresh seeds" else [])
+    return replace(best, collapses=_collapses(table, optimizer, point, space, level, fresh_N))
+
+
+def _collapses(
+    table: Table,
+    optimizer: str,
+    point: BestPoint,
+    space: SearchSpace,
+    level: float,
+    fresh_N: Array,
+) -> Collapses:
+    tables = [c for phase in ("map", "tune") if (c := table.get(optimizer, phase)) is not None]
+    own_H = to_unit({n: np.array([v]) for n, v in point.hyperparameters.items()}, space)
+    unit_PH = np.concatenate([to_unit(cells.settings, space) for cells in tables])
+    seeds = max(len(cells.seeds) for cells in tables)
+    accuracy_PS = np.concatenate(
+        [
+            np.pad(
+                cells.accuracy_PS,
+                ((0, 0), (0, seeds - len(cells.seeds))),
+                constant_values=np.nan,
+            )
+            for cells in tables
+        ]
+    )
+    distance_P = np.linalg.norm(unit_PH - own_H, axis=1)
+    return find_collapses(accuracy_PS, distance_P, level, fresh_N)
 
 
 def _measured(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from agsam_tune.analysis.best import NO_CHOICE, Best, best_accuracy, best_points
+from agsam_tune.analysis.best import NO_CHOICE, Best, BestPoint, best_accuracy, best_points
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.selection import Choices, imagine_choices
 from agsam_tune.analysis.table import Cells, Table, read_table
@@ -23,6 +23,7 @@ class Context:
     """What all metrics of one study are computed from.
 
     Attributes:
+        best_points: optimizer -> its own best setting, where there is one.
         best: optimizer -> a*, or why there is none.
         shared_box: hyperparameter -> (low, high) common to all optimizers that have it, where
             their ranges differ; empty where they are the same.
@@ -33,6 +34,7 @@ class Context:
     study: Study
     table: Table
     chance: float
+    best_points: Mapping[str, BestPoint]
     best: Mapping[str, Best | Unknown]
     shared_box: Mapping[str, tuple[float, float]]
     layout: tuple[MissetPoint, ...]
@@ -75,8 +77,15 @@ def make_context(trials: pd.DataFrame, study: Study, *, chance: float) -> Contex
         study=study,
         table=table,
         chance=chance,
+        best_points=points,
         best={
-            name: best_accuracy(table, name, points.get(name), imagined.get(name, NO_CHOICE))
+            name: best_accuracy(
+                table,
+                name,
+                points.get(name),
+                study.search_spaces[name],
+                imagined.get(name, NO_CHOICE),
+            )
             for name in study.optimizers
         },
         shared_box=_shared_box(study),

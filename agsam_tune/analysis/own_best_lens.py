@@ -70,6 +70,7 @@ def regret(
     estimate = replace(estimate, extra=unseen)
     if choices is None:
         return estimate
+    estimate = _of_these_draws(estimate)
     rows, weight_D, _ = _draws(cells, layout, _has_trials(penalty_PS), factor)
     around_BD = choices.around(_factors(cells, rows, choices))
     imagined_B = choices.best_B - np.maximum(around_BD, chance) @ weight_D
@@ -240,6 +241,17 @@ def _over_draws(
         step=1.0 if share else 0.0,
         low=0.0 if share else -np.inf,
         high=1.0 if share else np.inf,
+    )
+
+
+def _of_these_draws(estimate: Estimate) -> Estimate:
+    return replace(
+        estimate,
+        influence_RS=estimate.influence_RS.sum(axis=0, keepdims=True),
+        clusters=1,
+        cluster_degrees=0,
+        step=0.0,
+        method="t over fresh seeds",
     )
 
 

@@ -9,12 +9,13 @@ noise that is looked for.
 
 Rare collapses are what a handful of fresh seeds mostly misses: at a setting where one trial in ten
 ends at chance, six seeds see none in 53 % of studies, agree closely, and a t-interval of theirs
-excludes the true mean. Other good points have shown by then that there are collapses. (Where they
-were taken into account, 95 % intervals of a* covered in 95 % of studies in a world with such noise;
-where they were not, in 61 %.)
+excludes the true mean. The good points around it have shown by then that there are collapses. (In a
+world with such noise 95 % intervals of a* covered in 61 % of studies without them, and in all with
+them.) Points farther off, at the edge of a cliff, collapse for reasons of their own.
+
+Shapes: P points, S seeds, H hyperparameters, N trials.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +28,16 @@ __all__ = ["NO_COLLAPSES", "Collapses", "find_collapses", "noise_bound", "noise_
 
 Array = NDArray[np.float64]
 
+#: Trials at points this near, in sides of the unit cube, are evidence of collapses at a setting.
+#: (Twice as far, the edge of a cliff is within reach of most settings of real studies.)
+_NEAR = 0.2
+
 #: Fewest good points that a noise is estimated from; with fewer it is that of all points.
 _FEWEST = 5
 
 #: A trial this many standard deviations below its point's median has collapsed. The standard
-#: deviation is the middle half's, so that the collapses themselves do not widen it; where noise grows
-#: towards a cliff, tenfold is needed to tell a collapse from it.
+#: deviation is the middle half's, so that the collapses themselves do not widen it; where noise
+#: grows towards a cliff, tenfold is needed to tell a collapse from it.
 _FAR = 10.0
 
 #: The confidence of `noise_bound` in what all points' seeds have in common.
@@ -61,29 +66,33 @@ class Collapses:
 NO_COLLAPSES = Collapses(share=0.0, square=0.0)
 
 
-def find_collapses(tables: Sequence[Cells], level: float) -> Collapses:
-    """The collapses among the points of these tables with a seed at `level` or above."""
-    drops = [_drops(cells.accuracy_PS, level) for cells in tables]
-    drop_N = np.concatenate([np.zeros(0), *drops])
-    if not len(drop_N):
+def find_collapses(
+    accuracy_PS: Array, distance_P: Array, level: float, fresh_N: Array
+) -> Collapses:
+    """The collapses at a setting, as the points around it show them.
+
+    Args:
+        accuracy_PS: of all points; NaN without a trial. Only points with two seeds, of which one
+            is at `level` or above, count.
+        distance_P: from the setting that is asked for, in sides of the unit cube.
+        fresh_N: further trials at the setting itself.
+    """
+    good_P = (_best_seed(accuracy_PS) >= level) & (np.isfinite(accuracy_PS).sum(axis=1) > 1)
+    own_PS = accuracy_PS[good_P & (distance_P <= _NEAR)]
+    if not len(own_PS):
         return NO_COLLAPSES
-    spread = np.median(np.abs(drop_N[drop_N != 0])) / 0.6745 if np.any(drop_N) else 0.0
+    # The upper of two middle seeds: of two seeds it is the one that has not collapsed.
+    middle_P = np.nanquantile(own_PS, 0.5, axis=1, method="higher")
+    drop_PS = middle_P[:, None] - own_PS
+    drop_N = drop_PS[np.isfinite(drop_PS)]
+    spread = float(np.median(np.abs(drop_N[drop_N != 0]))) / 0.6745 if np.any(drop_N) else 0.0
     fell_N = drop_N > max(_FAR * spread, 1e-9)
     if not fell_N.any():
         return NO_COLLAPSES
-    return Collapses(share=float(fell_N.mean()), square=float(np.mean(drop_N[fell_N] ** 2)))
-
-
-def _drops(accuracy_PS: Array, level: float) -> Array:
-    """How far each trial of the good points is below its point's median; one seed has no other."""
-    good_P = (_best_seed(accuracy_PS) >= level) & (np.isfinite(accuracy_PS).sum(axis=1) > 1)
-    own_PS = accuracy_PS[good_P]
-    if not len(own_PS):
-        return np.zeros(0)
-    # The upper of two middle seeds: of two of four that collapsed, both have.
-    middle_P = np.nanquantile(own_PS, 0.5, axis=1, method="higher")
-    drop_PS = middle_P[:, None] - own_PS
-    return np.asarray(drop_PS[np.isfinite(drop_PS)])
+    return Collapses(
+        share=float(fell_N.sum() / (len(drop_N) + len(fresh_N))),
+        square=float(np.mean(drop_N[fell_N] ** 2)),
+    )
 
 
 def noise_near(cells: Cells, level: float) -> float | None:
