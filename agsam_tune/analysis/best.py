@@ -198,12 +198,7 @@ def best_components(
     parts = [_component(group) for group in groups]
     if any(part is None for part in parts):
         return Unknown(reason="one seed at the best point: there is no spread to estimate from")
-    unseen = tuple(
-        Component(variance=weight**2 * part.variance, degrees=part.degrees)
-        for weight, best in active
-        for part in best.unseen
-    )
-    return (*(part for part in parts if part is not None), *unseen)
+    return tuple(part for part in parts if part is not None)
 
 
 def _component(terms: tuple[tuple[float, Best], ...]) -> Component | None:
