@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -109,7 +109,8 @@ def run(
     with _readable_errors(debug):
         from rich.console import Console
 
-        from agsam_tune.run import RunOptions, command_line, run_study
+        from agsam_tune.manifest import command_line
+        from agsam_tune.run import RunOptions, run_study
         from agsam_tune.signals import interrupt_on_sigterm
         from agsam_tune.store import StorageError, storage_location
         from agsam_tune.study import load_study
@@ -143,22 +144,132 @@ def run(
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Runs' folders.")],
     out: Annotated[
-        Path | None, typer.Option(help="Where to write.", show_default="the run's folder")
+        Path | None,
+        typer.Option(
+            help="Where to write; with several DIRs, their comparison.",
+            show_default="the run's folder; comparison beside the first DIR",
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Rebuild the tables, the estimates and the report from what is stored."""
+    """Rebuild the tables, the estimates and the report from what is stored.
+
+    With several folders, also write a comparison across their tasks.
+    """
     with _readable_errors(debug):
+        from agsam_tune.reporting import report_run, report_runs
+
+        _quieten()
+        if len(folders) > 1:
+            report_runs(folders, out=out, said=lambda place, found: _print_claim(found, place))
+        else:
+            _print_claim(report_run(folders[0], out=out), out or folders[0])
+
+
+# The options of `import`, apart from it for its length.
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help="CSV, Parquet, an Optuna journal or SQLite file, or a storage URL."
+    ),
+]
+Chance = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Accuracy of guessing, a fraction: what a diverged trial counts with.",
+        show_default="0, and needed where trials diverged",
+    ),
+]
+Hyperparameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="A column that is one; may be repeated.",
+        show_default="every other column of numbers",
+    ),
+]
+SearchSpaces = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of OPTIMIZER.toml files with exact ranges.", show_default="from the data"
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        help="Of Optuna trials, the user attribute that is the test accuracy.",
+        show_default="test_accuracy, else the value",
+    ),
+]
+Margin = Annotated[
+    float, typer.Option(min=1e-6, max=0.5, help="Differences within ± this count as none.")
+]
+TestSize = Annotated[
+    int | None, typer.Option(min=1, help="Examples in the test split, for its own error.")
+]
+_OWN = "FILE's own"
+
+
+@app.command("import")
+def import_(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="The folder to make: a new one.")],
+    candidate: Annotated[
+        str | None, typer.Option(help="The optimizer that is claimed to be more robust.")
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="What it is compared with.")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="The baseline's direction with the candidate's step length.")
+    ] = None,
+    chance: Chance = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="The study's name, or which of FILE's.", show_default=_OWN),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task's name, or which of FILE's.", show_default=_OWN)
+    ] = None,
+    hyperparameter: Hyperparameter = None,
+    search_spaces: SearchSpaces = None,
+    metric: Metric = None,
+    margin: Margin = 0.005,
+    test_size: TestSize = None,
+    debug: Debug = False,
+) -> None:
+    """Read trials made elsewhere, and write their report (docs/import.md).
+
+    Needed are the columns optimizer, point, seed and test_accuracy, and the hyperparameters.
+    """
+    with _readable_errors(debug):
+        from agsam_tune.importing import ImportOptions, import_trials
+        from agsam_tune.manifest import command_line
         from agsam_tune.reporting import report_run
 
         _quieten()
-        if out is not None and len(folders) > 1:
-            raise UsageError("--out takes one run's report; leave it out, or name one folder")
-        for folder in folders:
-            summary = report_run(folder, out=out)
-            claim = summary.get("claim") or {}
-            typer.echo(claim.get("text") or f"{folder}: no claim to judge")
-            typer.echo(f"Report: {(out or folder) / 'report.html'}")
+        options = ImportOptions(
+            source=source,
+            out=out,
+            candidate=candidate,
+            baseline=baseline,
+            control=control,
+            chance=chance,
+            name=name,
+            task=task,
+            metric=metric,
+            hyperparameters=tuple(hyperparameter or ()),
+            search_spaces=search_spaces,
+            margin=margin,
+            test_size=test_size,
+            command=command_line(),
+        )
+        imported = import_trials(options)
+        optimizers = ", ".join(imported.study.optimizers)
+        typer.echo(f"{imported.trials} trials of {optimizers}")
+        for note in imported.notes:
+            typer.echo(note)
+        _print_claim(report_run(out), out)
 
 
 @app.command()
@@ -228,6 +339,13 @@ def _readable_errors(debug: bool) -> Iterator[None]:
         traceback.print_exc()
     typer.echo(f"agsam-tune: {text}", err=True)
     raise typer.Exit(code)
+
+
+def _print_claim(summary: Mapping[str, Any], folder: Path) -> None:
+    """What a report says first, and where it is."""
+    claim = summary.get("claim") or {}
+    typer.echo(claim.get("text") or f"{folder}: no claim to judge")
+    typer.echo(f"Report: {folder / 'report.html'}")
 
 
 def _quieten() -> None:

@@ -7,7 +7,9 @@ Must not import torch, Ray or Optuna.
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -93,3 +95,8 @@ def _processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def command_line() -> tuple[str, ...]:
+    """The command line as it was given, without the passwords of storages."""
+    return ("agsam-tune", *(re.sub(r"(://[^:/@]*:)[^@]*@", r"\1…@", a) for a in sys.argv[1:]))

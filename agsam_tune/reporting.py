@@ -7,18 +7,22 @@ it. Must not import torch or Ray.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from agsam_tune.analysis import analyse
+from agsam_tune.analysis import Context, fit_surfaces, make_context, summarise
+from agsam_tune.analysis.across import TaskRun, compare_tasks
 from agsam_tune.atomic import replace_file, write_json
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
+from agsam_tune.importing import imported_study, is_imported, read_imported_trials
 from agsam_tune.report import write_report
+from agsam_tune.report.across import write_comparison
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.store.tables import curves_table, trials_table
 from agsam_tune.study import Study, StudyError
@@ -52,10 +56,20 @@ def read_run(path: Path) -> StoredRun:
     if manifest is None:
         raise UsageError(f"{path}: no run is here (there is no manifest.json)")
     try:
-        study = Study.from_resolved(manifest["study"])
-        location = manifest["storage"] or str(folder.journal)
+        if is_imported(manifest):
+            study, location = imported_study(manifest), ""
+        else:
+            study = Study.from_resolved(manifest["study"])
+            location = manifest["storage"] or str(folder.journal)
     except (KeyError, StudyError) as error:
         raise UsageError(f"{folder.manifest}: not the manifest of a run: {error}") from error
+    if is_imported(manifest):
+        return StoredRun(
+            study=study,
+            manifest=manifest,
+            trials=read_imported_trials(folder.trials),
+            curves=curves_table([]),
+        )
     try:
         numbered = ResultStore.read(study, location).numbered_outcomes()
     except StorageError as error:
@@ -75,14 +89,52 @@ def report_run(path: Path, *, out: Path | None = None) -> dict[str, Any]:
         path: the run's folder.
         out: where to write them; the run's folder itself if None.
     """
-    run = read_run(path)
-    folder = RunFolder(path=out or path)
+    return _report(read_run(path), out or path)[1]
+
+
+def report_runs(
+    paths: Sequence[Path], *, out: Path | None, said: Callable[[Path, Mapping[str, Any]], None]
+) -> Path:
+    """Write the report of each run, and one that compares them across tasks.
+
+    Args:
+        paths: the runs' folders, two or more.
+        out: where to write the comparison; None for `comparison` beside the first run's folder.
+        said: called with each folder and its summary as soon as it is written.
+
+    Returns:
+        the comparison's folder.
+
+    Raises:
+        UsageError: a folder holds no run or comes twice, or `out` holds something else; nothing
+            was written.
+    """
+    folder = _comparison_folder(paths, out)
+    runs = [read_run(path) for path in paths]
+    names = _names(runs, paths)
+    found = []
+    for path, run, name in zip(paths, runs, names, strict=True):
+        context, summary = _report(run, path)
+        said(path, summary)
+        found.append(TaskRun(name=name, context=context, summary=summary))
+    comparison = compare_tasks(found)
+    RunFolder(path=folder).create()
+    write_json(folder / "summary.json", comparison)
+    write_comparison(folder, comparison)
+    said(folder, comparison)
+    return folder
+
+
+def _report(run: StoredRun, out: Path) -> tuple[Context, dict[str, Any]]:
+    folder = RunFolder(path=out)
     folder.create()
     buffer = io.BytesIO()
     run.trials.to_parquet(buffer, index=False)
     replace_file(folder.trials, buffer.getvalue())
     data = run.manifest["data"]
-    summary = analyse(run.trials, run.study, chance=data["chance"], test_size=data["test"])
+    context = make_context(run.trials, run.study, chance=data["chance"])
+    surfaces = fit_surfaces(context)
+    summary = summarise(context, surfaces, test_size=data["test"] or 0)
     write_json(folder.summary, summary)
     write_report(
         folder.path,
@@ -91,5 +143,40 @@ def report_run(path: Path, *, out: Path | None = None) -> dict[str, Any]:
         curves=run.curves,
         manifest=run.manifest,
         study=run.study,
+        surfaces=surfaces,
+        context=context,
     )
-    return summary
+    return context, summary
+
+
+def _comparison_folder(paths: Sequence[Path], out: Path | None) -> Path:
+    """Where the comparison goes: a new folder, an empty one, or that of an earlier comparison."""
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError("a folder is named twice; name each run once")
+    first = paths[0] if paths[0].name not in ("", "..") else paths[0].resolve()
+    folder = out or first.parent / "comparison"
+    if not folder.exists():
+        return folder
+    try:
+        others = sorted(path.name for path in folder.iterdir())
+        summary = json.loads((folder / "summary.json").read_text("utf-8")) if others else {}
+        if not others or "comparison_of" in summary:
+            return folder
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            raise UsageError(f"{folder}: cannot be used for a comparison: {error}") from error
+    except ValueError:
+        pass
+    msg = (
+        f"{folder}: holds {', '.join(others[:3])} and is no comparison's folder; choose an empty "
+        "or a new one with --out"
+    )
+    raise UsageError(msg)
+
+
+def _names(runs: Sequence[StoredRun], paths: Sequence[Path]) -> list[str]:
+    """The studies' names, or the folders where two studies have the same."""
+    names = [run.study.name for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    return [str(path) for path in paths]

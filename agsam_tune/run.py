@@ -6,8 +6,6 @@ code. Must not import torch; Ray is imported where it is used.
 
 from __future__ import annotations
 
-import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -291,8 +289,3 @@ def _stored(agenda: Agenda) -> str:
 def _say(console: Console, text: str) -> None:
     """Print one line as it is, however long."""
     console.print(text, soft_wrap=True, markup=False, highlight=False)
-
-
-def command_line() -> tuple[str, ...]:
-    """The command line as it was given, without the passwords of storages."""
-    return ("agsam-tune", *(re.sub(r"(://[^:/@]*:)[^@]*@", r"\1…@", a) for a in sys.argv[1:]))

@@ -42,15 +42,18 @@ OWN = {
     },
     "contract": {"engine", "errors", "optimizers", "plugins", "study", "tasks"},
     "export": set(),
+    "importing": {"atomic", "columns", "errors", "folder", "manifest", "study"},
     "listing": {"plugins", "study", "tasks.catalog"},
-    "reporting": {"analysis", "atomic", "errors", "folder", "report", "store", "study"},
+    "reporting": {
+        *("analysis", "atomic", "errors", "folder", "importing", "report", "store", "study"),
+    },
     "run": {
         *("agenda", "atomic", "errors", "executors", "folder", "manifest", "progress"),
         *("reporting", "store", "study", "tasks", "trials"),
     },
     "cli": {
-        *("atomic", "data", "errors", "export", "folder", "listing", "reporting", "run", "signals"),
-        *("store", "study"),
+        *("atomic", "data", "errors", "export", "folder", "importing", "listing", "manifest"),
+        *("reporting", "run", "signals", "store", "study"),
     },
 }
 
@@ -58,12 +61,12 @@ OWN = {
 MAY_IMPORT = {
     "torch": {"contract", "engine", "models", "optim", "optimizers", "sharpness"},
     "ray": {"executors/ray_tune.py"},
-    "optuna": {"analysis/importance.py", "design", "store", "cli.py", "importing.py"},
+    "optuna": {"design", "store", "cli.py", "importing"},
     "SALib": {"analysis"},
     "opda": {"analysis"},
     "pydantic": {"study", "tasks/catalog.py"},
     "sklearn": {"analysis", "tasks"},
-    "pandas": {"store", "analysis", "report", "reporting.py", "export.py", "importing.py"},
+    "pandas": {"store", "analysis", "report", "reporting.py", "export.py", "importing"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli.py"},

@@ -23,6 +23,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agsam_tune.analysis import own_best_lens
 from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.estimate import Estimate, difference
@@ -37,7 +40,16 @@ from agsam_tune.analysis.metrics import (
 )
 from agsam_tune.analysis.table import Cells
 
-__all__ = ["Contrast", "compare", "contrasts", "entries", "same_settings"]
+__all__ = [
+    "Contrast",
+    "common_cells",
+    "compare",
+    "contrasts",
+    "entries",
+    "entry_of",
+    "same_settings",
+    "verdict_of",
+]
 
 #: Metrics of which less is better.
 LESS_IS_BETTER = ("regret", "failure_rate", "misset_penalty", "loss")
@@ -87,26 +99,40 @@ def entries(
     """Contrasts as JSON-able entries, with Holm's correction within each lens."""
     settings = context.study.analysis
     confidence = settings.confidence
-    rows = [_entry(contrast, candidate, baseline, confidence) for contrast in found]
+    rows = [entry_of(contrast, candidate, baseline, confidence) for contrast in found]
     for lens in dict.fromkeys(row["lens"] for row in rows):
         known = [r for r in rows if r["lens"] == lens and r["p_value"] is not None]
         adjusted = holm([row["p_value"] for row in known])
         for row, p in zip(known, adjusted, strict=True):
             row["p_value"] = p
     for row in rows:
-        row["verdict"] = _verdict(row, settings.margin, confidence)
+        row["verdict"] = verdict_of(row, settings.margin, confidence)
     return rows
 
 
 def same_settings(context: Context, one: str, other: str) -> bool:
-    """Whether the same point means the same value of every hyperparameter that both have."""
+    """Whether the same point means the same value of every hyperparameter that both have.
+
+    That is so where the ranges are the same and, for trials that were made elsewhere, where the
+    values at the points that both have finished are.
+    """
     ours, theirs = (context.study.search_spaces[name].ranges for name in (one, other))
-    return all(
+    shared = [name for name in ours if name in theirs]
+    same_ranges = all(
         (ours[name].low, ours[name].high, ours[name].log)
         == (theirs[name].low, theirs[name].high, theirs[name].log)
-        for name in ours
-        if name in theirs
+        for name in shared
     )
+    cells = [context.table.get(name, "map") for name in (one, other)]
+    if not same_ranges or cells[0] is None or cells[1] is None:
+        return same_ranges
+    pairs = [(cells[0].settings[name], cells[1].settings[name]) for name in shared]
+    return all(_agree(a, b) for a, b in pairs if a.shape == b.shape)
+
+
+def _agree(a_P: NDArray[np.float64], b_P: NDArray[np.float64]) -> bool:
+    both = np.isfinite(a_P) & np.isfinite(b_P)
+    return bool(np.allclose(a_P[both], b_P[both], rtol=1e-9, atol=0.0))
 
 
 def common_cells(cells: Sequence[Cells | None]) -> list[Cells | None]:
@@ -181,7 +207,10 @@ def _radius(context: Context, candidate: str, baseline: str) -> list[Contrast]:
     ]
 
 
-def _entry(contrast: Contrast, candidate: str, baseline: str, confidence: float) -> dict[str, Any]:
+def entry_of(
+    contrast: Contrast, candidate: str, baseline: str, confidence: float
+) -> dict[str, Any]:
+    """A contrast with its interval and uncorrected p-value, or with the reason for none."""
     row: dict[str, Any] = {
         "candidate": candidate,
         "baseline": baseline,
@@ -209,7 +238,8 @@ def _entry(contrast: Contrast, candidate: str, baseline: str, confidence: float)
     }
 
 
-def _verdict(row: Mapping[str, Any], margin: float, confidence: float) -> str:
+def verdict_of(row: Mapping[str, Any], margin: float, confidence: float) -> str:
+    """The verdict on an entry whose p-value is corrected."""
     if row["p_value"] is None:
         return "undecided"
     if row["metric"].startswith(IN_ACCURACY) and -margin < row["low"] and row["high"] < margin:

@@ -25,6 +25,10 @@ BANDWIDTHS = (0.01, 0.015, 0.02, 0.03, 0.045, 0.07, 0.1, 0.15, 0.22, 0.33)
 _RIDGE = 0.01
 
 
+#: Points that a bandwidth is judged by: an error in its choice is of no account beyond.
+_MOST_SCORED = 200
+
+
 class Smoother:
     """The fit at a grid of positions: fixed weights on the points' accuracies.
 
@@ -87,6 +91,8 @@ def choose_bandwidth(curves: Sequence[tuple[Array, Array]], low: float, high: fl
 
 def _left_out_error(x_P: Array, y_P: Array, low: float, high: float, bandwidth: float) -> float:
     inside = np.flatnonzero((x_P >= low) & (x_P <= high))
+    if len(inside) > _MOST_SCORED:
+        inside = inside[np.linspace(0, len(inside) - 1, _MOST_SCORED).astype(int)]
     smoother = Smoother(x_P, x_P[inside], bandwidth)
     leverage = np.minimum(smoother.weights_GP[np.arange(len(inside)), inside], 1 - 1e-6)
     return float(np.sum(((y_P[inside] - smoother.fit(y_P)) / (1 - leverage)) ** 2))

@@ -1,6 +1,6 @@
 """The tables behind the figures: accuracy along one coordinate, with pointwise intervals.
 
-In: the trials table and the study. Out: long data frames, one row per optimizer and position; the
+In: a `Context`. Out: long data frames, one row per optimizer and position; the
 columns of each are in its docstring. Accuracies are fractions. Must not import torch, Ray, Optuna.
 
 All intervals are pointwise, at the study's confidence, by the same clustering over replicates and
@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from agsam_tune.analysis.comparisons import common_cells
-from agsam_tune.analysis.context import Context, make_context
+from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.curves import Curve, fit_curve
 from agsam_tune.analysis.estimate import Estimate, difference, point_means, to_leaf
 from agsam_tune.analysis.gap import gap_reason, part_pairs
@@ -43,12 +43,7 @@ _FEWEST_POINTS = 8
 
 
 def accuracy_along(
-    trials: pd.DataFrame,
-    study: Study,
-    *,
-    chance: float,
-    hyperparameter: str = "rho",
-    positions: int = 41,
+    context: Context, *, hyperparameter: str = "rho", positions: int = 41
 ) -> pd.DataFrame:
     """Accuracy against one hyperparameter, averaged over the others: local-linear, from `map`.
 
@@ -60,7 +55,7 @@ def accuracy_along(
         hyperparameter's own scale (log where log), with one bandwidth for all optimizers, over
         each optimizer's own range.
     """
-    context = make_context(trials, study, chance=chance)
+    study, chance = context.study, context.chance
     owners = [o for o in study.optimizers if hyperparameter in study.search_spaces[o].ranges]
     cells = {o: context.table.get(o, "map") for o in owners}
     log = any(study.search_spaces[o].ranges[hyperparameter].log for o in owners)
@@ -83,7 +78,7 @@ def accuracy_along(
     return _frame(rows, ("optimizer", "x", "accuracy", "low", "high", "n"))
 
 
-def accuracy_along_radius(trials: pd.DataFrame, study: Study, *, chance: float) -> pd.DataFrame:
+def accuracy_along_radius(context: Context) -> pd.DataFrame:
     """max(m_o, chance) against the measured radius, on the window common with the baseline.
 
     Returns:
@@ -91,7 +86,7 @@ def accuracy_along_radius(trials: pd.DataFrame, study: Study, *, chance: float) 
         `summary.json` uses (the baseline's is the one it shares with the candidate). No rows for
         an optimizer without a window, nor without a candidate and a baseline.
     """
-    context = make_context(trials, study, chance=chance)
+    study, chance = context.study, context.chance
     columns = ("optimizer", "x", "accuracy", "low", "high", "n")
     if study.baseline is None or study.candidate is None:
         return _frame([], columns)
@@ -108,7 +103,7 @@ def accuracy_along_radius(trials: pd.DataFrame, study: Study, *, chance: float) 
     return _frame(rows, columns)
 
 
-def around_own_best(trials: pd.DataFrame, study: Study, *, chance: float) -> pd.DataFrame:
+def around_own_best(context: Context) -> pd.DataFrame:
     """Accuracy at the settings of `misset`, by what is off and by which factor.
 
     Returns:
@@ -117,7 +112,7 @@ def around_own_best(trials: pd.DataFrame, study: Study, *, chance: float) -> pd.
         else -1), accuracy, low, high, n (seeds). The settings are fixed, so that the intervals are
         over fresh seeds alone. low and high are NaN with one seed.
     """
-    context = make_context(trials, study, chance=chance)
+    study = context.study
     rows = []
     for optimizer in study.optimizers:
         cells = context.table.get(optimizer, "misset")
@@ -142,9 +137,7 @@ def around_own_best(trials: pd.DataFrame, study: Study, *, chance: float) -> pd.
     return _frame(rows, columns)
 
 
-def gap_along(
-    trials: pd.DataFrame, study: Study, *, chance: float, positions: int = 41
-) -> pd.DataFrame:
+def gap_along(context: Context, *, positions: int = 41) -> pd.DataFrame:
     """The gap's parts over rho, on the points that candidate, baseline and control all have.
 
     Returns:
@@ -152,18 +145,17 @@ def gap_along(
         "direction_part"), rho, difference, low, high, n. No rows without a control. The regret's
         parts are those of a* less those of the accuracy.
     """
-    context = make_context(trials, study, chance=chance)
     columns = ("metric", "part", "rho", "difference", "low", "high", "n")
     return _frame(gap_rows(context, positions), columns)
 
 
-def reference_lines(trials: pd.DataFrame, study: Study, *, chance: float) -> pd.DataFrame:
+def reference_lines(context: Context) -> pd.DataFrame:
     """The accuracy of each optimizer without hyperparameters: a line in every figure.
 
     Returns:
         optimizer, accuracy, low, high, n.
     """
-    context = make_context(trials, study, chance=chance)
+    study = context.study
     rows = []
     for optimizer in study.optimizers:
         estimate = best_accuracy_estimate(context, optimizer)

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from agsam_tune.analysis import own_best_lens
-from agsam_tune.analysis.best import Best, BestPoint, best_points
+from agsam_tune.analysis.best import Best, BestPoint
 from agsam_tune.analysis.claim import claim
 from agsam_tune.analysis.comparisons import compare, entries, same_settings
 from agsam_tune.analysis.context import Context, make_context
+from agsam_tune.analysis.distribution import distribution
 from agsam_tune.analysis.estimate import to_leaf
 from agsam_tune.analysis.fixed import fixed_contrasts, fixed_points, reference
 from agsam_tune.analysis.gap import gap
@@ -27,13 +28,17 @@ from agsam_tune.analysis.metrics import (
     radius_metrics,
     rho_metrics,
 )
+from agsam_tune.analysis.power import power, power_sentence
 from agsam_tune.analysis.profiles import gap_rows
+from agsam_tune.analysis.range_curve import range_curve, range_sentence
 from agsam_tune.analysis.rho_lens import NO_MAP
+from agsam_tune.analysis.surface_metrics import surface_metrics
+from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
+from agsam_tune.analysis.tuning_curve import tuning_curve
 from agsam_tune.study import Study
 
-__all__ = ["analyse"]
+__all__ = ["analyse", "lens_summary", "summarise"]
 
-LATER = "not computed by this version"
 _CURVE_POSITIONS = 25
 NO_PAIR = "the study names no candidate and baseline"
 
@@ -45,7 +50,7 @@ def analyse(trials: pd.DataFrame, study: Study, *, chance: float, test_size: int
         trials: the trials table, one row a trial.
         study: what was run.
         chance: the largest class's share of the test split, in [0, 1].
-        test_size: examples in the test split.
+        test_size: examples in the test split; 0 where it is not known.
 
     Returns:
         the content of `summary.json`. A leaf is `{"value", "low", "high", "n", "method"}` or
@@ -56,7 +61,32 @@ def analyse(trials: pd.DataFrame, study: Study, *, chance: float, test_size: int
         ValueError: if a column is missing or a trial's key comes twice.
     """
     context = make_context(trials, study, chance=chance)
-    points = best_points(trials, study.optimizers)
+    return summarise(context, fit_surfaces(context), test_size=test_size)
+
+
+def summarise(context: Context, surfaces: Surfaces, *, test_size: int) -> dict[str, Any]:
+    """What `analyse` returns, from what a report shows besides."""
+    study = context.study
+    summary = lens_summary(context, test_size=test_size)
+    shares = surface_metrics(context, surfaces)
+    for name, own in summary["optimizers"].items():
+        own["metrics"]["rho"] |= shares[name]
+        own["metrics"]["own_best"]["tuning_curve"] = tuning_curve(context, name)
+        own["surface"] = dict(surfaces.quality[name])
+        own["distribution"] = distribution(context, name)
+    rows, found = range_curve(context, summary["comparisons"]), power(context)
+    return summary | {
+        "range_curve": rows,
+        "range_sentence": range_sentence(rows, study.candidate or "", study.baseline or ""),
+        "power": found,
+        "power_sentence": power_sentence(found),
+    }
+
+
+def lens_summary(context: Context, *, test_size: int) -> dict[str, Any]:
+    """What the verdict rests on: the three lenses, comparisons, the gap and the claim."""
+    study = context.study
+    points = context.best_points
     comparisons = [*compare(context), *_fixed_comparisons(context)]
     optimizers: dict[str, dict[str, Any]] = {
         name: {
@@ -74,7 +104,7 @@ def analyse(trials: pd.DataFrame, study: Study, *, chance: float, test_size: int
         "n_diverged": context.table.n_diverged,
         "n_failed": context.table.n_failed,
         "n_raised": context.table.n_raised,
-        "chance": float(chance),
+        "chance": float(context.chance),
         "test_error": _test_error(context, test_size),
         "confidence": study.analysis.confidence,
         "margin": study.analysis.margin,
@@ -82,8 +112,6 @@ def analyse(trials: pd.DataFrame, study: Study, *, chance: float, test_size: int
         "optimizers": optimizers,
         "comparisons": comparisons,
         "gap": split,
-        "range_curve": [],
-        "power": {},
         "reference": reference(context),
         "claim": claim(
             comparisons,
@@ -111,11 +139,6 @@ def _metrics(context: Context, optimizer: str) -> dict[str, dict[str, Leaf]]:
         for lens, metrics in (("rho", rho), ("own_best", own_best), ("radius", radius))
     }
     lenses["own_best"]["tolerance_decades"] = _decades(context, optimizer)
-    lenses["own_best"]["tuning_curve"] = null(LATER)
-    lenses["rho"]["noise_share"] = null(LATER)
-    for name in context.study.hyperparameters:
-        for metric in ("sobol_first", "sobol_total", "rbd_fast", "importance"):
-            lenses["rho"][f"{metric}_{name}"] = null(LATER)
     return lenses
 
 

@@ -7,7 +7,7 @@ template, and a plate. Must not import torch, Ray or Optuna.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -18,6 +18,7 @@ from agsam_tune.report.figures.plates import Plate
 from agsam_tune.report.html import swatch
 from agsam_tune.report.material import Material
 from agsam_tune.report.tables import Cell, Notes, cell
+from agsam_tune.report.trial_links import Behind
 
 ACCURACY, LOSS = text.metric("accuracy"), text.metric("loss")
 FAILURES = text.metric("failure_rate")
@@ -61,7 +62,7 @@ def fixed_entries(material: Material) -> list[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def fixed_section(material: Material) -> FixedSection | None:
+def fixed_section(material: Material, behind: Behind) -> FixedSection | None:
     """The table, or None where the study has no fixed points with results."""
     entries = fixed_entries(material)
     if not entries:
@@ -71,10 +72,15 @@ def fixed_section(material: Material) -> FixedSection | None:
     rows = []
     for name, entry in entries:
         theirs = published(material, name)
-        cells = [
+        own = [
             cell(entry.get("accuracy"), ACCURACY, notes),
             cell(entry.get("loss"), LOSS, notes),
             Cell(value=text.number(entry.get("failure_rate"), FAILURES)),
+        ]
+        trials = behind.fixed(name, entry["point"]) if "point" in entry else ""
+        what = f"{name} at {text.setting(entry.get('hyperparameters')) or 'its one setting'}"
+        cells = [
+            one if one.value == text.DASH else replace(one, trials=trials, what=what) for one in own
         ]
         if reference:
             cells.append(Cell(value=text.number(theirs.get("test_accuracy"), ACCURACY)))

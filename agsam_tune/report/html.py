@@ -1,11 +1,14 @@
 """The page: a template filled with records and inline figures. Nothing in it leaves the file.
 
-In: page records and SVG texts. Out: the HTML text. The template escapes everything but the SVGs
-and the style sheet, which this package makes itself.
+In: page records and SVG texts. Out: the HTML text. The template escapes everything but the SVGs,
+the style sheet and the script, which this package makes itself, and the table of trials, which is
+JSON made safe (`trial_table`).
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 from collections.abc import Mapping
 from importlib import resources
@@ -19,8 +22,12 @@ from agsam_tune.report.style import CSS_COLOURS, OptimizerStyle
 TEMPLATES = "templates"
 
 
-def render(context: Mapping[str, Any]) -> str:
-    """The whole page from its context."""
+def render(context: Mapping[str, Any], *, template: str = "report.html.j2") -> str:
+    """The whole page from its context; `css`, `script` and `policy` are added here.
+
+    `policy` is the page's Content-Security-Policy: nothing may be loaded, and of all scripts only
+    this package's own may run, which its hash tells.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
@@ -28,10 +35,24 @@ def render(context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.j2")
-    # Our own style sheet, not text from a file that a user hands in.
-    css = Markup(_template("report.css"))  # noqa: S704
-    return page.render(css=css, **context)
+    script = _template("trials.js")
+    page = environment.get_template(template)
+    # Our own style sheet and script, not texts from files that a user hands in.
+    return page.render(
+        css=Markup(_template("report.css")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        policy=Markup(policy(script)),  # noqa: S704
+        **context,
+    )
+
+
+def policy(script: str) -> str:
+    """A Content-Security-Policy that allows inline styles and this one script, and no request."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
 
 
 def swatch(style: OptimizerStyle) -> Markup:

@@ -1,6 +1,6 @@
 """The curves behind the lens figures, as the figures want them.
 
-In: the trials table and the study. Out: frames with the columns optimizer, x, value, low, high
+In: the `Context` and the trials table. Out: frames with the columns optimizer, x, value, low, high
 (fractions; NaN where there is no interval). The estimates are those of `agsam_tune.analysis`; this
 module renames and selects. Must not import torch, Ray or Optuna.
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from agsam_tune.analysis import profiles
+from agsam_tune.analysis.context import Context
 from agsam_tune.report.frames import point_means
-from agsam_tune.study import Study
 
 COLUMNS = ["optimizer", "x", "value", "low", "high"]
 
@@ -41,23 +41,23 @@ class LensCurves:
     gap: pd.DataFrame
 
 
-def lens_curves(trials: pd.DataFrame, study: Study, *, chance: float | None) -> LensCurves:
-    """All curves of one run. Without a known chance nothing counts as failed."""
-    floor = 0.0 if chance is None else chance
+def lens_curves(context: Context, trials: pd.DataFrame) -> LensCurves:
+    """All curves of one run."""
+    study = context.study
     has_rho = "rho" in study.hyperparameters
-    around = profiles.around_own_best(trials, study, chance=floor)
+    around = profiles.around_own_best(context)
     around = around.rename(columns={"accuracy": "value", "ran": "x"})
-    lines = profiles.reference_lines(trials, study, chance=floor)
-    rho = profiles.accuracy_along(trials, study, chance=floor) if has_rho else around.iloc[:0]
-    radius = profiles.accuracy_along_radius(trials, study, chance=floor)
-    gap = profiles.gap_along(trials, study, chance=floor) if has_rho else None
+    lines = profiles.reference_lines(context)
+    rho = profiles.accuracy_along(context) if has_rho else around.iloc[:0]
+    radius = profiles.accuracy_along_radius(context)
+    gap = profiles.gap_along(context) if has_rho else None
     return LensCurves(
         references={
             str(n): float(a) for n, a in zip(lines["optimizer"], lines["accuracy"], strict=True)
         },
         rho=_renamed(rho),
         radius=_renamed(radius),
-        radius_points=_radius_points(trials, chance),
+        radius_points=_radius_points(trials, context.chance),
         factors={kind: _along_factors(around, kind) for kind in [*study.hyperparameters, "all"]},
         draws=around[around["kind"] == "all"][COLUMNS],
         gap=_gap(gap),
@@ -77,7 +77,7 @@ def _along_factors(around: pd.DataFrame, kind: str) -> pd.DataFrame:
     return pd.concat([best[COLUMNS], off[COLUMNS]], ignore_index=True)
 
 
-def _radius_points(trials: pd.DataFrame, chance: float | None) -> pd.DataFrame:
+def _radius_points(trials: pd.DataFrame, chance: float) -> pd.DataFrame:
     points = point_means(trials, ["map"], chance)
     points = points[points["radius"] > 0]
     return points.assign(x=points["radius"], value=points["accuracy"])[["optimizer", "x", "value"]]

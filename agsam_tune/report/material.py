@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from agsam_tune.analysis.context import Context, make_context
 from agsam_tune.analysis.surfaces import Surfaces
 from agsam_tune.report import text
 from agsam_tune.report.style import OptimizerStyle, optimizer_styles
@@ -31,6 +32,7 @@ class Material:
     study: Study
     styles: Mapping[str, OptimizerStyle]
     chance: float | None
+    context: Context
     surfaces: Surfaces | None
 
     @property
@@ -51,6 +53,11 @@ class Material:
         return frozenset(name for name in self.study.optimizers if not spaces[name].names)
 
     @property
+    def imported(self) -> Mapping[str, Any]:
+        """What the manifest says of trials that were made elsewhere; empty for a run's own."""
+        return self.manifest.get("imported") or {}
+
+    @property
     def fixed_only(self) -> bool:
         """Whether the study has no other phase than `fixed`."""
         return all(phase.name == "fixed" for phase in self.study.phases)
@@ -64,12 +71,19 @@ def gather(
     manifest: Mapping[str, Any],
     study: Study,
     surfaces: Surfaces | None = None,
+    context: Context | None = None,
 ) -> Material:
-    """The record; an empty curves table may lack its columns."""
+    """The record; an empty curves table may lack its columns.
+
+    Without a known chance nothing counts as failed.
+    """
     data = manifest.get("data") or {}
     chance = summary.get("chance", data.get("chance"))
     if curves.empty:
         curves = pd.DataFrame(columns=list(CURVE_COLUMNS))
+    known = float(chance) if text.is_number(chance) else None
+    if context is None:
+        context = make_context(trials, study, chance=known or 0.0)
     return Material(
         summary=summary,
         trials=trials,
@@ -82,6 +96,7 @@ def gather(
             baseline=study.baseline,
             control=study.control,
         ),
-        chance=float(chance) if text.is_number(chance) else None,
+        chance=known,
+        context=context,
         surfaces=surfaces,
     )

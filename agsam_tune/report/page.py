@@ -1,4 +1,4 @@
-"""The words and tables of the page: everything but the figures and the markup.
+"""The head of the page: what was asked, what was done, what was found, and the key facts.
 
 In: the `Material`. Out: plain records that the template shows, which escapes every text. Must not
 import torch, Ray, Optuna or matplotlib.
@@ -12,63 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from agsam_tune.report import frames, text
+from agsam_tune.report.glossary import OPTIMIZERS
 from agsam_tune.report.material import Material
+from agsam_tune.report.tables import Linked
+from agsam_tune.report.trial_links import ALL_TRIALS, Behind, selection
 from agsam_tune.study import Phase, misset_layout
-
-GLOSSARY: tuple[tuple[str, str], ...] = (
-    ("point", "One setting of the hyperparameters (rho, alpha, gamma, …)."),
-    ("trial", "One training run: an optimizer at a point with a seed."),
-    (
-        "seed",
-        "Changes initial weights and batches only, and is shared: trials with the same seed start "
-        "from the same weights and see the same batches, whatever the optimizer.",
-    ),
-    (
-        "lens",
-        "What two optimizers are compared along: raw rho, each one's own best setting, or the "
-        "measured radius.",
-    ),
-    (
-        "radius",
-        "The measured length ‖Δw‖ of the ascent step, averaged over training. GSAM's step has "
-        "length rho, Adaptive-GSAM's rho·‖(|w|+gamma)∘ĝ‖: the same rho is not the same step.",
-    ),
-    ("chance", "The largest class's share of the split: what guessing reaches."),
-    (
-        "diverged",
-        "A trial whose weights or loss became non-finite. It stays in every average, with chance "
-        "as its accuracy.",
-    ),
-    ("failed", "Diverged, or at most 1 point above chance. It counts in every average."),
-    ("raised", "A trial that broke off with an error: it has no result and is in no estimate."),
-    (
-        "own best",
-        "An optimizer's setting with the highest mean validation accuracy over the even seeds of "
-        "map and tune. Its accuracy is measured on seeds that did not choose it: the fresh seeds "
-        "of misset, else the odd ones.",
-    ),
-    (
-        "regret",
-        "Accuracy at the own best minus accuracy at a setting. Regret sensitivity is its mean over "
-        "mis-set settings: what somebody loses who does not tune.",
-    ),
-    ("points", "Percentage points of accuracy: 0.50 points is a difference of 0.005."),
-    (
-        "intervals",
-        "t-intervals: over the map's independent replicates together with the seeds for averages "
-        "over the search space; over fresh seeds (and the draws, with all off together) around the "
-        "own best; by a jackknife over replicates at the same radius; by the ends of the losses' "
-        "t-intervals for tolerance in rho. A difference between optimizers that rests on the own "
-        "best also includes how much the choice of the best setting varies, so it is wider than "
-        "the two optimizers' own intervals suggest. All are conditional on the data and the split; "
-        "the test set's own error is given beside the verdict.",
-    ),
-    (
-        "verdicts",
-        "“Equivalent” needs an interval inside ± the study's margin; “undecided” means that the "
-        "interval allows more than one answer. p-values are Holm-corrected within a lens.",
-    ),
-)
 
 VERDICT_WORDS: Mapping[str, str] = {
     "supported": "Supported",
@@ -80,50 +28,108 @@ VERDICT_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One item of the line of key facts."""
+    """One item of the line of key facts; `trials` selects those behind its value."""
 
     label: str
     value: str
     hint: str = ""
+    trials: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One sentence of the verdict's reasons; `trials` selects those behind it."""
+
+    words: str
+    trials: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The first screen."""
+    """The answer."""
 
     text: str
     key: str
     word: str
-    because: tuple[str, ...]
+    because: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simple:
-    """A table of texts, with a caption."""
+    """A table of texts, some of them with the trials behind them, under a caption."""
 
     caption: str
     head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str | Linked, ...], ...]
 
 
-def verdict(material: Material) -> Verdict:
+def question(material: Material) -> str:
+    """What the study asks, for somebody who has not seen it."""
+    study = material.study
+    if material.fixed_only:
+        return "How accurate is each optimizer at the settings that this study fixes?"
+    if study.candidate and study.baseline:
+        return (
+            f"Does {study.candidate} lose less accuracy than {study.baseline} when its "
+            "hyperparameters are badly chosen?"
+        )
+    return "How much accuracy does each optimizer lose when its hyperparameters are badly chosen?"
+
+
+def done(material: Material) -> str:
+    """What was done about it, in one sentence."""
+    phases = {str(name) for name in material.trials["phase"].unique()}
+    study, n = material.study, len(material.optimizers)
+    points = material.trials.loc[material.trials["phase"] == "map", "point"].nunique()
+    where = [
+        words
+        for phase, words in (
+            ("map", f"at {text.count(points)} settings from all over the search space"),
+            ("tune", "in a search for each one's best setting"),
+            ("misset", "around that best, off by factors up to 10"),
+            ("fixed", "at fixed settings"),
+        )
+        if phase in phases
+    ]
+    places = ", " + _listed(where) if where else ""
+    names = "1 optimizer" if n == 1 else f"{n} optimizers"
+    return f"{text.count(len(material.trials))} trainings on {study.task} with {names}{places}."
+
+
+def cast(material: Material) -> tuple[tuple[str, str, str], ...]:
+    """(optimizer, role, what it does) of those that have a role, or that sam is the basis of."""
+    study = material.study
+    roles = {study.control: "control", study.baseline: "baseline", study.candidate: "candidate"}
+    return tuple(
+        (name, roles[name], OPTIMIZERS.get(name, ""))
+        for name in (study.baseline, study.candidate, study.control)
+        if name is not None
+    )
+
+
+def verdict(material: Material, behind: Behind) -> Verdict:
     """The claim, or what stands in its place."""
     if material.fixed_only:
-        return _fixed_verdict(material)
+        return _fixed_verdict(material, behind)
     claim = material.summary.get("claim") or {}
     because = claim.get("because") or ()
     if isinstance(because, str):
         because = (because,)
     key = str(claim.get("verdict") or "")
+    words = str(claim.get("text") or "There is no verdict on the claim.")
     return Verdict(
-        text=str(claim.get("text") or "There is no verdict on the claim."),
+        text=words,
         key=key if key in VERDICT_WORDS else "none",
         word=VERDICT_WORDS.get(key, key or "No verdict"),
-        because=tuple(str(reason) for reason in because),
+        because=tuple(
+            Reason(words=str(reason), trials=behind.reason(str(reason)))
+            for reason in because
+            if reason != words
+        ),
     )
 
 
-def _fixed_verdict(material: Material) -> Verdict:
+def _fixed_verdict(material: Material, behind: Behind) -> Verdict:
     """What a study of fixed points says: the difference at those points, and nothing more."""
     study = material.study
     found = [
@@ -151,11 +157,12 @@ def _fixed_verdict(material: Material) -> Verdict:
     p = text.p_value(entry.get("p_value"))
     p = p if p.startswith("<") else f"= {p}"
     reason = f"Interval of the difference {detail} points, p {p}: {conclusion}."
+    trials = behind.comparison(entry)
     return Verdict(
         text=f"At the fixed settings {study.candidate}'s accuracy is {words} {study.baseline}'s.",
         key="none",
         word="Fixed points only",
-        because=(reason, limits),
+        because=(Reason(words=reason, trials=trials), Reason(words=limits)),
     )
 
 
@@ -174,13 +181,15 @@ def facts(material: Material) -> tuple[Fact, ...]:
         if data.get(key)
     ]
     items = [
-        Fact(label="trials", value=text.count(len(trials))),
-        Fact(label="diverged", value=_share(diverged, len(rows)), hint="kept, at chance"),
-        Fact(label="failed", value=_share(int(bad), len(rows)), hint="diverged or at chance"),
-        Fact(label="task", value=material.study.task, hint=" · ".join(sizes)),
+        Fact(label="trials", value=text.count(len(trials)), trials=ALL_TRIALS),
+        _kind("diverged", diverged, len(rows), "kept, at chance"),
+        _kind("failed", int(bad), len(rows), "diverged or at chance"),
     ]
     if raised:
-        items.insert(3, Fact(label="raised", value=text.count(raised), hint="errors, left out"))
+        behind = selection({"state": "FAIL"})
+        hint = "errors, left out"
+        items.append(Fact(label="raised", value=text.count(raised), hint=hint, trials=behind))
+    items.append(Fact(label="task", value=material.study.task, hint=" · ".join(sizes)))
     error = material.summary.get("test_error")
     if isinstance(error, Mapping):
         error = error.get("value")
@@ -199,7 +208,7 @@ def facts(material: Material) -> tuple[Fact, ...]:
 
 def notices(material: Material) -> tuple[str, ...]:
     """What is missing from the run, one sentence each; nothing is left out silently."""
-    found = []
+    found = [str(note) for note in material.imported.get("notes", ())]
     planned = {key: n for key, n in planned_trials(material).items() if n is not None}
     done = trials_by_phase(material)
     short = {key: n - done.get(key, 0) for key, n in planned.items() if n > done.get(key, 0)}
@@ -265,6 +274,8 @@ def planned_trials(material: Material) -> dict[tuple[str, str], int | None]:
 
 def _planned(material: Material, name: str, phase: Phase) -> int | None:
     own = material.study.search_spaces[name].names
+    if material.imported:
+        return None
     if phase.name == "fixed":
         return phase.seeds * sum(point.optimizer == name for point in phase.fixed)
     if not own:
@@ -276,111 +287,10 @@ def _planned(material: Material, name: str, phase: Phase) -> int | None:
     return None if phase.points is None else phase.points * phase.seeds
 
 
-def settings_table(material: Material) -> Simple:
-    """The training recipe, the data and the analysis's settings."""
-    study = material.study
-    training = study.training.model_dump()
-    rows = [("task", study.task)]
-    rows += [(f"task: {key}", text.short(value)) for key, value in study.task_options.items()]
-    data = material.manifest.get("data") or {}
-    labels = ("train", "validation", "test", "chance", "validation_chance", "parameters", "digest")
-    rows += [(f"data: {key}", text.short(data[key])) for key in labels if data.get(key) is not None]
-    foreign = ("betas", "eps") if training["base_optimizer"] == "sgd" else ("momentum", "nesterov")
-    rows += [
-        (f"training: {key}", text.short(value))
-        for key, value in training.items()
-        if key not in foreign
-    ]
-    rows += [
-        ("analysis: margin", f"{text.points(study.analysis.margin)} points"),
-        (
-            "analysis: epsilons",
-            _joined(f"{text.points(e)} points" for e in study.analysis.epsilons),
-        ),
-        ("analysis: confidence", f"{100 * study.analysis.confidence:g} %"),
-        ("candidate", study.candidate or text.DASH),
-        ("baseline", study.baseline or text.DASH),
-        ("control", study.control or text.DASH),
-        ("study seed", str(study.seed)),
-    ]
-    return Simple(caption="Settings", head=("setting", "value"), rows=tuple(rows))
-
-
-def spaces_table(material: Material) -> Simple:
-    """Search spaces: one row a hyperparameter of an optimizer."""
-    rows = []
-    for name in material.optimizers:
-        for key, box in material.study.search_spaces[name].ranges.items():
-            scale = "logarithmic" if box.log else "linear"
-            ends = (text.short(box.low), text.short(box.high), text.short(box.default))
-            rows.append((name, key, *ends, scale))
-        if not material.study.search_spaces[name].names:
-            rows.append((name, "none", text.DASH, text.DASH, text.DASH, text.DASH))
-    head = ("optimizer", "hyperparameter", "low", "high", "default", "scale")
-    return Simple(caption="Search spaces", head=head, rows=tuple(rows))
-
-
-def phases_table(material: Material) -> Simple:
-    """Phases with their samplers, and trials done of those planned by optimizer."""
-    planned, done = planned_trials(material), trials_by_phase(material)
-    rows = []
-    for phase in material.study.phases:
-        counts = []
-        for name in material.optimizers:
-            have, want = done.get((name, phase.name), 0), planned.get((name, phase.name), 0)
-            whole = have == want or want is None
-            counts.append(
-                (text.count(have) if have else text.DASH)
-                if whole
-                else f"{text.count(have)} of {text.count(want)}"
-            )
-        points = phase.points if phase.points is not None else (len(phase.fixed) or None)
-        shape = (text.short(points), text.short(phase.replicates), text.short(phase.seeds))
-        rows.append((phase.name, phase.sampler or text.DASH, *shape, *counts))
-    head = ("phase", "sampler", "points", "replicates", "seeds", *material.optimizers)
-    return Simple(caption="Phases, and trials by optimizer", head=head, rows=tuple(rows))
-
-
-def best_table(material: Material) -> Simple | None:
-    """Each optimizer's own best setting."""
-    rows = []
-    for name in material.optimizers:
-        entry = (material.summary.get("optimizers") or {}).get(name) or {}
-        point = entry.get("best_point") or {}
-        inner = point.get("hyperparameters", point)
-        shown = text.setting({k: v for k, v in inner.items() if k not in ("point", "seed")})
-        if shown:
-            rows.append((name, shown))
-    if not rows:
-        return None
-    return Simple(caption="Own best settings", head=("optimizer", "setting"), rows=tuple(rows))
-
-
-def provenance_table(material: Material) -> Simple:
-    """Where the numbers come from: hash, commit, versions, device, times, command line."""
-    manifest = material.manifest
-    versions = manifest.get("versions") or {}
-    rows = [
-        ("study hash", str(manifest.get("study_hash") or material.study.hash)),
-        ("commit", str(manifest.get("commit") or "not in a repository")),
-        ("device", str(manifest.get("device") or text.DASH)),
-        ("engine", _engine(manifest.get("engine") or {})),
-        ("started", str(manifest.get("started") or text.DASH)),
-        ("finished", str(manifest.get("finished") or text.DASH)),
-        ("command", " ".join(str(part) for part in manifest.get("command") or ()) or text.DASH),
-        ("versions", _joined(f"{name} {version}" for name, version in versions.items())),
-    ]
-    return Simple(caption="Provenance", head=("what", "value"), rows=tuple(rows))
-
-
-def _engine(engine: Mapping[str, Any]) -> str:
-    """How packs were computed, and what was measured to choose it."""
-    if not engine:
-        return text.DASH
-    measured = (engine.get("seconds") or {}).items()
-    timings = _joined(f"{way} {text.short(1e6 * float(value))} µs" for way, value in measured)
-    chosen = f"models computed {engine.get('way')}, {text.count(engine.get('rows'))} a pack"
-    return f"{chosen}; one loss and gradient of a model, as measured at the start: {timings}"
+def _kind(flag: str, n: int, of: int, hint: str) -> Fact:
+    """How many finished trials have a flag, with those trials behind it if there are any."""
+    trials = selection({flag: "yes", "state": "COMPLETE"}) if n else ""
+    return Fact(label=flag, value=_share(n, of), hint=hint, trials=trials)
 
 
 def _share(part: int, whole: int) -> str:
@@ -396,5 +306,5 @@ def _date(stamp: Any) -> str:
         return ""
 
 
-def _joined(parts: Any) -> str:
-    return ", ".join(parts) or text.DASH
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

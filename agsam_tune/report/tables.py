@@ -6,8 +6,8 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agsam_tune.report import text
@@ -29,20 +29,41 @@ OWN_BEST_DIFFERENCES = (
     "intervals are wider than the two optimizers' own suggest."
 )
 
-_LATER = "not computed by this version"
-"""The analysis's reason for what it leaves to a later version."""
+TrialsBehind = Callable[[str, str, str], str]
+"""(lens, metric, optimizer) → the selection of the trials behind that estimate."""
+
+PairBehind = Callable[[Mapping[str, Any]], str]
+"""An entry of the summary's comparisons → the selection of the trials behind it."""
 
 _SECONDARY = ("sobol_", "rbd_fast", "importance_", "noise_share", "misset_penalty_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """A text with the trials behind it: a selection (`trial_links`), and what it is of.
+
+    `below` is an interval, written beneath.
+    """
+
+    value: str
+    trials: str
+    what: str = ""
+    below: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One estimate. `note` numbers the footnote that says why there is none."""
+    """One estimate. `note` numbers the footnote that says why there is none.
+
+    `trials` selects those behind it (`trial_links`), `what` says what it is.
+    """
 
     value: str
     interval: str = ""
     note: int | None = None
     hint: str = ""
+    trials: str = ""
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +97,6 @@ class Estimates:
     notes: tuple[str, ...]
     absent: tuple[tuple[str, str, str], ...]
     """(lens, metrics, reason) of what no optimizer has: once instead of in rows of dashes."""
-    later: tuple[str, ...] = ()
-    """Kinds of metrics that this version does not compute."""
 
 
 @dataclass(slots=True)
@@ -94,32 +113,35 @@ class Notes:
 
 
 def estimates(
-    summary: Mapping[str, Any], optimizers: Sequence[str], *, bare: Collection[str] = ()
+    summary: Mapping[str, Any],
+    optimizers: Sequence[str],
+    *,
+    bare: Collection[str] = (),
+    behind: TrialsBehind | None = None,
 ) -> Estimates:
     """Every metric of every optimizer, by lens; metrics in the summary's own order.
 
     `bare` are the optimizers without hyperparameters: what they lack they lack by nature, so their
-    dashes need no footnote.
+    dashes need no footnote. `behind` says which trials an estimate rests on.
     """
     notes = Notes()
     groups: list[Group] = []
-    later: list[str] = []
     absent: dict[tuple[str, str], list[str]] = {}
     by_lens = _by_lens(summary, optimizers)
     for lens in [*LENSES, *(lens for lens in by_lens if lens not in LENSES)]:
         rows: list[Row] = []
         for key, leaves in by_lens.get(lens, {}).items():
-            reason = _common_reason(leaves)
-            if reason == _LATER:
-                # "Total Sobol index of rho" and "… of alpha" are one kind.
-                later.append(text.metric(key).label.split(" of ")[0])
-                continue
+            reason = _common_reason(leaves, bare)
             if reason is not None:
                 title = LENSES.get(lens, lens)
                 absent.setdefault((title, reason), []).append(text.metric(key).label)
                 continue
             cells = [
-                cell(leaves.get(name), text.metric(key), notes, footnote=name not in bare)
+                _behind(
+                    cell(leaves.get(name), text.metric(key), notes, footnote=name not in bare),
+                    f"{text.metric(key).label} of {name}",
+                    behind(lens, key, name) if behind else "",
+                )
                 for name in optimizers
             ]
             rows.append(_row(key, cells))
@@ -135,38 +157,61 @@ def estimates(
             (title, ", ".join(dict.fromkeys(labels)), text.sentence(reason))
             for (title, reason), labels in absent.items()
         ),
-        later=tuple(dict.fromkeys(later)),
     )
 
 
+def _behind(one: Cell, what: str, trials: str) -> Cell:
+    """The cell with its trials; one without a value has none."""
+    if one.value in ("", text.DASH) or not trials:
+        return one
+    return replace(one, trials=trials, what=f"{what} ({one.hint})" if one.hint else what)
+
+
 def is_leaf(value: object) -> bool:
-    """Whether it is an estimate: an object with `value`."""
-    return isinstance(value, Mapping) and "value" in value
+    """Whether it is an estimate: an object with a single `value`, not a curve of them."""
+    return isinstance(value, Mapping) and not isinstance(value.get("value", []), list)
 
 
 def _by_lens(
     summary: Mapping[str, Any], optimizers: Iterable[str]
 ) -> dict[str, dict[str, dict[str, Mapping[str, Any]]]]:
-    """lens → metric → optimizer → leaf. Metrics outside of a lens come under "none"."""
+    """lens → metric → optimizer → leaf. Metrics outside of a lens come under "none".
+
+    Curves are not among them, nor why an optimizer has none that another has.
+    """
     table: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
+    curves: set[str] = set()
     for name in optimizers:
         metrics = (summary.get("optimizers") or {}).get(name, {}).get("metrics") or {}
         for lens, entries in metrics.items():
             loose = {lens: entries} if is_leaf(entries) else entries
             home = "none" if is_leaf(entries) or lens not in LENSES else lens
             for key, leaf in (loose or {}).items():
-                if is_leaf(leaf):
+                if isinstance(leaf, Mapping) and isinstance(leaf.get("value"), list):
+                    curves.add(key)
+                elif is_leaf(leaf):
                     place = "none" if key == "best_accuracy" else home
                     table.setdefault(place, {}).setdefault(key, {})[name] = leaf
-    return table
+    return {
+        lens: {key: leaves for key, leaves in metrics.items() if key not in curves}
+        for lens, metrics in table.items()
+    }
 
 
-def _common_reason(leaves: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Where no optimizer has a value: the reason that most of them give."""
+def _common_reason(leaves: Mapping[str, Mapping[str, Any]], bare: Collection[str]) -> str | None:
+    """Where no optimizer has a value: why, for each optimizer where the reasons differ.
+
+    Optimizers without hyperparameters lack most things by nature: the others' reasons count.
+    """
     if any(text.is_number(leaf.get("value")) for leaf in leaves.values()):
         return None
-    reasons = [str(leaf.get("reason") or "no reason is given") for leaf in leaves.values()]
-    return max(reasons, key=reasons.count)
+    reasons = {
+        name: str(leaf.get("reason") or "no reason is given") for name, leaf in leaves.items()
+    }
+    own = {name: reason for name, reason in reasons.items() if name not in bare} or reasons
+    if len(set(own.values())) == 1:
+        return next(iter(own.values()))
+    return "; ".join(f"{name}: {reason}" for name, reason in own.items())
 
 
 def _row(key: str, cells: Sequence[Cell]) -> Row:
@@ -227,6 +272,8 @@ class Comparison:
     verdict: str
     winner: str
     note: int | None = None
+    trials: str = ""
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,15 +295,20 @@ class Pair:
     more: tuple[LensRows, ...] = ()
 
 
-def comparisons(summary: Mapping[str, Any]) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
-    """Comparisons by pair and lens, in the summary's order, and their footnotes."""
+def comparisons(
+    summary: Mapping[str, Any], *, behind: PairBehind | None = None
+) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+    """Comparisons by pair and lens, in the summary's order, and their footnotes.
+
+    `behind` says which trials a difference rests on.
+    """
     notes = Notes()
     pairs: dict[tuple[str, str], dict[str, list[Comparison]]] = {}
     for entry in summary.get("comparisons") or ():
         names = (str(entry.get("candidate")), str(entry.get("baseline")))
-        title = LENSES.get(str(entry.get("lens")), str(entry.get("lens")))
-        rows = pairs.setdefault(names, {}).setdefault(title, [])
-        rows.append(_comparison(entry, notes))
+        lens = str(entry.get("lens"))
+        rows = pairs.setdefault(names, {}).setdefault(LENSES.get(lens, lens), [])
+        rows.append(_comparison(entry, notes, behind(entry) if behind else ""))
     made = tuple(
         Pair(
             candidate=candidate,
@@ -282,7 +334,7 @@ def _part(lenses: Mapping[str, list[Comparison]], *, secondary: bool) -> tuple[L
     )
 
 
-def _comparison(entry: Mapping[str, Any], notes: Notes) -> Comparison:
+def _comparison(entry: Mapping[str, Any], notes: Notes, trials: str) -> Comparison:
     one = text.metric(str(entry.get("metric")))
     difference = entry.get("difference")
     verdict = str(entry.get("verdict") or "undecided")
@@ -291,8 +343,11 @@ def _comparison(entry: Mapping[str, Any], notes: Notes) -> Comparison:
     if not text.is_number(difference):
         reason = str(entry.get("reason") or "there is no estimate to compare")
         note = notes.number(text.sentence(reason))
+    label = one.label
+    if any(points := entry.get("points") or ()):
+        label += f" (fixed points {' and '.join(str(point) for point in points)})"
     return Comparison(
-        label=one.label,
+        label=label,
         key=one.key,
         unit=one.difference_unit,
         difference=text.number(difference, one, sign=True),
@@ -301,4 +356,6 @@ def _comparison(entry: Mapping[str, Any], notes: Notes) -> Comparison:
         verdict=verdict,
         winner=winner,
         note=note,
+        trials="" if note else trials,
+        what=f"{label}, {entry.get('candidate')} − {entry.get('baseline')}",
     )

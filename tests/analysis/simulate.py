@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from agsam_tune.analysis import analyse
 from agsam_tune.analysis.context import make_context
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.metrics import radius_fits
+from agsam_tune.analysis.summary import lens_summary
 from tests.analysis import truths
 from tests.analysis.worlds import PAIR
 from tests.synthetic import World
@@ -59,9 +59,9 @@ def simulate(make: Callable[..., World], *, repetitions: int, seed: int, **study
     for repetition in range(repetitions):
         world = make(seed=repetition, **study)
         trials = world.trials(generator=np.random.default_rng([seed, repetition]))
-        summary = analyse(trials, world.study, chance=world.chance, test_size=4000)
-        windows = make_context(trials, world.study, chance=world.chance)
-        for name, leaf, truth in _checks(world, summary, known, windows):
+        context = make_context(trials, world.study, chance=world.chance)
+        summary = lens_summary(context, test_size=4000)
+        for name, leaf, truth in _checks(world, summary, known, context):
             if leaf.get("low") is not None:
                 record.covered[name].append(leaf["low"] <= truth <= leaf["high"])
         won = {c["lens"] for c in summary["comparisons"] if c["verdict"] in ROLES}

@@ -16,6 +16,7 @@ from agsam_tune.analysis import (
     gap_along,
     reference_lines,
 )
+from agsam_tune.analysis.context import make_context
 from agsam_tune.study import Study
 from tests.analysis.conftest import world_of
 from tests.synthetic import synthetic_study
@@ -92,8 +93,9 @@ def checked(table: pd.DataFrame, study: Study) -> dict[str, Any]:
             "undecided",
             True,
         )
+    context = make_context(table, study, chance=0.5)
     for profile in PROFILES:
-        profile(table, study, chance=0.5)
+        profile(context)
     return summary
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from agsam_tune.analysis import analyse, gap_along
+from agsam_tune.analysis.context import make_context
 from agsam_tune.study import Study
 
 METRICS = ("mean_accuracy", "regret_sensitivity")
@@ -37,7 +38,7 @@ def test_a_change_of_unit_is_all_of_the_gap(summary: dict[str, Any]) -> None:
 
 
 def test_curves_add_up_and_show_the_unit(trials: pd.DataFrame, study: Study) -> None:
-    table = gap_along(trials, study, chance=0.5, positions=21)
+    table = gap_along(make_context(trials, study, chance=0.5), positions=21)
     wide = table.pivot_table(index=["metric", "rho"], columns="part", values="difference")
     summed = wide["unit_part"] + wide["direction_part"]
     np.testing.assert_allclose(wide["total"], summed, atol=1e-12)

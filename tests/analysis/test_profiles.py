@@ -13,13 +13,14 @@ from agsam_tune.analysis import (
     around_own_best,
     reference_lines,
 )
+from agsam_tune.analysis.context import make_context
 from agsam_tune.study import Study
 from tests.analysis.conftest import world_of
 from tests.synthetic import World, synthetic_study
 
 
 def test_accuracy_along_rho(trials: pd.DataFrame, study: Study, world: World) -> None:
-    table = accuracy_along(trials, study, chance=0.5)
+    table = accuracy_along(make_context(trials, study, chance=0.5))
     assert list(table.columns) == ["optimizer", "x", "accuracy", "low", "high", "n"]
     assert set(table["optimizer"]) == set(study.optimizers) - {"sgd"}
     low = table[(table["optimizer"] == "gsam") & (table["x"] < 0.3)]
@@ -32,14 +33,16 @@ def test_accuracy_along_rho(trials: pd.DataFrame, study: Study, world: World) ->
 
 
 def test_accuracy_along_a_linear_hyperparameter(trials: pd.DataFrame, study: Study) -> None:
-    table = accuracy_along(trials, study, chance=0.5, hyperparameter="alpha", positions=11)
+    table = accuracy_along(
+        make_context(trials, study, chance=0.5), hyperparameter="alpha", positions=11
+    )
     own = table[table["optimizer"] == "adaptive_gsam"]
     np.testing.assert_allclose(own["x"], np.linspace(0, 1, 11))
     assert "sam" not in set(table["optimizer"])
 
 
 def test_at_equal_radius_the_curves_agree(trials: pd.DataFrame, study: Study) -> None:
-    table = accuracy_along_radius(trials, study, chance=0.5)
+    table = accuracy_along_radius(make_context(trials, study, chance=0.5))
     wide = table[table["optimizer"].isin(["gsam", "adaptive_gsam"])].pivot(
         index="x", columns="optimizer", values="accuracy"
     )
@@ -48,7 +51,7 @@ def test_at_equal_radius_the_curves_agree(trials: pd.DataFrame, study: Study) ->
 
 
 def test_around_own_best(trials: pd.DataFrame, study: Study) -> None:
-    table = around_own_best(trials, study, chance=0.5)
+    table = around_own_best(make_context(trials, study, chance=0.5))
     own = table[table["optimizer"] == "gsam"]
     assert len(own) == 1 + 6 * 2 + 12
     best = own[own["kind"] == "best"].iloc[0]
@@ -59,7 +62,7 @@ def test_around_own_best(trials: pd.DataFrame, study: Study) -> None:
 
 
 def test_clipped_points_are_shown_where_they_were_run(trials: pd.DataFrame, study: Study) -> None:
-    table = around_own_best(trials, study, chance=0.5)
+    table = around_own_best(make_context(trials, study, chance=0.5))
     own = table[(table["optimizer"] == "gsam") & (table["kind"] == "alpha")]
     misset = trials[(trials["optimizer"] == "gsam") & (trials["phase"] == "misset")]
     alphas = misset.groupby("point")["alpha"].first()
@@ -72,14 +75,14 @@ def test_clipped_points_are_shown_where_they_were_run(trials: pd.DataFrame, stud
 def test_smoothed_accuracies_stay_at_or_above_chance(trials: pd.DataFrame, study: Study) -> None:
     broken = trials.assign(test_accuracy=np.where(trials["rho"] > 0.5, 0.3, 0.9))
     for table in (
-        accuracy_along(broken, study, chance=0.5),
-        accuracy_along_radius(broken, study, chance=0.5),
+        accuracy_along(make_context(broken, study, chance=0.5)),
+        accuracy_along_radius(make_context(broken, study, chance=0.5)),
     ):
         assert table[["accuracy", "low", "high"]].min().min() >= 0.5
 
 
 def test_reference_lines(trials: pd.DataFrame, study: Study) -> None:
-    table = reference_lines(trials, study, chance=0.5)
+    table = reference_lines(make_context(trials, study, chance=0.5))
     assert list(table["optimizer"]) == ["sgd"]
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy.special import ndtr
+from scipy.stats import qmc
 
-from tests.synthetic import ALL_FACTORS, World, misset_settings
+from tests.synthetic import ALL_FACTORS, World, from_unit, misset_settings
 
 Points = Mapping[str, np.ndarray]
 
@@ -95,3 +96,36 @@ def radius_regret(world: World, optimizer: str, low: float, high: float) -> floa
     accuracy = truth.expected(settings, world.chance)[inside]
     m = np.bincount(cells, accuracy, 50) / np.bincount(cells, minlength=50)
     return float(m.max() - np.maximum(m, world.chance).mean())
+
+
+def noise_share(world: World, optimizer: str, points: int = 2**14) -> float:
+    """E[Var(a | setting)] / Var(a) of one trial's accuracy."""
+    settings, truth = world.uniform(optimizer, points), world.truths[optimizer]
+    down = np.where(truth.diverges(settings), 1.0, truth.collapse(settings))
+    above = truth.surface(settings) - world.chance
+    spread = truth.noise(settings) ** 2 + world.seed_effect**2
+    within = float(((1 - down) * spread + down * (1 - down) * above**2).mean())
+    return within / (within + float(truth.expected(settings, world.chance).var()))
+
+
+def sobol_indices(world: World, optimizer: str, points: int = 2**13) -> dict[str, float]:
+    """sobol_first_x and sobol_total_x of one trial's accuracy, by Saltelli's estimators."""
+    ranges = world.study.search_spaces[optimizer].ranges
+    names = [name for name in world.study.hyperparameters if name in ranges]
+    both = qmc.Sobol(2 * len(names), rng=np.random.default_rng(1)).random(points)
+    one, other = both[:, : len(names)], both[:, len(names) :]
+
+    def accuracy(unit: np.ndarray) -> np.ndarray:
+        settings = {n: from_unit(ranges[n], unit[:, i]) for i, n in enumerate(names)}
+        return np.maximum(world.truths[optimizer].expected(settings, world.chance), world.chance)
+
+    a, b = accuracy(one), accuracy(other)
+    scale = (1 - noise_share(world, optimizer)) / np.var(np.concatenate([a, b]))
+    found = {}
+    for i, name in enumerate(names):
+        mixed = one.copy()
+        mixed[:, i] = other[:, i]
+        c = accuracy(mixed)
+        found[f"sobol_first_{name}"] = float(scale * np.mean((b - b.mean()) * (c - a)))
+        found[f"sobol_total_{name}"] = float(scale * 0.5 * np.mean((a - c) ** 2))
+    return found

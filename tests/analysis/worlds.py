@@ -112,3 +112,10 @@ def wider_hill(*, seed: int, **study: Any) -> World:
 def _world(truths: dict[str, Truth], *, seed: int, effect: float, **study: Any) -> World:
     defaults = {"optimizers": tuple(truths), "tune": 16, "seed": seed}
     return World(study=synthetic_study(**(defaults | study)), truths=truths, seed_effect=effect)
+
+
+def planted(surface: Surface, noise: Surface, *, seed: int, **study: Any) -> World:
+    """The candidate alone, with this surface and noise, and nothing but a map."""
+    truth = Truth(surface=surface, noise=noise)
+    options = {"candidate": None, "misset_seeds": 0, "tune": 0}
+    return _world({"adaptive_gsam": truth}, seed=seed, effect=0.001, **(options | study))

@@ -47,7 +47,7 @@ class _Reader(HTMLParser):
             self.page.problems.append(f"</{tag}> at {self.getpos()} closes nothing")
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.page.words.append(data)
 
     def _tag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

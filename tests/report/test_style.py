@@ -7,7 +7,7 @@ import re
 from matplotlib.figure import Figure
 
 from agsam_tune.report.style import CSS_COLOURS, MUTED, optimizer_styles
-from agsam_tune.report.svg import drawing, inline_svg, svg_file
+from agsam_tune.report.svg import Placed, drawing, joined_svg, page_svg, svg_drawing
 
 MAIN = ("sgd", "sgd_2x", "sam", "gsam", "adaptive_gsam", "gsam_matched")
 
@@ -46,7 +46,9 @@ def figure() -> Figure:
 
 def test_inline_svgs_share_no_ids_and_keep_their_texts() -> None:
     with drawing():
-        first, second = (inline_svg(figure(), name, label='"<&') for name in ("one", "two"))
+        first, second = (
+            page_svg(svg_drawing(figure(), name), label='"<&') for name in ("one", "two")
+        )
     ids = [set(re.findall(r'id="([^"]+)"', svg)) for svg in (first, second)]
     assert ids[0]
     assert not ids[0] & ids[1]
@@ -60,7 +62,12 @@ def test_inline_svgs_share_no_ids_and_keep_their_texts() -> None:
 
 def test_svg_files_are_whole_and_the_same_each_time() -> None:
     with drawing():
-        made = [svg_file(figure(), "one") for _ in range(2)]
-    assert made[0] == made[1]
-    assert made[0].startswith(b"<?xml")
-    assert b"currentColor" not in made[0]
+        made = [svg_drawing(figure(), "one") for _ in range(2)]
+    files = [
+        joined_svg([Placed(drawing=one, left=7.0, top=3.0)], width=160, height=150) for one in made
+    ]
+    assert files[0] == files[1]
+    assert files[0].startswith(b"<?xml")
+    assert b"translate(7 3)" in files[0]
+    assert b"currentColor" not in files[0]
+    assert b"1.23456" not in files[0]

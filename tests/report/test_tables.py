@@ -53,10 +53,24 @@ def test_what_nobody_has_is_said_once() -> None:
     assert table.groups[0].more == ()
 
 
-def test_what_this_version_does_not_compute_is_named_by_kind() -> None:
-    later = [null("not computed by this version")] * 3
-    table = estimates(summary(sobol_total_rho=later, sobol_total_alpha=later), "abc")
-    assert (table.later, table.absent) == (("Total Sobol index",), ())
+def test_curves_are_no_cells_and_their_absence_is_said_once() -> None:
+    curve = {"draws": [1, 2], "value": [0.8, 0.9], "low": [0.7, 0.8], "high": [0.9, 0.95]}
+    mixed = estimates(summary(tuning_curve=[curve, curve, null("no hyperparameters")]), "abc")
+    assert (mixed.groups, mixed.absent) == ((), ())
+    none = estimates(summary(tuning_curve=[null("no iid phase")] * 3), "abc")
+    assert [labels for _, labels, _ in none.absent] == ["Tuning curve"]
+
+
+def test_numbers_carry_the_trials_behind_them() -> None:
+    metrics = {"mean_accuracy": [leaf(0.9), leaf(0.8), null("too few")]}
+    table = estimates(summary(**metrics), "abc", behind=lambda *what: "/".join(what))
+    cells = table.groups[0].rows[0].cells
+    assert [cell.trials for cell in cells] == [
+        "rho/mean_accuracy/a",
+        "rho/mean_accuracy/b",
+        "",
+    ]
+    assert cells[0].what == "Mean accuracy of a (n = 8; t)"
 
 
 def test_bare_optimizers_have_dashes_without_footnotes() -> None:

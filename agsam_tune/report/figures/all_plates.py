@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from agsam_tune.report import fixed
-from agsam_tune.report.figures import plates
+from agsam_tune.report.figures import plates, range_plate, share_plates, surface_plates
 from agsam_tune.report.figures.plates import Plate
 from agsam_tune.report.lens_curves import lens_curves
 from agsam_tune.report.material import Material
@@ -22,14 +22,19 @@ PLATE_KEY = re.compile(
 
 def all_plates(material: Material) -> list[Plate]:
     """Those that the run has something to show in."""
-    curves = lens_curves(material.trials, material.study, chance=material.chance)
+    curves = lens_curves(material.context, material.trials)
     made = [
         plates.claim_plate(material),
         fixed.fixed_plate(material),
         plates.accuracy_plate(material, curves),
         plates.misset_plate(material, curves),
-        *plates.surface_plates(material),
+        *surface_plates.surface_plates(material),
+        *surface_plates.difference_plates(material),
         plates.gap_plate(material, curves),
+        share_plates.distribution_plate(material, curves.references),
+        share_plates.tuning_plate(material, curves.references),
+        share_plates.indices_plate(material),
+        range_plate.range_plate(material),
         plates.learning_plate(material),
     ]
     return [plate for plate in made if plate is not None]

@@ -1,13 +1,13 @@
-"""A panel: one set of axes, drawn alone for the HTML page or beside others in a figure file.
+"""A panel: one set of axes, and what panels have in common.
 
-In: functions that draw on an `Axes`. Out: `Figure`s. On a page each panel is a picture of its own,
-so that a row of panels becomes a column on a phone; in `figures/` they are one figure with a
-legend.
+In: functions that draw on an `Axes`. Out: `Panel`s, axes' scales and labels. On a page each panel
+is a picture of its own, so that a row of panels becomes a column on a phone; in `figures/` they are
+one figure with a legend (see `sheet`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -34,42 +33,6 @@ class Panel:
     alt: str
     draw: Callable[[Axes], None]
     size: tuple[float, float] = PANEL_SIZE
-
-
-def alone(panel: Panel) -> Figure:
-    """The panel as a figure of its own."""
-    figure = Figure(figsize=panel.size, layout="constrained")
-    panel.draw(figure.add_subplot())
-    return figure
-
-
-def together(
-    panels: Sequence[Panel],
-    *,
-    columns: int,
-    legend: Iterable[OptimizerStyle] = (),
-    scale: tuple[ScalarMappable, str] | None = None,
-) -> Figure:
-    """All panels in one figure, row by row, a legend on top and a colour bar at the right."""
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
-    styles = list(legend)
-    width, height = panels[0].size
-    figure = Figure(
-        figsize=(width * columns + (0.9 if scale else 0), height * rows + 0.4 * bool(styles)),
-        layout="constrained",
-    )
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, panel in zip(axes, panels, strict=False):
-        panel.draw(ax)
-    for ax in axes[len(panels) :]:
-        ax.set_axis_off()
-    if styles:
-        handles = [legend_line(style) for style in styles]
-        figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 7))
-    if scale:
-        figure.colorbar(scale[0], ax=list(axes), label=scale[1], shrink=0.8, pad=0.02)
-    return figure
 
 
 def legend_line(style: OptimizerStyle) -> Line2D:
@@ -141,6 +104,22 @@ def chance_line(ax: Axes, chance: float | None) -> None:
         color=MUTED,
         fontsize=7.5,
     )
+
+
+def colour_bar(ax: Axes, mappable: ScalarMappable, label: str) -> Axes:
+    """A slim colour bar at the panel's right, with few ticks; returns its axes."""
+    inset = ax.inset_axes((1.03, 0.0, 0.045, 1.0))
+    bar = ax.get_figure(root=True).colorbar(  # type: ignore[union-attr]
+        mappable, cax=inset, label=label, ticks=MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])
+    )
+    bar.outline.set_visible(False)
+    inset.tick_params(labelsize=7.5, length=2.5)
+    return inset
+
+
+def signed(value: float, _: object) -> str:
+    """A tick of differences: +1, 0, −1, with a true minus."""
+    return "0" if abs(value) < 1e-9 else f"{value:+g}".replace("-", "−")
 
 
 def nothing(ax: Axes, why: str) -> None:

@@ -7,16 +7,15 @@ the run has nothing to show in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from matplotlib.cm import ScalarMappable
 
 from agsam_tune.report import frames, tables, text
-from agsam_tune.report.figures import intervals, learning, lenses, surfaces
+from agsam_tune.report.figures import intervals, learning, lenses
 from agsam_tune.report.figures.intervals import IntervalRow
-from agsam_tune.report.figures.panel import Panel
+from agsam_tune.report.figures.panel import Panel, shorten
 from agsam_tune.report.lens_curves import LensCurves
 from agsam_tune.report.material import Material
 from agsam_tune.report.own_best import own_best_note
@@ -24,21 +23,21 @@ from agsam_tune.report.style import BLUE, GREEN, INK, VERMILLION
 
 PART_COLOURS = (INK, GREEN, VERMILLION)
 """Of the gap's total, its unit part (the control's colour) and its direction part."""
+VERDICT_COLOURS = {"candidate": VERMILLION, "baseline": BLUE}
+REGRET = text.metric(tables.HEADLINE)
 MOST_BAD = 12
 """Failed trials drawn per optimizer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plate:
-    """One figure: `key` names its files, `strip` is a panel shown above the others."""
+    """One figure: `key` names its files, `columns` panels are a row; with a `legend` or without."""
 
     key: str
     panels: tuple[Panel, ...]
     caption: str
     columns: int
     legend: bool = False
-    scale: tuple[ScalarMappable, str] | None = None
-    strip: Panel | None = None
 
 
 def claim_plate(material: Material) -> Plate | None:
@@ -53,27 +52,57 @@ def claim_plate(material: Material) -> Plate | None:
     ]
     if not entries or study.candidate is None or study.baseline is None:
         return None
-    names = {"rho": "same rho", "own_best": "own best", "radius": "same radius"}
+    names = {"rho": "same rho", "own_best": "around the own best", "radius": "same radius"}
     rows = []
     for lens, label in names.items():
         entry: Mapping[str, Any] = next((e for e in entries if e.get("lens") == lens), {})
-        colour = {"candidate": VERMILLION, "baseline": BLUE}.get(str(entry.get("verdict")), INK)
-        rows.append(_row(label, "", entry, value="difference", colour=colour))
+        rows.append(_claim_row(label, entry, study.candidate, study.baseline))
     panel = intervals.difference_panel(
         rows,
         key="claim",
         alt=f"Regret sensitivity of {study.candidate} minus {study.baseline} in three lenses.",
-        left=f"← {study.candidate} loses less",
-        right=f"{study.baseline} loses less →",
+        left=f"← {shorten(study.candidate, 20)} loses less",
+        right=f"{shorten(study.baseline, 20)} loses less →",
         margin=study.analysis.margin,
-        label="difference in regret sensitivity (points)",
+        label="difference in regret sensitivity (points of accuracy)",
+        heading=_claim_heading(material, study.candidate, study.baseline),
     )
     caption = (
         f"What a mis-set {study.candidate} loses more (right) or less (left) than "
-        f"{study.baseline}, with {_confidence(material)} intervals. The shaded strip is ± "
-        f"{text.points(study.analysis.margin)} points, which counts as no difference."
+        f"{study.baseline}, with {confidence(material)} intervals. The shaded strip is ± "
+        f"{text.points(study.analysis.margin)} points, which counts as no difference; a hollow dot "
+        "is undecided."
     )
     return Plate(key="claim", panels=(panel,), caption=caption, columns=1)
+
+
+def _claim_row(label: str, entry: Mapping[str, Any], candidate: str, baseline: str) -> IntervalRow:
+    verdict = str(entry.get("verdict"))
+    words = {
+        "candidate": f"{shorten(candidate, 20)} loses less",
+        "baseline": f"{shorten(baseline, 20)} loses less",
+        "equivalent": "no difference",
+        "undecided": "undecided",
+    }
+    interval = text.interval(entry.get("low"), entry.get("high"), REGRET, sign=True)
+    numbers = text.number(entry.get("difference"), REGRET, sign=True)
+    return replace(
+        row(label, "", entry, value="difference", colour=VERDICT_COLOURS.get(verdict, INK)),
+        detail=f"{numbers} ({interval})" if interval else "",
+        note=words.get(verdict, ""),
+        hollow=verdict == "undecided",
+        missing="not estimated",
+    )
+
+
+def _claim_heading(material: Material, candidate: str, baseline: str) -> str:
+    """What the figure shows, and of what, for those who see it without the page."""
+    study = material.study
+    return (
+        f"Accuracy lost when mis-set: {shorten(candidate, 20)} − {shorten(baseline, 20)}\n"
+        f"{shorten(study.name)}, {text.count(len(material.trials))} trials, "
+        f"{confidence(material)} intervals, shaded: ± {text.points(study.analysis.margin)} points"
+    )
 
 
 def accuracy_plate(material: Material, curves: LensCurves) -> Plate | None:
@@ -95,11 +124,11 @@ def accuracy_plate(material: Material, curves: LensCurves) -> Plate | None:
         lenses.radius_panel(curves.radius, curves.radius_points, behind),
     )
     caption = (
-        f"Three ways to line the optimizers up, on one accuracy axis, with {_confidence(material)} "
-        "intervals. Left: the same rho, all other hyperparameters averaged over the search space, "
+        f"Three ways to line the optimizers up, on one accuracy axis, with {confidence(material)} "
+        "intervals. First: the same rho, all other hyperparameters averaged over the search space, "
         "no point below chance. "
-        "Middle: each optimizer's own best setting with rho alone times a factor, on fresh seeds. "
-        "Right: the same measured length of the ascent step, where optimizers overlap; the radius "
+        "Second: each optimizer's own best setting with rho alone times a factor, on fresh seeds. "
+        "Third: the same measured length of the ascent step, where optimizers overlap; the radius "
         "is an outcome, not a setting, so this is an association. Horizontal lines are optimizers "
         "without hyperparameters; very wide intervals run off the axis."
     )
@@ -120,8 +149,10 @@ def misset_plate(material: Material, curves: LensCurves) -> Plate | None:
             curve,
             behind,
             name=kind,
-            title="All together" if kind == "all" else f"{kind} alone",
-            label="off by up to this factor" if kind == "all" else f"{kind} / own best {kind}",
+            title="All together" if kind == "all" else f"{shorten(kind, 22)} alone",
+            label="off by up to this factor"
+            if kind == "all"
+            else f"{shorten(kind, 22)} / own best",
             draws=curves.draws if kind == "all" else None,
             small=small,
         )
@@ -129,61 +160,12 @@ def misset_plate(material: Material, curves: LensCurves) -> Plate | None:
     )
     caption = (
         "Around the own best, close up (the accuracy axis differs from the figure above): one "
-        f"hyperparameter times a factor, with {_confidence(material)} intervals over fresh seeds, "
+        f"hyperparameter times a factor, with {confidence(material)} intervals over fresh seeds, "
         "and all hyperparameters off at once, where each dot is one draw of factors and the line "
         "their mean. Same seeds and same factors for every optimizer. "
     ) + own_best_note(material)
     columns = 4 if small else 3
     return Plate(key="misset", panels=panels, caption=caption, columns=columns, legend=True)
-
-
-def surface_plates(material: Material) -> tuple[Plate, ...]:
-    """Surfaces over rho × alpha, rho × gamma, …: one plate a second hyperparameter, one scale."""
-    study = material.study
-    points = frames.point_means(material.trials, ("map", "iid"), material.chance)
-    if points.empty or "rho" not in points:
-        return ()
-    scale = surfaces.common_scale(points)
-    plates: list[Plate] = []
-    for second in study.hyperparameters:
-        owners = [
-            name
-            for name in material.optimizers
-            if {"rho", second} <= set(study.search_spaces[name].names)
-        ]
-        if second == "rho" or not owners:
-            continue
-        made = [
-            surfaces.surface(
-                points, study.search_spaces[name].ranges, optimizer=name, second=second
-            )
-            for name in owners
-        ]
-        if not any(one.values.size for one in made):
-            continue
-        top = surfaces.brightest(made)
-        levels = [] if top is None else [top - 100 * e for e in study.analysis.epsilons]
-        panels = tuple(
-            surfaces.surface_panel(
-                one,
-                study.search_spaces[one.optimizer].ranges,
-                scale=scale,
-                levels=levels,
-                small=len(owners) > 3,
-            )
-            for one in made
-        )
-        plates.append(
-            Plate(
-                key=f"surface-{len(plates) + 1}",
-                panels=panels,
-                caption=_surface_caption(material, owners, second),
-                columns=4 if len(owners) > 3 else 3,
-                scale=(scale.mappable, "test accuracy (%)"),
-                strip=surfaces.scale_panel(scale),
-            )
-        )
-    return tuple(plates)
 
 
 def gap_plate(material: Material, curves: LensCurves) -> Plate | None:
@@ -201,7 +183,7 @@ def gap_plate(material: Material, curves: LensCurves) -> Plate | None:
             continue
         one = text.metric(metric)
         rows = [
-            _row(*names, leaves.get(part) or {}, value="value", colour=colour)
+            row(*names, leaves.get(part) or {}, value="value", colour=colour)
             for (part, names), colour in zip(parts.items(), PART_COLOURS, strict=True)
         ]
         sides = ("worse", "better") if one.better == "higher" else ("better", "worse")
@@ -225,7 +207,7 @@ def gap_plate(material: Material, curves: LensCurves) -> Plate | None:
         f"The unit part is what a longer or shorter step alone would do: {study.control} walks in "
         f"{study.baseline}'s direction with {study.candidate}'s length. The direction part is what "
         "is left: the same length in another direction. Both on the same paired points, with "
-        f"{_confidence(material)} intervals."
+        f"{confidence(material)} intervals."
     )
     return Plate(key="gap", panels=tuple(panels), caption=caption, columns=3)
 
@@ -255,35 +237,14 @@ def learning_plate(material: Material) -> Plate | None:
         for name, style in material.styles.items()
     )
     caption = (
-        f"Test accuracy by epoch over the trials of {_listed(phases)}: the median (thick) with the "
+        f"Test accuracy by epoch over the trials of {listed(phases)}: the median (thick) with the "
         "middle half of all trials (shaded), the trial with the best validation accuracy (dashed), "
         f"and failed trials (thin, red; at most {MOST_BAD} an optimizer)."
     )
     return Plate(key="learning", panels=panels, caption=caption, columns=3)
 
 
-def _surface_caption(material: Material, owners: list[str], second: str) -> str:
-    spaces = material.study.search_spaces
-    extra = [name for name in owners if len(spaces[name].names) > 2]
-    lacking = [name for name in material.optimizers if name not in owners and spaces[name].names]
-    caption = (
-        f"Mean test accuracy over rho × {second}. Dots are measured points (means over seeds; "
-        "white plus: a seed failed, red cross: a seed diverged). The background is a local mean of "
-        "the dots for the eye, blank where none is near; no estimate is made from it. Lines: "
-        f"{_listed([f'{100 * e:g}' for e in sorted(material.study.analysis.epsilons)])} points "
-        "below the brightest place of all optimizers' backgrounds (solid, dashed, dotted)."
-    )
-    if extra:
-        caption += (
-            f" {_listed(extra)} {'has' if len(extra) == 1 else 'have'} more hyperparameters: the "
-            "surface is a mean over the others, so neighbouring dots may differ."
-        )
-    if lacking:
-        caption += f" Without {second}: {_listed(lacking)}."
-    return caption
-
-
-def _row(
+def row(
     label: str, detail: str, leaf: Mapping[str, Any], *, value: str, colour: str
 ) -> IntervalRow:
     def number(key: str) -> float | None:
@@ -304,9 +265,11 @@ def _has_value(leaves: Mapping[str, Any], part: str) -> bool:
     return isinstance(leaf, Mapping) and text.is_number(leaf.get("value"))
 
 
-def _confidence(material: Material) -> str:
+def confidence(material: Material) -> str:
+    """The study's confidence as people read it."""
     return f"{100 * material.study.analysis.confidence:g} %"
 
 
-def _listed(names: tuple[str, ...] | list[str]) -> str:
+def listed(names: tuple[str, ...] | list[str]) -> str:
+    """Names with commas and an `and`."""
     return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]

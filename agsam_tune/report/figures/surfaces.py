@@ -1,53 +1,56 @@
-"""Accuracy surfaces over rho and a second hyperparameter, all on one colour scale.
+"""Accuracy over rho and a second hyperparameter: the fitted surface, its two uncertainties, dots.
 
-In: points (columns optimizer, hyperparameters, accuracy, diverged, failed) and search spaces. Out:
-panels and their colour scale. The background is a local mean for the eye (see `smoothing`); the
-dots are what was measured.
+In: points (columns optimizer, hyperparameters, accuracy, diverged, failed), the grid of a fitted
+surface where there is one, and search spaces. Out: panels. Accuracies are in percent, standard
+deviations and differences in points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from numpy.typing import NDArray
 
-from agsam_tune.report.figures.panel import Panel, nothing, shorten
-from agsam_tune.report.smoothing import local_means
+from agsam_tune.report.figures.colours import SPREAD_MAP
+from agsam_tune.report.figures.panel import Panel, colour_bar, nothing, shorten
+from agsam_tune.report.figures.unit_square import (
+    Box,
+    Floats,
+    cell_centres,
+    picture,
+    unit_axis,
+    unit_share,
+)
 from agsam_tune.report.style import BAD, COLOUR_MAP
 
-SIZE, SMALL = (4.1, 3.5), (3.0, 2.7)
+SIZE, SMALL = (4.1, 3.3), (3.0, 2.6)
 """Inches of a panel, three or four to a row."""
 # On the surfaces themselves, which have the same colours on light and on dark paper.
 BLACK, WHITE = "#000001", "#fffffe"
 LEVEL_LINES = ("solid", "dashed", "dotted")
 MANY = 400
 """More points than this are drawn as one image and smaller: an SVG element each would be MBs."""
-
-
-class Box(Protocol):
-    """One hyperparameter's range (as `agsam_tune.study.Range`)."""
-
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def log(self) -> bool: ...
+SPREADS = {
+    "noise": ("seed noise", "SD of one trial (points)"),
+    "uncertainty": ("interpolation", "SD of the surface (points)"),
+}
+"""Column of the grid → (the panel's title, the colour bar's label)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """The one colour scale of all surfaces, in percent."""
+    """A colour scale that several panels have in common."""
 
     low: float
     high: float
+    colours: str | Colormap
+    label: str
 
     @property
     def norm(self) -> Normalize:
@@ -57,92 +60,118 @@ class Scale:
     @property
     def mappable(self) -> ScalarMappable:
         """For a colour bar."""
-        return ScalarMappable(self.norm, COLOUR_MAP)
+        return ScalarMappable(self.norm, self.colours)
 
 
-def common_scale(points: pd.DataFrame) -> Scale:
-    """From the worst to the best point of any optimizer, widened to whole percents."""
-    values = 100 * points["accuracy"].to_numpy(dtype=float)
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return Scale(low=0.0, high=100.0)
-    low, high = float(np.floor(values.min())), float(np.ceil(values.max()))
-    return Scale(low=low, high=max(high, low + 1.0))
+def accuracy_scale(values: NDArray[np.float64]) -> Scale:
+    """From the smallest to the largest percentage, widened to whole percents."""
+    seen = values[np.isfinite(values)]
+    low, high = (float(np.floor(seen.min())), float(np.ceil(seen.max()))) if seen.size else (0, 100)
+    return Scale(low=low, high=max(high, low + 1.0), colours=COLOUR_MAP, label="test accuracy (%)")
+
+
+def spread_scale(pictures: Sequence[Floats | None], measure: str) -> Scale:
+    """From 0 to the largest standard deviation of any optimizer."""
+    peaks = [float(np.nanmax(one)) for one in pictures if one is not None]
+    high = max([*peaks, 1e-9])
+    return Scale(low=0.0, high=high, colours=SPREAD_MAP, label=SPREADS[measure][1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """One optimizer's points in the unit square and their local means, in percent.
+    """One optimizer's points and fitted surface in the unit square.
 
-    `x`, `y` are the first and second hyperparameter as shares of their ranges in their own scale;
-    `background` is a square grid (rows y), NaN where no point is near.
+    `x`, `y` are the first and second hyperparameter as shares of their ranges in their own scale.
+    `mean` (percent), `noise` and `uncertainty` (points) are pictures (rows y), None without a fit.
+    `own_best` is the measured accuracy of the own best setting in percent, None where unknown.
     """
 
     optimizer: str
     first: str
     second: str
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    values: NDArray[np.float64]
+    x: Floats
+    y: Floats
+    values: Floats
     failed: NDArray[np.bool_]
     diverged: NDArray[np.bool_]
-    background: NDArray[np.float64]
+    own_best: float | None
+    mean: Floats | None
+    noise: Floats | None
+    uncertainty: Floats | None
+
+    @property
+    def top(self) -> float | None:
+        """The percentage that the lines are below: the own best, else the surface's best place."""
+        if self.own_best is not None or self.mean is None:
+            return self.own_best
+        return float(np.nanmax(self.mean))
+
+    def spread(self, measure: str) -> Floats | None:
+        """The picture of one of SPREADS."""
+        return self.noise if measure == "noise" else self.uncertainty
 
 
 def surface(
     points: pd.DataFrame,
+    grid: pd.DataFrame,
     boxes: Mapping[str, Box],
     *,
     optimizer: str,
     second: str,
+    own_best: float | None,
     first: str = "rho",
 ) -> Surface:
-    """Projects one optimizer's points that lie in its search space on two hyperparameters."""
+    """One optimizer's points inside its search space, and its grid over two hyperparameters.
+
+    `own_best` is a fraction.
+    `grid` has the columns optimizer, second, rho, x2, accuracy, noise, uncertainty.
+    """
     own = points[points["optimizer"] == optimizer].dropna(subset=[first, second, "accuracy"])
     x, y = unit_share(own[first], boxes[first]), unit_share(own[second], boxes[second])
     inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
-    values = 100 * own["accuracy"].to_numpy(dtype=float)[inside]
+    nodes = grid[(grid["optimizer"] == optimizer) & (grid["second"] == second)]
+    at = (unit_share(nodes["rho"], boxes[first]), unit_share(nodes["x2"], boxes[second]))
+    fitted = {
+        column: picture(*at, 100 * nodes[column].to_numpy(dtype=float))
+        for column in ("accuracy", *SPREADS)
+    }
     return Surface(
         optimizer=optimizer,
         first=first,
         second=second,
         x=x[inside],
         y=y[inside],
-        values=values,
+        values=100 * own["accuracy"].to_numpy(dtype=float)[inside],
         failed=own["failed"].to_numpy(dtype=bool)[inside],
         diverged=own["diverged"].to_numpy(dtype=bool)[inside],
-        background=local_means(x[inside], y[inside], values),
+        own_best=None if own_best is None else 100 * own_best,
+        mean=fitted["accuracy"],
+        noise=fitted["noise"],
+        uncertainty=fitted["uncertainty"],
     )
 
 
-def brightest(made: Sequence[Surface]) -> float | None:
-    """The highest local mean of any of the surfaces, in percent."""
-    peaks = [np.nanmax(one.background) for one in made if np.isfinite(one.background).any()]
-    return float(max(peaks)) if peaks else None
-
-
 def surface_panel(
-    one: Surface, boxes: Mapping[str, Box], *, scale: Scale, levels: Sequence[float], small: bool
+    one: Surface,
+    boxes: Mapping[str, Box],
+    *,
+    scale: Scale,
+    epsilons: Sequence[float],
+    small: bool,
 ) -> Panel:
-    """One surface: `first` across, `second` up; lines where the background crosses `levels` (%)."""
+    """The mean surface with its dots; lines `epsilons` below the own best."""
 
     def draw(ax: Axes) -> None:
-        ax.set_title(shorten(one.optimizer))
-        if not one.values.size:
+        ax.set_title(_title(one, "" if one.mean is not None else "points alone", small=small))
+        if not one.values.size and one.mean is None:
             return nothing(ax, "no points yet")
-        ax.imshow(
-            np.ma.masked_invalid(one.background),
-            origin="lower",
-            extent=(0, 1, 0, 1),
-            cmap=COLOUR_MAP,
-            norm=scale.norm,
-            aspect="auto",
-            interpolation="bilinear",
-        )
-        _lines(ax, one.background, levels)
+        if one.mean is not None:
+            show_picture(ax, one.mean, scale)
+            top = one.top
+            _lines(ax, one.mean, [] if top is None else [top - 100 * e for e in epsilons])
         _dots(ax, one, scale)
-        for axis, name in (("x", one.first), ("y", one.second)):
-            _unit_axis(ax, axis, name, boxes[name])
+        _axes(ax, one, boxes)
+        colour_bar(ax, scale.mappable, scale.label)
         return None
 
     return Panel(
@@ -153,42 +182,74 @@ def surface_panel(
     )
 
 
-def scale_panel(scale: Scale) -> Panel:
-    """The colour scale as a strip of its own, for the page."""
+def spread_panel(
+    one: Surface, boxes: Mapping[str, Box], *, measure: str, scale: Scale, small: bool
+) -> Panel:
+    """How uncertain one optimizer's surface is: `measure` is one of SPREADS."""
+    title, _ = SPREADS[measure]
 
     def draw(ax: Axes) -> None:
-        ramp = np.linspace(scale.low, scale.high, 256)[None, :]
-        ax.imshow(ramp, aspect="auto", cmap=COLOUR_MAP, extent=(scale.low, scale.high, 0, 1))
-        ax.set_yticks([])
-        ax.set_xlabel("test accuracy (%)")
-        for spine in ax.spines.values():
-            spine.set_visible(False)
+        ax.set_title(_title(one, title, small=small))
+        cells = one.spread(measure)
+        if cells is None:
+            return nothing(ax, "no fitted surface")
+        show_picture(ax, cells, scale)
+        _axes(ax, one, boxes)
+        colour_bar(ax, scale.mappable, scale.label)
+        return None
 
     return Panel(
-        key="surface-scale",
-        alt=f"Colour scale of the surfaces, from {scale.low:g} % to {scale.high:g} %.",
+        key=f"surface-{one.second}-{one.optimizer}-{measure}",
+        alt=f"{title.capitalize()} of {one.optimizer} over {one.first} and {one.second}.",
         draw=draw,
-        size=(3.6, 0.55),
+        size=SMALL if small else SIZE,
     )
 
 
-def _lines(ax: Axes, background: NDArray[np.float64], levels: Sequence[float]) -> None:
-    """Contours of the background, highest level solid, then dashed and dotted."""
-    seen = background[np.isfinite(background)]
+def _title(one: Surface, words: str, *, small: bool) -> str:
+    """The optimizer and what is shown of it, on two lines where one is too short for both."""
+    name = shorten(one.optimizer, 26)
+    between = "\n" if small else ": "
+    return f"{name}{between}{words}" if words else name
+
+
+def show_picture(ax: Axes, cells: Floats, scale: Scale) -> None:
+    """A picture that fills the unit square; stored cell by cell, not in a screen's pixels."""
+    ax.imshow(
+        np.ma.masked_invalid(cells),
+        origin="lower",
+        extent=(0, 1, 0, 1),
+        cmap=scale.colours,
+        norm=scale.norm,
+        aspect="auto",
+        interpolation="none",
+    )
+
+
+def _axes(ax: Axes, one: Surface, boxes: Mapping[str, Box]) -> None:
+    unit_axis(ax, "x", one.first, boxes[one.first])
+    unit_axis(ax, "y", one.second, boxes[one.second])
+
+
+def _lines(ax: Axes, cells: Floats, levels: Sequence[float]) -> None:
+    """Contours, the highest level solid, then dashed and dotted."""
+    seen = cells[np.isfinite(cells)]
+    styles = {
+        level: LEVEL_LINES[rank % len(LEVEL_LINES)]
+        for rank, level in enumerate(sorted(levels, reverse=True))
+    }
     crossed = [level for level in sorted(levels) if seen.min() < level < seen.max()]
     if not crossed:
         return
-    centres = (np.arange(len(background)) + 0.5) / len(background)
-    highest_first = {level: rank for rank, level in enumerate(sorted(levels, reverse=True))}
     ax.contour(
-        centres,
-        centres,
-        np.ma.masked_invalid(background),
+        cell_centres(),
+        cell_centres(),
+        np.ma.masked_invalid(cells),
         levels=crossed,
         colors=BLACK,
         linewidths=0.9,
         zorder=3.5,
-        linestyles=[LEVEL_LINES[highest_first[level] % len(LEVEL_LINES)] for level in crossed],
+        linestyles=[styles[level] for level in crossed],
     )
 
 
@@ -202,7 +263,7 @@ def _dots(ax: Axes, one: Surface, scale: Scale) -> None:
         one.y[good],
         c=one.values[good],
         s=size,
-        cmap=COLOUR_MAP,
+        cmap=scale.colours,
         norm=scale.norm,
         edgecolors=WHITE,
         linewidths=0.0 if many else 0.6,
@@ -222,38 +283,3 @@ def _dots(ax: Axes, one: Surface, scale: Scale) -> None:
                 rasterized=many,
                 zorder=4,
             )
-
-
-def unit_share(values: pd.Series, box: Box) -> NDArray[np.float64]:
-    """Values as a share of their range in its own scale: 0 at the low end, 1 at the high end."""
-    transform = _transform(box)
-    low, high = transform(box.low), transform(box.high)
-    numbers = values.to_numpy(dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (transform(numbers) - low) / (high - low)
-    # The ends of a log range come back from the file with the last bit off.
-    return np.where(np.abs(share - np.clip(share, 0, 1)) < 1e-9, np.clip(share, 0, 1), share)
-
-
-def _transform(box: Box) -> Callable[[NDArray[np.float64] | float], NDArray[np.float64]]:
-    return np.log10 if box.log else np.asarray
-
-
-def _unit_axis(ax: Axes, axis: str, name: str, box: Box) -> None:
-    """Ticks at round values of the hyperparameter, placed on the unit axis."""
-    if box.log:
-        exponents = range(int(np.ceil(np.log10(box.low))), int(np.floor(np.log10(box.high))) + 1)
-        ticks = np.array([10.0**e for e in exponents]) if exponents else np.array([box.low])
-    else:
-        ticks = np.linspace(box.low, box.high, 5)
-    places = unit_share(pd.Series(ticks), box)
-    labels = [f"{tick:.3g}" for tick in ticks]
-    label = f"{shorten(name)} (log scale)" if box.log else shorten(name)
-    if axis == "x":
-        ax.set_xticks(places, labels)
-        ax.set_xlim(0, 1)
-        ax.set_xlabel(label)
-    else:
-        ax.set_yticks(places, labels)
-        ax.set_ylim(0, 1)
-        ax.set_ylabel(label)

@@ -1,0 +1,152 @@
+"""Cells to numbers: every column of a source under its own rule, with what is wrong in which rows.
+
+In: a `Source`. Out: columns as arrays, findings. Must not import torch, Ray or Optuna.
+
+Shapes: N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from agsam_tune.importing.source import Findings, Source
+from agsam_tune.study.errors import nearest, show
+
+__all__ = [
+    "accuracies",
+    "booleans",
+    "is_missing",
+    "lengths",
+    "numbers",
+    "raw_numbers",
+    "texts",
+    "whole_numbers",
+]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_TRUE = {"true", "t", "yes", "y", "1", "1.0"}
+_FALSE = {"false", "f", "no", "n", "0", "0.0"}
+
+
+def is_missing(source: Source, column: str) -> Mask:
+    """Where a column has nothing, (N,); everywhere where there is no such column."""
+    if column not in source.table:
+        return np.ones(len(source.table), dtype=bool)
+    return np.asarray(source.table[column].isna(), dtype=bool)
+
+
+def raw_numbers(source: Source, column: str) -> tuple[Array, Mask]:
+    """A column's numbers, NaN where there is none, and where there is something else, (N,).
+
+    True and false are no numbers; infinity is one.
+    """
+    cells = source.table[column]
+    is_bool = cells.map(lambda cell: isinstance(cell, bool | np.bool_)).to_numpy(dtype=bool)
+    values = pd.to_numeric(cells.mask(is_bool), errors="coerce").to_numpy(
+        dtype=float, na_value=np.nan
+    )
+    return values, (np.isnan(values) & ~is_missing(source, column)) | is_bool
+
+
+def numbers(source: Source, column: str, findings: Findings) -> Array:
+    """A column of numbers, NaN where it is empty or not there."""
+    if column not in source.table:
+        return np.full(len(source.table), np.nan)
+    values, bad = raw_numbers(source, column)
+    _refuse(source, column, bad, "a number", findings)
+    return values
+
+
+def whole_numbers(source: Source, column: str, findings: Findings, *, needed: bool) -> Array:
+    """Whole numbers ≥ 0; NaN only where they are not `needed` and a cell is empty."""
+    values = numbers(source, column, findings)
+    finite = np.isfinite(values)
+    wrong = (finite & ((values < 0) | (values != np.round(values)))) | np.isinf(values)
+    _refuse(source, column, wrong, "whole numbers >= 0", findings)
+    if needed and column in source.table:
+        _refuse_missing(source, column, is_missing(source, column), findings)
+    return values
+
+
+def accuracies(source: Source, column: str, findings: Findings) -> Array:
+    """Fractions from 0 to 1; NaN where a cell is empty or not finite: such a trial diverged."""
+    values = numbers(source, column, findings)
+    values = np.where(np.isfinite(values), values, np.nan)
+    outside = (values < 0) | (values > 1)
+    if outside.any():
+        # Hardly a fraction is above 1 by mistake, and hardly a percentage below 1.
+        known = values[np.isfinite(values)]
+        percent = known.min() >= 0 and known.max() <= 100 and np.mean(known > 1) > 0.5
+        hint = "; they look like percentages: divide them by 100" if percent else ""
+        _refuse(source, column, outside, f"fractions from 0 to 1{hint}", findings)
+    return values
+
+
+def lengths(source: Source, column: str, findings: Findings) -> Array:
+    """Finite numbers ≥ 0, NaN where a cell is empty or not finite."""
+    values = numbers(source, column, findings)
+    _refuse(source, column, values < 0, "numbers >= 0", findings)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def booleans(source: Source, column: str, default: Mask, findings: Findings) -> Mask:
+    """True and false as programs write them; `default` (N,) where a cell is empty."""
+    if column not in source.table:
+        return default
+    missing = is_missing(source, column)
+    words = source.table[column].map(lambda cell: str(cell).strip().lower())
+    is_true, is_false = words.isin(_TRUE).to_numpy(), words.isin(_FALSE).to_numpy()
+    _refuse(source, column, ~missing & ~is_true & ~is_false, "true or false", findings)
+    return np.asarray(np.where(missing, default, is_true), dtype=bool)
+
+
+def texts(
+    source: Source,
+    column: str,
+    findings: Findings,
+    *,
+    default: str | None = None,
+    allowed: Sequence[str] = (),
+) -> NDArray[np.object_]:
+    """A column of texts; `default` where it is empty, which is refused where that is None."""
+    missing = is_missing(source, column)
+    if column not in source.table:
+        return np.full(len(missing), default, dtype=object)
+    cells = source.table[column].map(lambda cell: str(cell).strip())
+    words: NDArray[np.object_] = cells.to_numpy(dtype=object)
+    if default is None:
+        _refuse_missing(source, column, missing, findings)
+    if allowed:
+        wrong = ~missing & ~np.isin(words, np.array(allowed, dtype=object))
+        first = words[wrong][0] if wrong.any() else ""
+        _refuse(source, column, wrong, ", ".join(allowed) + nearest(first, allowed), findings)
+    words[missing] = default
+    return words
+
+
+def _refuse(source: Source, column: str, wrong: Mask, allowed: str, findings: Findings) -> None:
+    """One problem for all cells of a column that break the same rule."""
+    if wrong.any():
+        first = source.table[column].to_numpy(dtype=object)[wrong][0]
+        shown = first if isinstance(first, str) and _is_number(first) else show(first)
+        message = f"{source.rows(wrong)}: found {shown}, allowed: {allowed}"
+        findings.add(f"column {column!r}", message)
+
+
+def _refuse_missing(source: Source, column: str, missing: Mask, findings: Findings) -> None:
+    if missing.any():
+        findings.add(f"column {column!r}", f"{source.rows(missing)}: empty, needed: a value")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,191 @@
+"""Files of trials: CSV as programs and spreadsheets write it, and Parquet.
+
+In: a path. Out: a `Source` whose rows are called as the file counts them. What a file is follows
+from its content, not from its name. Must not import torch, Ray or Optuna.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import pandas as pd
+
+from agsam_tune.errors import UsageError
+from agsam_tune.importing.source import Findings, Source
+
+__all__ = ["FileKind", "file_kind", "read_csv", "read_parquet"]
+
+_DELIMITERS = (",", ";", "\t", "|")
+_MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "<na>"})
+# What opening a file, gzip or not, may raise.
+_BROKEN = (OSError, EOFError, zlib.error)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+
+
+class FileKind(StrEnum):
+    """What a file is by its first bytes."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    JOURNAL = "journal"
+    SQLITE = "sqlite"
+
+
+def file_kind(path: Path) -> FileKind:
+    """What the file holds.
+
+    Raises:
+        UsageError: it is not there, cannot be read, is empty, or is of a kind that is not read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+            if head[:2] == b"\x1f\x8b":
+                with gzip.open(path) as inside:
+                    head = inside.read(64)
+    except _BROKEN as error:
+        raise UsageError(_unreadable(path, error)) from error
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        raise UsageError(f"{path}: cannot be imported: the file is empty")
+    if head[:4] == b"PAR1":
+        return FileKind.PARQUET
+    if head[:15] == b"SQLite format 3":
+        return FileKind.SQLITE
+    if start[:12] == b'{"op_code": ' or start[:11] == b'{"op_code":':
+        return FileKind.JOURNAL
+    other = {b"PK": "a spreadsheet or an archive", b"[": "JSON", b"{": "JSON"}
+    for beginning, what in other.items():
+        if start.startswith(beginning):
+            msg = f"{path}: cannot be imported: it is {what}; save the table as CSV or Parquet"
+            raise UsageError(msg)
+    return FileKind.CSV
+
+
+def read_csv(path: Path) -> Source:
+    """A table of texts separated by `,`, `;`, tab or `|`, whichever the header has most of.
+
+    A byte-order mark, gzip and blank lines are taken as they come. Where the separator is no
+    comma, 0,85 is a number with a decimal comma.
+
+    Raises:
+        UsageError: it cannot be read, has no rows, or its rows do not fit its header.
+    """
+    try:
+        records = _records(path)
+    except (*_BROKEN, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(_unreadable(path, error)) from error
+    findings = Findings(origin=str(path))
+    (_, header), *rows = records
+    names = [name.strip() for name in header]
+    if not rows:
+        findings.add("rows", "found none below the header, needed: one a trial")
+    for name, count in Counter(names).items():
+        if count > 1 and name:
+            findings.add(f"column {name!r}", f"found {count} of this name, allowed: one")
+    _check_widths(rows, len(names), findings)
+    findings.raise_if_any()
+    kept = [place for place, name in enumerate(names) if name]
+    cells = {names[place]: [_cell(row[place]) for _, row in rows] for place in kept}
+    return Source(
+        origin=str(path),
+        kind="csv",
+        digest=_digest(path),
+        table=pd.DataFrame(cells, dtype=object),
+        unit="line",
+        labels=tuple(str(line) for line, _ in rows),
+    )
+
+
+def read_parquet(path: Path) -> Source:
+    """A Parquet file; levels of its index that have a name are columns too.
+
+    Raises:
+        UsageError: it cannot be read, or has no rows.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError, ImportError) as error:
+        raise UsageError(_unreadable(path, error)) from error
+    if any(table.index.names):
+        table = table.reset_index()
+    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    findings = Findings(origin=str(path))
+    if not len(table):
+        findings.add("rows", "found none, needed: one a trial")
+    for name in table.columns[table.columns.duplicated()]:
+        findings.add(f"column {name!r}", "found more than one of this name, allowed: one")
+    findings.raise_if_any()
+    return Source(
+        origin=str(path),
+        kind="parquet",
+        digest=_digest(path),
+        table=table.reset_index(drop=True).astype(object),
+        unit="row",
+        labels=tuple(str(row + 1) for row in range(len(table))),
+    )
+
+
+def _records(path: Path) -> list[tuple[int, list[str]]]:
+    """(first line, cells) of every record that is not blank."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    opened = gzip.open if packed else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        text = file.read()
+    first = next(line for line in text.splitlines() if line.strip())
+    delimiter = max(_DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records, line = [], 1
+    for row in reader:
+        if any(cell.strip() for cell in row):
+            comma = delimiter != ","
+            records.append((line, [_with_point(cell) if comma else cell for cell in row]))
+        line = reader.line_num + 1
+    return records
+
+
+def _with_point(cell: str) -> str:
+    return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell.strip()) else cell
+
+
+def _cell(text: str) -> str | None:
+    stripped = text.strip()
+    return None if stripped.lower() in _MISSING else stripped
+
+
+def _check_widths(rows: Sequence[tuple[int, list[str]]], width: int, findings: Findings) -> None:
+    """Every row has the header's number of cells; empty ones at its end are cut."""
+    wrong = []
+    for line, row in rows:
+        while len(row) > width and not row[-1].strip():
+            row.pop()
+        if len(row) != width:
+            wrong.append((line, len(row)))
+    if wrong:
+        shown = ", ".join(f"line {line} has {count}" for line, count in wrong[:3])
+        more = f" and {len(wrong) - 3} more lines" if len(wrong) > 3 else ""
+        findings.add("cells", f"the header has {width}, but {shown}{more}")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """One line; why a file cannot be opened is said by the system's own words."""
+    if isinstance(error, IsADirectoryError):
+        return f"{path}: is a folder; import a file, or report on a run with agsam-tune report"
+    if isinstance(error, UnicodeDecodeError):
+        return f"{path}: cannot be imported: not text in UTF-8 (byte {error.start})"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{path}: cannot be read: {(reason.splitlines() or [type(error).__name__])[0]}"

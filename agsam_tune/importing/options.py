@@ -1,0 +1,46 @@
+"""What `agsam-tune import` was asked for.
+
+In: the command line's values. Out: one frozen record. Imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ImportOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """Where trials are, what is known of them, and where the run's folder is to be.
+
+    Attributes:
+        source: a file's path or a storage's URL.
+        out: the run's folder.
+        candidate, baseline, control: optimizers of the claim, or None.
+        chance: accuracy of guessing, a fraction; None where it is not said.
+        name: the study's name, or which study of the source; None for the source's own.
+        task: the task's name, or which task of the source; None for the source's own.
+        metric: the user attribute of Optuna trials that is the test accuracy, or None.
+        hyperparameters: the columns that are hyperparameters; () for all that are numbers.
+        search_spaces: a folder of search-space files, or None for ranges from the data.
+        margin: half width of the differences that count as none, a fraction.
+        test_size: examples in the test split, or None where it is not said.
+        command: the command line, for the manifest.
+    """
+
+    source: str
+    out: Path
+    candidate: str | None = None
+    baseline: str | None = None
+    control: str | None = None
+    chance: float | None = None
+    name: str | None = None
+    task: str | None = None
+    metric: str | None = None
+    hyperparameters: tuple[str, ...] = ()
+    search_spaces: Path | None = None
+    margin: float = 0.005
+    test_size: int | None = None
+    command: tuple[str, ...] = ()

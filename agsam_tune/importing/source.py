@@ -1,0 +1,103 @@
+"""Trials as they were found, before anything is checked, and the list of what is wrong with them.
+
+In: what the readers of files and storages found. Out: plain records. Must not import torch, Ray or
+Optuna.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from agsam_tune.errors import UsageError
+
+# Rows that a message names; more are counted.
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """What a hyperparameter was drawn from, where the source says so."""
+
+    low: float
+    high: float
+    log: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One table of trials.
+
+    Attributes:
+        origin: the file or the storage, as people read it, without a password.
+        kind: `csv`, `parquet` or `optuna`.
+        digest: SHA-256 of the file's bytes; None for a storage.
+        table: one row a trial. Cells are texts, numbers, true or false, or None and NaN where
+            there is nothing.
+        unit: what a row is called: `line`, `row` or `trial`.
+        labels: the number of each row as the source counts, or its name, (N,).
+        boxes: (optimizer, hyperparameter) → its range, where the source knows it.
+        notes: what was left out or assumed, a sentence each.
+    """
+
+    origin: str
+    kind: str
+    digest: str | None
+    table: pd.DataFrame
+    unit: str
+    labels: tuple[str, ...]
+    boxes: Mapping[tuple[str, str], Box] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def rows(self, which: Iterable[int] | NDArray[np.bool_]) -> str:
+        """`lines 3, 7, 9 and 12 more` for row numbers from 0, or for a mask (N,)."""
+        chosen = np.asarray(which)
+        numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        shown = ", ".join(self.labels[int(i)] for i in numbers[:_NAMED])
+        more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+        return f"{self.unit if len(numbers) == 1 else f'{self.unit}s'} {shown}{more}"
+
+    def only(self, keep: NDArray[np.bool_]) -> Source:
+        """The same source without the rows where `keep` (N,) is false."""
+        labels = tuple(label for label, kept in zip(self.labels, keep, strict=True) if kept)
+        return Source(
+            origin=self.origin,
+            kind=self.kind,
+            digest=self.digest,
+            table=self.table[keep].reset_index(drop=True),
+            unit=self.unit,
+            labels=labels,
+            boxes=self.boxes,
+            notes=self.notes,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """What is wrong with a source, collected so that all of it is read at once."""
+
+    origin: str
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, what: str, message: str) -> None:
+        """One problem: the column or option, then what was found and what is allowed."""
+        self.problems.append(f"{what}: {message}")
+
+    def raise_if_any(self) -> None:
+        """Raises a UsageError with everything found so far, if anything was."""
+        if self.problems:
+            raise UsageError(refusal(self.origin, self.problems))
+
+
+def refusal(origin: str, problems: Sequence[str]) -> str:
+    """One message for all that is wrong; control characters of foreign texts are spelled out."""
+    lines = [f"{origin}: cannot be imported", *(f"  {problem}" for problem in problems)]
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)

@@ -1,0 +1,271 @@
+"""The trials table of an import: every rule that its rows must keep, every break of one at once.
+
+In: a `Source` and what was asked for. Out: `Checked`: the table with the columns of
+`trials.parquet`, the search spaces, and what was assumed. Must not import torch, Ray or Optuna.
+
+Shapes: N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
+from agsam_tune.importing import cells
+from agsam_tune.importing.misset import check_misset
+from agsam_tune.importing.options import ImportOptions
+from agsam_tune.importing.ranges import given_spaces, search_spaces
+from agsam_tune.importing.settings import KNOWN, Settings, own_settings, setting_columns
+from agsam_tune.importing.source import Findings, Source
+from agsam_tune.study import SearchSpace
+from agsam_tune.study.errors import nearest
+from agsam_tune.study.model import PHASE_NAMES
+
+__all__ = ["Checked", "check_trials"]
+
+NEEDED = ("optimizer", "point", "seed", "test_accuracy")
+KEY = ["optimizer", "phase", "point", "seed"]
+_ROLES = ("candidate", "baseline", "control")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """Trials that can be analysed.
+
+    Attributes:
+        trials: one row a trial, with the columns and the order of `trials.parquet`.
+        study, task: their names.
+        optimizers: in the order of the source.
+        spaces: optimizer → its search space.
+        constants: optimizer → what has one value in all its trials.
+        chance: accuracy of guessing, a fraction.
+        notes: what was assumed or left out, a sentence each.
+    """
+
+    trials: pd.DataFrame
+    study: str
+    task: str
+    optimizers: tuple[str, ...]
+    spaces: Mapping[str, SearchSpace]
+    constants: Mapping[str, Mapping[str, float]]
+    chance: float
+    notes: tuple[str, ...]
+
+
+def check_trials(source: Source, options: ImportOptions) -> Checked:
+    """The source as a trials table.
+
+    Raises:
+        UsageError: with everything that is wrong with it.
+    """
+    findings = Findings(origin=source.origin)
+    source, study = _only_named(source, "study", options.name, "--name", findings)
+    source, task = _only_named(source, "task", options.task, "--task", findings)
+    _check_columns(source, findings)
+    frame = _frame(source, findings)
+    columns, notes = setting_columns(source, options.hyperparameters, findings)
+    # What follows compares rows, and would only repeat what is wrong with their cells.
+    findings.raise_if_any()
+    optimizers = tuple(dict.fromkeys(frame["optimizer"]))
+    given = given_spaces(options.search_spaces, optimizers, findings)
+    ranged = {(o, name) for o, space in given.items() for name in space.ranges} | {*source.boxes}
+    settings = own_settings(source, columns, frame, ranged, findings)
+    _check_rows(source, frame, settings, findings)
+    _check_roles(options, optimizers, findings)
+    chance, more = _chance(source, frame, options, findings)
+    spaces, inferred = search_spaces(source, frame, settings, given, findings)
+    check_misset(source, frame, settings, spaces, findings)
+    findings.raise_if_any()
+    name = study or options.name or _stem(source)
+    return Checked(
+        trials=_table(frame, settings, name, task or options.task or name, chance),
+        study=name,
+        task=task or options.task or name,
+        optimizers=optimizers,
+        spaces=spaces,
+        constants=settings.constants,
+        chance=chance,
+        notes=(*source.notes, *notes, *_constants(settings), *inferred, *more),
+    )
+
+
+def _only_named(
+    source: Source, column: str, wanted: str | None, option: str, findings: Findings
+) -> tuple[Source, str | None]:
+    """The rows of one study or task, and the name that the source has for it, if any."""
+    missing = cells.is_missing(source, column)
+    if missing.all():
+        return source, None
+    words = source.table[column].map(str).to_numpy(dtype=object)
+    names = list(dict.fromkeys(words[~missing]))
+    if wanted in names:
+        return source.only(~missing & (words == wanted)), wanted
+    if len(names) == 1 and not missing.any():
+        return source, wanted or names[0]
+    listed = ", ".join([*names, *(["rows without one"] if missing.any() else [])])
+    hint = nearest(wanted, names) if wanted else ""
+    findings.add(f"column {column!r}", f"found {listed}; say which with {option}{hint}")
+    return source, None
+
+
+def _check_columns(source: Source, findings: Findings) -> None:
+    found = list(source.table.columns)
+    unknown = [name for name in found if name not in KNOWN]
+    for name in NEEDED:
+        if name not in found:
+            hint = nearest(name, unknown)
+            listed = ", ".join(found)
+            findings.add(f"column {name!r}", f"missing, found: {listed}{hint}")
+
+
+def _frame(source: Source, findings: Findings) -> pd.DataFrame:
+    """All known columns but those of the study, in their own types."""
+    state = cells.texts(source, "state", findings, default="COMPLETE", allowed=("COMPLETE", "FAIL"))
+    accuracy = cells.accuracies(source, "test_accuracy", findings)
+    validation = cells.accuracies(source, "val_accuracy", findings)
+    finished = state == "COMPLETE"
+    diverged = cells.booleans(source, "diverged", finished & np.isnan(accuracy), findings)
+    has_validation = "val_accuracy" in source.table and bool(np.isfinite(validation).any())
+    lost = finished & ~diverged & np.isnan(accuracy)
+    if lost.any():
+        message = f"{source.rows(lost)}: no accuracy, though diverged is false there"
+        findings.add("column 'test_accuracy'", message)
+    gaps = finished & ~diverged & np.isnan(validation)
+    if has_validation and gaps.any():
+        findings.add("column 'val_accuracy'", f"{source.rows(gaps)}: empty, needed: a value")
+    rows = np.arange(len(source.table), dtype=float)
+    number = cells.whole_numbers(source, "trial_number", findings, needed=False)
+    phase = cells.texts(source, "phase", findings, default="map", allowed=PHASE_NAMES)
+    columns = {
+        "optimizer": cells.texts(source, "optimizer", findings),
+        "phase": phase,
+        "replicate": np.where(
+            phase == "map", cells.whole_numbers(source, "replicate", findings, needed=False), np.nan
+        ),
+        "point": cells.whole_numbers(source, "point", findings, needed=True),
+        "seed": cells.whole_numbers(source, "seed", findings, needed=True),
+        "val_accuracy": validation if has_validation else accuracy,
+        "test_accuracy": accuracy,
+        "test_loss": cells.numbers(source, "test_loss", findings),
+        "train_loss": cells.numbers(source, "train_loss", findings),
+        "radius": cells.lengths(source, "radius", findings),
+        "surrogate_gap": cells.numbers(source, "surrogate_gap", findings),
+        "diverged": diverged & finished,
+        "diverged_step": cells.whole_numbers(source, "diverged_step", findings, needed=False),
+        "state": state,
+        "seconds": cells.numbers(source, "seconds", findings),
+        "trial_number": np.where(np.isnan(number), rows, number),
+    }
+    measured = [name for name in SHARPNESS if name in source.table]
+    columns |= {name: cells.numbers(source, name, findings) for name in measured}
+    return pd.DataFrame(columns)
+
+
+def _check_rows(
+    source: Source, frame: pd.DataFrame, settings: Settings, findings: Findings
+) -> None:
+    """Keys are there once, and a point is in one replicate."""
+    twice = frame.duplicated(KEY, keep=False).to_numpy()
+    if twice.any():
+        first = frame[twice].iloc[0]
+        same = np.logical_and.reduce([(frame[name] == first[name]).to_numpy() for name in KEY])
+        message = (
+            f"{source.rows(same)}: the same trial more than once (optimizer {first['optimizer']}, "
+            f"phase {first['phase']}, point {first['point']:g}, seed {first['seed']:g})"
+        )
+        others = int(frame[twice].duplicated(KEY).sum()) - int(same.sum()) + 1
+        findings.add("key", message + (f", and {others} others" if others else ""))
+    tuned = np.array([bool(settings.names[name]) for name in frame["optimizer"]])
+    replicate = frame["replicate"].where(tuned & (frame["phase"] == "map").to_numpy())
+    has, needs = replicate.notna().to_numpy(), tuned & (frame["phase"] == "map").to_numpy()
+    if has.any() and not has[needs].all():
+        gaps = source.rows(needs & ~has)
+        findings.add("column 'replicate'", f"{gaps}: empty, though other rows have a value")
+    first_of_point = replicate.groupby(frame["point"]).transform("first")
+    differs = (has & (replicate != first_of_point)).to_numpy()
+    if differs.any():
+        message = f"{source.rows(differs)}: another replicate than in other rows of the same point"
+        findings.add("column 'replicate'", message)
+
+
+def _check_roles(options: ImportOptions, optimizers: tuple[str, ...], findings: Findings) -> None:
+    given = {role: getattr(options, role) for role in _ROLES if getattr(options, role) is not None}
+    for role, name in given.items():
+        if name not in optimizers:
+            listed = ", ".join(optimizers)
+            hint = nearest(name, optimizers)
+            findings.add(f"--{role}", f"found {name!r}, allowed: {listed}{hint}")
+    if len(set(given.values())) < len(given):
+        roles = ", ".join(f"--{role} {name}" for role, name in given.items())
+        findings.add("roles", f"found {roles}, allowed: different optimizers")
+    for role in ("candidate", "baseline"):
+        if given and role not in given:
+            other = next(iter(given))
+            findings.add(f"--{role}", f"missing, needed: an optimizer, as there is --{other}")
+
+
+def _chance(
+    source: Source, frame: pd.DataFrame, options: ImportOptions, findings: Findings
+) -> tuple[float, list[str]]:
+    """The accuracy of guessing, which is where a diverged trial lies, and notes on both."""
+    diverged = frame["diverged"].to_numpy()
+    unsaid = (
+        diverged & frame["test_accuracy"].isna().to_numpy() & cells.is_missing(source, "diverged")
+    )
+    notes = []
+    if unsaid.any():
+        notes.append(f"{int(unsaid.sum())} trials without an accuracy are taken as diverged.")
+    if options.candidate is None:
+        notes.append("Without --candidate and --baseline nothing is compared.")
+    if options.chance is not None:
+        return options.chance, notes
+    if diverged.any():
+        message = (
+            f"needed, since {int(diverged.sum())} trials diverged ({source.rows(diverged)}), which "
+            "count with the accuracy of guessing: the largest class's share of the test split"
+        )
+        findings.add("--chance", message)
+    notes.append(
+        "Without --chance it is taken as 0: no trial counts as failed, and normalised scores "
+        "start at 0."
+    )
+    return 0.0, notes
+
+
+def _constants(settings: Settings) -> list[str]:
+    parts = [
+        f"{optimizer} {', '.join(f'{name} = {value:g}' for name, value in own.items())}"
+        for optimizer, own in settings.constants.items()
+    ]
+    if not parts:
+        return []
+    return [f"What never varies is no hyperparameter of that optimizer: {'; '.join(parts)}."]
+
+
+def _table(
+    frame: pd.DataFrame, settings: Settings, study: str, task: str, chance: float
+) -> pd.DataFrame:
+    """The columns, types and order of `trials.parquet`; diverged trials at chance."""
+    after = list(AFTER_HYPERPARAMETERS)
+    place = after.index("diverged")
+    after[place:place] = [name for name in SHARPNESS if name in frame]
+    whole = frame.assign(study=study, task=task, **settings.values)
+    for name in ("test_accuracy", "val_accuracy"):
+        lost = whole["diverged"] & whole[name].isna()
+        whole[name] = whole[name].mask(lost, chance)
+    columns = [*BEFORE_HYPERPARAMETERS, *settings.values, *after]
+    kinds = dict.fromkeys(columns, "float64")
+    kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state"], "str")
+    kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
+    kinds |= dict.fromkeys(["point", "seed", "trial_number"], "int64") | {"diverged": "bool"}
+    return whole[columns].astype(kinds).sort_values(KEY, kind="stable", ignore_index=True)
+
+
+def _stem(source: Source) -> str:
+    """A name from the file's or the database's own."""
+    last = source.origin.rstrip("/").replace("\\", "/").rpartition("/")[2]
+    return last.partition(".")[0] or "imported"

@@ -1,0 +1,39 @@
+"""A study whose names and notes come from somebody who wishes the reader ill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agsam_tune.study import Study
+from tests.report.runs import arguments, study_of, trials_of
+
+SCRIPT = "<script>alert(1)</script>"
+IMAGE = '"><img src=x onerror=alert(2)>'
+MATH = "$\\frac{1}{0}$ {{ 7*7 }} ]]> &amp; --> \x07"
+GREEK = "ß" * 300
+
+
+def hostile_study() -> Study:
+    """quick.toml with hostile names of study, task, task option, optimizer and hyperparameters."""
+    resolved = study_of("quick").resolved()
+    resolved |= {"name": SCRIPT, "task": IMAGE, "task_options": {SCRIPT: IMAGE}}
+    resolved["optimizers"] = [*resolved["optimizers"], SCRIPT, MATH, GREEK]
+    own = {SCRIPT: {"low": 0.1, "high": 1.0, "log": True, "default": 0.5}}
+    space = resolved["search_spaces"]["gsam"]
+    for name in (SCRIPT, MATH, GREEK):
+        ranges = space["ranges"] | own
+        resolved["search_spaces"][name] = {"optimizer": name, "ranges": ranges}
+    return Study.from_resolved(resolved)
+
+
+def hostile_arguments() -> Mapping[str, Any]:
+    """Keyword arguments of `write_report` for a run of that study."""
+    study = hostile_study()
+    manifest = {
+        "device": SCRIPT,
+        "commit": IMAGE,
+        "command": ["agsam-tune", SCRIPT],
+        "versions": {SCRIPT: IMAGE},
+    }
+    return arguments(study, trials_of(study), **manifest)

@@ -1,0 +1,147 @@
+"""All plates drawn: nothing is cut, nothing overlaps, and the files are whole."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Text
+
+from agsam_tune.report.figures.all_plates import PLATE_KEY, all_plates
+from agsam_tune.report.figures.panel import Panel
+from agsam_tune.report.figures.plates import Plate
+from agsam_tune.report.figures.sheet import draw_sheet, laid_out
+from agsam_tune.report.svg import PNG_DPI, drawing
+from tests.report.figure_runs import material_of
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def plates() -> list[Plate]:
+    with drawing():
+        return all_plates(material_of("quick"))
+
+
+def test_every_plate_is_there_once(plates: list[Plate]) -> None:
+    keys = [plate.key for plate in plates]
+    assert len(set(keys)) == len(keys)
+    assert all(PLATE_KEY.fullmatch(key) for key in keys)
+    expected = {
+        *("claim", "accuracy", "misset", "surface-1", "surface-2", "difference-1", "difference-2"),
+        *("gap", "distribution", "tuning", "indices", "range", "learning"),
+    }
+    assert set(keys) == expected
+
+
+def letters(figure: Figure) -> list[tuple[str, np.ndarray]]:
+    """Every text that is drawn, and its box in shares of the figure: x0, y0, x1, y1."""
+    canvas: Any = FigureCanvasAgg(figure)
+    renderer = canvas.get_renderer()
+    figure.draw(renderer)
+    width, height = figure.bbox.width, figure.bbox.height
+    hidden = {id(text) for text in _outside(figure)}
+    found = []
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if text.get_visible() and text.get_text().strip() and id(text) not in hidden:
+            box = text.get_window_extent(renderer)
+            corners = (box.x0 / width, box.y0 / height, box.x1 / width, box.y1 / height)
+            found.append((text.get_text(), np.array(corners)))
+    return found
+
+
+def _outside(figure: Figure) -> list[Text]:
+    """Labels of ticks outside the axes' limits: they exist and are not drawn."""
+    labels: list[Text] = []
+    for axes in figure.findobj(Axes):
+        assert isinstance(axes, Axes)
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            room = 1e-9 * (high - low)
+            for tick in axis.get_major_ticks():
+                if not low - room <= tick.get_loc() <= high + room:
+                    labels += [tick.label1, tick.label2]
+    return labels
+
+
+def assert_readable(panel: Panel, figure: Figure) -> None:
+    found = letters(figure)
+    for words, box in found:
+        assert box[:2].min() > -0.004, (panel.key, words)
+        assert box[2:].max() < 1.004, (panel.key, words)
+    for (one, a), (other, b) in itertools.combinations(found, 2):
+        across = min(a[2], b[2]) - max(a[0], b[0])
+        up = min(a[3], b[3]) - max(a[1], b[1])
+        assert across < 0.004 or up < 0.012, (panel.key, one, other)
+
+
+def test_no_letter_is_cut_and_no_two_overlap(plates: list[Plate]) -> None:
+    with drawing():
+        for plate in plates:
+            figures = laid_out(plate.panels, min(plate.columns, len(plate.panels)))
+            for panel, figure in zip(plate.panels, figures, strict=True):
+                assert_readable(panel, figure)
+
+
+def test_the_check_finds_what_is_cut_and_what_overlaps() -> None:
+    def cut(ax: Axes) -> None:
+        ax.set_title("a very long title that does not fit into so small a panel at all")
+
+    def crowded(ax: Axes) -> None:
+        ax.text(0.5, 0.5, "one")
+        ax.text(0.52, 0.5, "two")
+
+    with drawing():
+        for draw in (cut, crowded):
+            panel = Panel(key="x", alt="x", draw=draw, size=(2.0, 2.0))
+            with pytest.raises(AssertionError):
+                assert_readable(panel, laid_out([panel], 1)[0])
+
+
+def test_axes_of_a_row_are_in_line(plates: list[Plate]) -> None:
+    plate = next(one for one in plates if one.key == "accuracy")
+    with drawing():
+        boxes = [figure.axes[0].get_position() for figure in laid_out(plate.panels, 3)]
+    assert len({round(box.y0, 6) for box in boxes}) == 1
+    assert len({round(box.y1, 6) for box in boxes}) == 1
+
+
+def test_files_hold_all_panels_on_white_paper(plates: list[Plate]) -> None:
+    plate = next(one for one in plates if one.key == "gap")
+    styles = tuple(material_of("quick").styles.values())
+    with drawing():
+        sheet = draw_sheet(plate.panels, key="gap", columns=3, legend=styles)
+        again = draw_sheet(plate.panels, key="gap", columns=3, legend=styles)
+    assert sheet == again
+    root = ElementTree.fromstring(sheet.svg)  # noqa: S314
+    assert len(root.findall(f"{SVG}g")) == len(plate.panels) + 1
+    ids = re.findall(r'\bid="([^"]+)"', sheet.svg.decode())
+    assert len(set(ids)) == len(ids)
+    assert {name.rsplit("-", 1)[0] for name in ids} >= {"gap-1", "gap-2", "gap-legend"}
+    image = imread(io.BytesIO(sheet.png))
+    inches = (float(root.attrib["height"][:-2]) / 72, float(root.attrib["width"][:-2]) / 72)
+    np.testing.assert_allclose(image.shape[:2], np.multiply(inches, PNG_DPI), atol=1)
+    assert (image[0] == 1).all()
+    assert image.min() < 0.5
+
+
+def test_inline_pictures_have_no_colours_of_the_paper(plates: list[Plate]) -> None:
+    plate = next(one for one in plates if one.key == "range")
+    with drawing():
+        sheet = draw_sheet(plate.panels, key="range", columns=3)
+    assert len(sheet.inline) == len(plate.panels)
+    for svg in sheet.inline:
+        assert svg.startswith('<svg role="img" aria-label="')
+        assert "currentColor" in svg
+        assert "#1f2328" not in svg
+        ElementTree.fromstring(svg)  # noqa: S314
