@@ -15,13 +15,6 @@ _LENSES = {
     "radius": "at the same measured radius",
 }
 
-_WORDS = {
-    "supported": "is supported",
-    "contradicted": "is contradicted",
-    "mixed": "is mixed",
-    "undecided": "is undecided",
-}
-
 
 def claim(
     comparisons: Sequence[Mapping[str, Any]],
@@ -59,10 +52,7 @@ def claim(
     because = [_because(lens, rows.get(lens), candidate, baseline) for lens in _LENSES]
     because += _gap_sentence(gap or {}, candidate, baseline)
     because += _sgd_sentence(best or {}, candidate, baseline)
-    text = (
-        f"The claim that {candidate} is more robust than {baseline} {_WORDS[verdict]}: "
-        f"when mis-set, {_findings(rows, candidate, baseline)}."
-    )
+    text = f"{verdict.capitalize()}: when mis-set, {_findings(rows, candidate, baseline)}."
     return {"text": text, "verdict": verdict, "because": because}
 
 
@@ -87,9 +77,9 @@ def _findings(rows: Mapping[str, Mapping[str, Any]], candidate: str, baseline: s
 
 def _finding(row: Mapping[str, Any] | None, candidate: str, baseline: str) -> str:
     if row is None or row["difference"] is None:
-        return "nothing is known"
+        return f"nothing is known of {candidate} and {baseline}"
     if row["verdict"] == "undecided":
-        return "no clear difference"
+        return f"there is no clear difference between {candidate} and {baseline}"
     if row["verdict"] == "equivalent":
         return f"{candidate} loses as much as {baseline}"
     more = "less" if row["verdict"] == "candidate" else "more"
@@ -112,7 +102,7 @@ def _because(lens: str, row: Mapping[str, Any] | None, candidate: str, baseline:
         "candidate": f"{candidate} is the more robust one",
         "baseline": f"{baseline} is the more robust one",
         "equivalent": "no difference that matters",
-        "undecided": "no conclusion",
+        "undecided": "no clear difference",
     }[row["verdict"]]
     return (
         f"{where.capitalize()} {candidate} loses {abs(points):.2f} points {more} than {baseline} "

@@ -61,8 +61,9 @@ def sobol_indices(
     gaps between the points, and from surfaces fitted without each group of points, which know
     what the points that happen to lie at a cliff decide. To it is added the share of the variance
     that the surface leaves unexplained, by which its indices can be wrong altogether. In
-    simulations the intervals cover on smooth surfaces, and across a sharp cliff with 128 points;
-    with 64 points, of which half a dozen lie where the cliff bends, they covered 70 to 80 %.
+    simulations the intervals cover on smooth surfaces. Across a sharp cliff they do not always:
+    the total index of the hyperparameter along which the cliff bends was covered in 87 % of 149
+    maps of 128 points and 75 % of 96 maps of 64, of which half a dozen lie where it bends.
     """
     if isinstance(fit, Unknown):
         return fit

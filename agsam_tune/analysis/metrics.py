@@ -13,6 +13,7 @@ from agsam_tune.analysis import own_best_lens, rho_lens
 from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.estimate import Estimate
 from agsam_tune.analysis.leaf import Unknown
+from agsam_tune.analysis.plateau import NO_COLLAPSES, Collapses
 from agsam_tune.analysis.radius_lens import RadiusFit, common_window, fit_radius
 from agsam_tune.analysis.table import Cells
 from agsam_tune.study import MISSET_MAXIMA
@@ -153,9 +154,14 @@ def radius_fits(
         reason = window if isinstance(window, Unknown) else Unknown(reason=rho_lens.NO_MAP)
         return reason, reason
     return (
-        fit_radius(cells[0], window, context.chance),
-        fit_radius(cells[1], window, context.chance),
+        fit_radius(cells[0], window, context.chance, _collapses(context, one)),
+        fit_radius(cells[1], window, context.chance, _collapses(context, other)),
     )
+
+
+def _collapses(context: Context, optimizer: str) -> Collapses:
+    best = context.best[optimizer]
+    return NO_COLLAPSES if isinstance(best, Unknown) else best.collapses
 
 
 def doubled_win(win: Estimate | Unknown) -> Estimate | Unknown:

@@ -3,10 +3,6 @@
 In: `Cells`. Out: standard deviations, and the share and size of collapses. Must not import
 pandas, torch, Ray or Optuna.
 
-A point is *good* where its best seed reaches a level, and not where its mean does: a point of which
-one seed in four collapses has a low mean, and leaving it out for that would leave out just the
-noise that is looked for.
-
 Rare collapses are what a handful of fresh seeds mostly misses: at a setting where one trial in ten
 ends at chance, six seeds see none in 53 % of studies, agree closely, and a t-interval of theirs
 excludes the true mean. The good points around it have shown by then that there are collapses. (In a
@@ -51,11 +47,13 @@ class Collapses:
     """Trials of good points that fell far below their point's other seeds.
 
     Attributes:
+        seen: how many.
         share: of the good points' trials, in [0, 1].
         square: mean of the squared drops below the point's median, in squared fractions; 0
             without collapses.
     """
 
+    seen: int
     share: float
     square: float
 
@@ -65,13 +63,16 @@ class Collapses:
         return self.share * (1.0 - self.share) * self.square
 
 
-NO_COLLAPSES = Collapses(share=0.0, square=0.0)
+NO_COLLAPSES = Collapses(seen=0, share=0.0, square=0.0)
 
 
 def find_collapses(
     accuracy_PS: Array, distance_P: Array, level: float, fresh_N: Array
 ) -> Collapses:
-    """The collapses at a setting, as the points around it show them.
+    """The collapses at a setting, as the good points around it show them.
+
+    A point is good where its best seed is, and not where its mean is: one of which a seed in four
+    collapses has a low mean, and leaving it out for that would leave out what is looked for.
 
     Args:
         accuracy_PS: of all points; NaN without a trial. Only points with two seeds, of which one
@@ -95,13 +96,14 @@ def find_collapses(
     if not fell_N.any():
         return NO_COLLAPSES
     return Collapses(
+        seen=int(fell_N.sum()),
         share=float(fell_N.sum() / (len(drop_N) + len(fresh_N))),
         square=float(np.mean(drop_N[fell_N] ** 2)),
     )
 
 
 def noise_near(cells: Cells, level: float) -> float | None:
-    """The pooled standard deviation over seeds of the points with a seed at `level` or above.
+    """The pooled standard deviation over seeds of the points with a mean of `level` or more.
 
     Of all points if fewer than five are that good; None where no point has two seeds.
     """
@@ -109,8 +111,8 @@ def noise_near(cells: Cells, level: float) -> float | None:
     return None if variance is None else float(np.sqrt(variance[0]))
 
 
-def noise_bound(cells: Cells, level: float) -> float | None:
-    """The same, with an upper bound of what a seed does to all points alike.
+def noise_bound(cells: Cells, level: float, collapses: Collapses) -> float | None:
+    """The same with what collapses add, and an upper bound of what a seed does to all points.
 
     S seeds that all points share say much of the noise that is each trial's own, and little of
     their common effect, which moves every point of a map at once: its variance rests on S - 1
@@ -121,30 +123,27 @@ def noise_bound(cells: Cells, level: float) -> float | None:
         return None
     total, common = variance
     seeds = int(cells.present_PS.any(axis=0).sum())
-    if seeds < 2 or common <= 0.0:
-        return float(np.sqrt(total))
-    raised = common * (seeds - 1) / float(chi2.ppf(1.0 - _SURE, seeds - 1))
-    return float(np.sqrt(total + raised - common))
+    if seeds > 1:
+        total += common * ((seeds - 1) / float(chi2.ppf(1.0 - _SURE, seeds - 1)) - 1.0)
+    # A single one may have been the edge of a cliff.
+    return float(np.sqrt(total + (collapses.variance if collapses.seen > 1 else 0.0)))
 
 
 def _variances(cells: Cells, level: float) -> tuple[float, float] | None:
-    """The variance over seeds pooled over the good points, and the part that they share."""
+    """The variance over seeds pooled over points of at least that mean, and its common part."""
     present_PS = cells.present_PS
     usable_P = present_PS.sum(axis=1) > 1
-    good_P = usable_P & (_best_seed(cells.accuracy_PS) >= level)
-    chosen_P = good_P if good_P.sum() >= _FEWEST else usable_P
-    if not chosen_P.any():
+    if not usable_P.any():
         return None
+    sum_P = np.where(present_PS, cells.accuracy_PS, 0.0).sum(axis=1)
+    near_P = usable_P & (sum_P / np.maximum(present_PS.sum(axis=1), 1) >= level)
+    chosen_P = near_P if near_P.sum() >= _FEWEST else usable_P
     own_PS = cells.accuracy_PS[chosen_P]
     off_PS = own_PS - np.nanmean(own_PS, axis=1, keepdims=True)
-    count_P = np.isfinite(own_PS).sum(axis=1)
-    total = float(np.nansum(off_PS**2) / (count_P - 1).sum())
-    whole_S = np.isfinite(off_PS).any(axis=0)
-    mean_S = np.nanmean(off_PS[:, whole_S], axis=0)
-    seeds = len(mean_S)
-    if seeds < 2:
-        return total, 0.0
-    between = float(np.sum(mean_S**2) / (seeds - 1))
+    total = float(np.nansum(off_PS**2) / (np.isfinite(own_PS).sum(axis=1) - 1).sum())
+    seen_S = np.isfinite(off_PS).any(axis=0)
+    mean_S = np.nanmean(off_PS[:, seen_S], axis=0)
+    between = float(np.sum(mean_S**2) / (len(mean_S) - 1))
     return total, max(between - total / len(own_PS), 0.0)
 
 

@@ -25,6 +25,7 @@ from agsam_tune.analysis.curves import Curve, fit_curve
 from agsam_tune.analysis.estimate import Estimate, point_means
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.local_linear import Smoother, choose_bandwidth
+from agsam_tune.analysis.plateau import NO_COLLAPSES, Collapses
 from agsam_tune.analysis.rho_lens import NO_MAP, too_noisy
 from agsam_tune.analysis.table import Cells
 
@@ -82,6 +83,7 @@ class RadiusFit:
         curve: m_o on the window's grid.
         best: the cross-fitted a*; None with one seed.
         best_PS: contributions of points and seeds to its error.
+        collapses: those around the optimizer's own best.
     """
 
     curve: Curve
@@ -89,6 +91,7 @@ class RadiusFit:
     chance: float
     best: float | None
     best_PS: Array
+    collapses: Collapses = NO_COLLAPSES
 
     def regret(self) -> Estimate | Unknown:
         """E_pi[a* - max(m_o, chance)] on the window."""
@@ -106,7 +109,7 @@ class RadiusFit:
         if self.best is None:
             return Unknown(reason=ONE_SEED)
         threshold = self.best - epsilon
-        withheld = too_noisy(self.curve.cells, threshold - epsilon, epsilon)
+        withheld = too_noisy(self.curve.cells, threshold - epsilon, epsilon, self.collapses)
         if withheld is not None:
             return withheld
         m_G = self.curve.m_G
@@ -157,7 +160,9 @@ class RadiusFit:
 ONE_SEED = "one seed: the best radius cannot be chosen and measured on the same one"
 
 
-def fit_radius(cells: Cells, window: Window, chance: float) -> RadiusFit | Unknown:
+def fit_radius(
+    cells: Cells, window: Window, chance: float, collapses: Collapses = NO_COLLAPSES
+) -> RadiusFit | Unknown:
     """m_o on the window, or why it cannot be fitted there."""
     x_P = log_radius(cells)
     used_P = np.isfinite(x_P)
@@ -172,6 +177,7 @@ def fit_radius(cells: Cells, window: Window, chance: float) -> RadiusFit | Unkno
         chance=chance,
         best=best,
         best_PS=best_PS,
+        collapses=collapses,
     )
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from agsam_tune.analysis.best import Best
 from agsam_tune.analysis.estimate import Estimate, count_present, per_cluster, point_means
 from agsam_tune.analysis.leaf import Unknown
-from agsam_tune.analysis.plateau import noise_bound, noise_near
+from agsam_tune.analysis.plateau import Collapses, noise_bound, noise_near
 from agsam_tune.analysis.table import Cells, paired_wins
 
 __all__ = [
@@ -96,7 +96,7 @@ def tolerance_volume(
     if isinstance(best, Unknown):
         return best
     threshold = best.value - epsilon
-    withheld = too_noisy(cells, threshold - epsilon, epsilon)
+    withheld = too_noisy(cells, threshold - epsilon, epsilon, best.collapses)
     if withheld is not None:
         return withheld
     mean_P, deviation_PS = point_means(cells.accuracy_PS)
@@ -123,13 +123,13 @@ def _threshold_error(cells: Cells, best: Best, level: float) -> float:
     return float(np.sqrt(own + (noise_near(cells, level) or 0.0) ** 2 / seeds))
 
 
-def too_noisy(cells: Cells, level: float, epsilon: float) -> Unknown | None:
+def too_noisy(cells: Cells, level: float, epsilon: float, collapses: Collapses) -> Unknown | None:
     """The reason to withhold a tolerance volume, if epsilon <= 2 noise / sqrt(seeds).
 
     The noise is an upper bound: an estimate from a few seeds is too small in just those studies
     that would then report a volume.
     """
-    noise = noise_bound(cells, level)
+    noise = noise_bound(cells, level, collapses)
     if noise is None:
         return Unknown(reason="one seed a point: the noise that would bias it is not known")
     seeds = float(cells.present_PS.sum(axis=1)[cells.present_PS.any(axis=1)].mean())
@@ -137,7 +137,8 @@ def too_noisy(cells: Cells, level: float, epsilon: float) -> Unknown | None:
     if epsilon > bound:
         return None
     return Unknown(
-        reason=f"biased: epsilon {epsilon:g} is not above 2 noise / sqrt(seeds) = {bound:.4f}"
+        reason=f"biased: with {seeds:.3g} seeds a point's accuracy is known to ± {100 * bound:.1f} "
+        f"points, too coarse for a threshold of {100 * epsilon:g}"
     )
 
 

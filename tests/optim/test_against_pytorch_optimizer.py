@@ -7,7 +7,7 @@ Where both mean the same thing:
   groups that have their own rho. Its GSAM has one rho and one alpha for all groups, so there the
   groups differ in lr and weight decay.
 - it adds 1e-12 to norms, in float32 without effect, and its GSAM comes back from the ascent by
-  subtraction: hence 1e-5 and not bit for bit.
+  subtraction: hence a tolerance and not bit for bit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from .problems import Batch, batches, closure_for, cnn, distance, mlp, vector
 
 STEPS = 100
 RHO, ALPHA = 0.1, 0.4
-TOLERANCE = 1e-5
+#: Where rounding takes a unit across its kink the two differ by more: 2.4e-5 on one kind of CPU.
+TOLERANCE = 5e-5
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (mlp, (2,)),

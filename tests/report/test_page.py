@@ -58,7 +58,7 @@ def test_no_request_leaves_the_file(quick_page: Page, paper_page: Page) -> None:
 
 
 def test_the_verdict_comes_first(quick_page: Page) -> None:
-    claim = quick_page.prose.index("is undecided")
+    claim = quick_page.prose.index("Undecided: when mis-set")
     assert claim < quick_page.prose.index("Accuracy through three lenses")
 
 

@@ -28,15 +28,17 @@ def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
 
 
 def test_list_is_quick_and_whole() -> None:
-    # Core seconds: those of the clock depend on what else runs.
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = agsam_tune("list")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Core seconds of the quickest of three: those of the clock depend on what else runs.
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = agsam_tune("list")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert done.returncode == 0
     for name in ("moons", "paper_moons", "gsam_matched", "rho 0.005–8 log", "quick"):
         assert name in done.stdout
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert seconds < 0.5
+    assert min(seconds) < 0.5
 
 
 def test_list_names_what_it_cannot_use_and_lists_the_rest(tmp_path: Path) -> None:

@@ -244,6 +244,7 @@ def test_percentages_are_recognised(tmp_path: Path) -> None:
         (gzip.compress(MINIMAL.encode())[:40], "cannot be read"),
         (b"\x80\x04\x95cposix\nsystem\n.", "not text in UTF-8"),
     ],
+    ids=["empty", "blank", "header", "parquet", "zip", "JSON", "UTF-16", "cut gzip", "pickle"],
 )
 def test_what_is_no_table(content: bytes, expected: str, tmp_path: Path) -> None:
     assert expected in refusal_of(content, tmp_path)

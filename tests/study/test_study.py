@@ -158,7 +158,7 @@ class TestResolved:
         assert again == study
         assert again.hash == study.hash
         assert again.resolved() == resolved
-        assert tuple(again.search_spaces["gsam"].ranges) == ("rho", "alpha")
+        assert tuple(again.search_spaces["gsam"].ranges)[:2] == ("rho", "alpha")
 
     def test_something_else_is_refused(self, study_file: Path) -> None:
         resolved = load_study(study_file).resolved()
