@@ -157,12 +157,15 @@ def _without_sobol(material: Material) -> list[str]:
 
 
 def _sobol_reasons(material: Material) -> dict[str, str]:
-    """Optimizer → why it has no first-order index."""
+    """Optimizer with hyperparameters → why it has no first-order index of any of its own."""
     reasons: dict[str, str] = {}
     for name in material.optimizers:
-        for key, leaf in _rho_metrics(material, name).items():
-            if key.startswith("sobol_first_") and isinstance(leaf, Mapping) and leaf.get("reason"):
-                reasons.setdefault(name, str(leaf["reason"]))
+        own = material.study.search_spaces[name].names
+        metrics = _rho_metrics(material, name)
+        leaves = [metrics.get(f"sobol_first_{hyperparameter}") for hyperparameter in own]
+        why = [str(leaf["reason"]) for leaf in leaves if leaf and leaf.get("reason")]
+        if why and len(why) == len(leaves):
+            reasons[name] = why[0]
     return reasons
 
 
