@@ -159,19 +159,26 @@ def _comparison_folder(paths: Sequence[Path], out: Path | None) -> Path:
         return folder
     try:
         others = sorted(path.name for path in folder.iterdir())
-        summary = json.loads((folder / "summary.json").read_text("utf-8")) if others else {}
-        if not others or "comparison_of" in summary:
-            return folder
     except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            raise UsageError(f"{folder}: cannot be used for a comparison: {error}") from error
-    except ValueError:
-        pass
+        raise UsageError(f"{folder}: cannot be used for a comparison: {error}") from error
+    if not others or _holds_comparison(folder / "summary.json"):
+        return folder
     msg = (
         f"{folder}: holds {', '.join(others[:3])} and is no comparison's folder; choose an empty "
         "or a new one with --out"
     )
     raise UsageError(msg)
+
+
+def _holds_comparison(summary: Path) -> bool:
+    try:
+        return "comparison_of" in json.loads(summary.read_text("utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError:  # not JSON: somebody else's file
+        return False
+    except OSError as error:
+        raise UsageError(f"{summary}: cannot be read: {error}") from error
 
 
 def _names(runs: Sequence[StoredRun], paths: Sequence[Path]) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agsam_tune.analysis.best import Best
-from agsam_tune.analysis.boxes import EDGE, Axis, Change, axis_of, inside, weights
+from agsam_tune.analysis.boxes import EDGE, Change, inside, weights
 from agsam_tune.analysis.comparisons import common_cells, same_settings
 from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.estimate import (
@@ -30,6 +30,7 @@ from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.metrics import BARE
 from agsam_tune.analysis.rho_lens import NO_MAP, clipped
 from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.unit_cube import Axis, axis_of
 
 __all__ = ["METRIC", "BoxRegret", "box_regret"]
 

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agsam_tune.study import Range, limit_problem
+from agsam_tune.analysis.unit_cube import Axis
+from agsam_tune.study import limit_problem
 
 __all__ = [
     "CHANGES",
     "EDGE",
     "THIRDS",
-    "Axis",
     "Change",
-    "axis_of",
     "changed",
     "inside",
     "possible",
@@ -35,28 +34,6 @@ Array = NDArray[np.float64]
 
 #: The share of a side's width whose points stand for what lies beyond it.
 EDGE = 1 / 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """One hyperparameter's range in the box that optimizers are compared in."""
-
-    name: str
-    low: float
-    high: float
-    log: bool
-
-    def unit(self, values: Array) -> Array:
-        """Where in the range the values lie: 0 at its low end, 1 at its high one."""
-        if self.log:
-            return np.asarray(np.log(values / self.low) / np.log(self.high / self.low))
-        return np.asarray((values - self.low) / (self.high - self.low))
-
-    def value(self, unit: float) -> float:
-        """The inverse of `unit`."""
-        if self.log:
-            return float(self.low * (self.high / self.low) ** unit)
-        return float(self.low + unit * (self.high - self.low))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +77,6 @@ THIRDS = (
 )
 
 
-def axis_of(name: str, own: Range, shared: tuple[float, float] | None) -> Axis:
-    """A hyperparameter's range, or the part of it that all optimizers share."""
-    low, high = (own.low, own.high) if shared is None else shared
-    return Axis(name=name, low=low, high=high, log=own.log)
-
-
 def possible(axis: Axis, change: Change) -> Change | None:
     """The change as far as the hyperparameter has such values, or None.
 
@@ -146,7 +117,9 @@ def changed(axes: Sequence[Axis], changes: Sequence[Change]) -> list[dict[str, C
 def values_of(axes: Sequence[Axis], change: Mapping[str, Change]) -> dict[str, list[float]]:
     """The new box: hyperparameter -> [low, high] for those that change."""
     return {
-        axis.name: [axis.value(change[axis.name].low), axis.value(change[axis.name].high)]
+        axis.name: [
+            float(axis.values(end)) for end in (change[axis.name].low, change[axis.name].high)
+        ]
         for axis in axes
         if axis.name in change
     }
@@ -163,4 +136,4 @@ def inside(names: Sequence[str], change: Mapping[str, Change]) -> float:
 
 
 def _is_no_value(axis: Axis, unit: float) -> bool:
-    return limit_problem(axis.name, axis.value(unit)) is not None
+    return limit_problem(axis.name, float(axis.values(unit))) is not None

@@ -39,6 +39,7 @@ from agsam_tune.analysis.metrics import (
     rho_metrics,
 )
 from agsam_tune.analysis.table import Cells
+from agsam_tune.study import AnalysisSettings
 
 __all__ = [
     "Contrast",
@@ -47,8 +48,8 @@ __all__ = [
     "contrasts",
     "entries",
     "entry_of",
+    "judged",
     "same_settings",
-    "verdict_of",
 ]
 
 #: Metrics of which less is better.
@@ -98,15 +99,21 @@ def entries(
 ) -> list[dict[str, Any]]:
     """Contrasts as JSON-able entries, with Holm's correction within each lens."""
     settings = context.study.analysis
-    confidence = settings.confidence
-    rows = [entry_of(contrast, candidate, baseline, confidence) for contrast in found]
-    for lens in dict.fromkeys(row["lens"] for row in rows):
-        known = [r for r in rows if r["lens"] == lens and r["p_value"] is not None]
+    rows = [entry_of(contrast, candidate, baseline, settings.confidence) for contrast in found]
+    return judged(rows, "lens", settings)
+
+
+def judged(
+    rows: list[dict[str, Any]], within: str, settings: AnalysisSettings
+) -> list[dict[str, Any]]:
+    """The rows with p-values Holm-corrected among those alike in `within`, and verdicts."""
+    for group in dict.fromkeys(row[within] for row in rows):
+        known = [r for r in rows if r[within] == group and r["p_value"] is not None]
         adjusted = holm([row["p_value"] for row in known])
         for row, p in zip(known, adjusted, strict=True):
             row["p_value"] = p
     for row in rows:
-        row["verdict"] = verdict_of(row, settings.margin, confidence)
+        row["verdict"] = _verdict(row, settings.margin, settings.confidence)
     return rows
 
 
@@ -238,8 +245,7 @@ def entry_of(
     }
 
 
-def verdict_of(row: Mapping[str, Any], margin: float, confidence: float) -> str:
-    """The verdict on an entry whose p-value is corrected."""
+def _verdict(row: Mapping[str, Any], margin: float, confidence: float) -> str:
     if row["p_value"] is None:
         return "undecided"
     if row["metric"].startswith(IN_ACCURACY) and -margin < row["low"] and row["high"] < margin:

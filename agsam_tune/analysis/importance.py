@@ -31,8 +31,9 @@ from agsam_tune.analysis.jackknife import jackknife_groups, jackknifed
 from agsam_tune.analysis.leaf import Leaf, Unknown, leaf
 from agsam_tune.analysis.noise import SAME
 from agsam_tune.analysis.rho_lens import NO_MAP, clipped
-from agsam_tune.analysis.surface_fit import LEAST_POINTS, Axis
+from agsam_tune.analysis.surface_fit import LEAST_POINTS
 from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.unit_cube import Axis
 
 __all__ = ["fanova", "importances"]
 

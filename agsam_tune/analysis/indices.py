@@ -29,8 +29,9 @@ from agsam_tune.analysis.jackknife import jackknife_groups, jackknife_variance, 
 from agsam_tune.analysis.leaf import Leaf, Unknown, leaf
 from agsam_tune.analysis.noise import SAME, variance_parts
 from agsam_tune.analysis.rho_lens import NO_MAP, clipped
-from agsam_tune.analysis.surface_fit import LEAST_R2, Axis, Fit
+from agsam_tune.analysis.surface_fit import LEAST_R2, Fit
 from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.unit_cube import Axis
 
 __all__ = ["rbd_fast", "sobol_indices"]
 

@@ -34,16 +34,16 @@ import numpy as np
 
 from agsam_tune.analysis import comparisons, own_best_lens
 from agsam_tune.analysis.box_regret import METRIC, BoxRegret, box_regret
-from agsam_tune.analysis.boxes import CHANGES, THIRDS, Axis, Change, changed, values_of
+from agsam_tune.analysis.boxes import CHANGES, THIRDS, Change, changed, values_of
 from agsam_tune.analysis.comparisons import Contrast, common_cells
 from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.estimate import Estimate, difference, to_leaf
-from agsam_tune.analysis.intervals import holm
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.metrics import radius_fits
 from agsam_tune.analysis.radius_lens import RadiusFit, fit_radius
 from agsam_tune.analysis.selection import Choices
 from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.unit_cube import Axis
 from agsam_tune.study import MISSET_MAXIMA
 
 __all__ = ["range_curve", "range_sentence"]
@@ -104,13 +104,7 @@ def _judged(
     for labels, estimate in found:
         contrast = Contrast(lens=lens, metric=METRIC, estimate=estimate, labels=labels)
         rows.append(_with_bounds(comparisons.entry_of(contrast, *pair, settings.confidence)))
-    for axis in dict.fromkeys(row["axis"] for row in rows):
-        known = [row for row in rows if row["axis"] == axis and row["p_value"] is not None]
-        adjusted = holm([row["p_value"] for row in known])
-        for row, p in zip(known, adjusted, strict=True):
-            row["p_value"] = p
-    for row in rows:
-        row["verdict"] = comparisons.verdict_of(row, settings.margin, settings.confidence)
+    for row in comparisons.judged(rows, "axis", settings):
         row["flips"] = {row["verdict"], whole} == set(_WINNERS)
     return rows
 

@@ -41,8 +41,9 @@ from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.noise import SAME, moderated, seed_variances
 from agsam_tune.analysis.rho_lens import NO_MAP, clipped
 from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.unit_cube import Axis, axis_of
 
-__all__ = ["LEAST_R2", "Axis", "Fit", "Quality", "box_of", "fit_surface", "subset"]
+__all__ = ["LEAST_R2", "Fit", "Quality", "box_of", "fit_surface", "subset"]
 
 Array = NDArray[np.float64]
 
@@ -61,28 +62,6 @@ _LEAST_FOLDS = 4
 
 _NORMAL_95 = 1.959963984540054
 _ONE_SIDED_95 = 1.6448536269514722
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """One hyperparameter's side of the box, in its own scale."""
-
-    name: str
-    low: float
-    high: float
-    log: bool
-
-    def unit(self, values: Array) -> Array:
-        """From values to [0, 1]."""
-        if self.log:
-            return np.asarray(np.log(values / self.low) / np.log(self.high / self.low))
-        return np.asarray((values - self.low) / (self.high - self.low))
-
-    def values(self, unit: Array) -> Array:
-        """From [0, 1] to values."""
-        if self.log:
-            return np.asarray(self.low * (self.high / self.low) ** unit)
-        return np.asarray(self.low + unit * (self.high - self.low))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,8 +162,7 @@ def box_of(context: Context, optimizers: Sequence[str]) -> tuple[Axis, ...]:
     found: dict[str, Axis] = {}
     for optimizer in optimizers:
         for name, own in context.study.search_spaces[optimizer].ranges.items():
-            low, high = context.shared_box.get(name, (own.low, own.high))
-            found.setdefault(name, Axis(name=name, low=low, high=high, log=own.log))
+            found.setdefault(name, axis_of(name, own, context.shared_box.get(name)))
     return tuple(found[name] for name in context.study.hyperparameters if name in found)
 
 

@@ -32,8 +32,9 @@ from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.noise import smooth_variance
 from agsam_tune.analysis.rho_lens import clipped
-from agsam_tune.analysis.surface_fit import Axis, Fit, box_of, fit_surface
+from agsam_tune.analysis.surface_fit import Fit, box_of, fit_surface
 from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.unit_cube import Axis
 
 __all__ = ["Surfaces", "fit_surfaces"]
 

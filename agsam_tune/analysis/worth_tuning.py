@@ -33,9 +33,10 @@ from agsam_tune.analysis.estimate import point_means
 from agsam_tune.analysis.gaussian_process import Process
 from agsam_tune.analysis.leaf import Leaf, Unknown, null
 from agsam_tune.analysis.rho_lens import NO_MAP, clipped
-from agsam_tune.analysis.surface_fit import LEAST_R2, Axis, Fit, box_of, fit_surface
+from agsam_tune.analysis.surface_fit import LEAST_R2, Fit, box_of, fit_surface
 from agsam_tune.analysis.table import Cells
 from agsam_tune.analysis.tuning_gain import common_rows
+from agsam_tune.analysis.unit_cube import Axis
 
 __all__ = ["SHARE", "worth_tuning"]
 

@@ -10,16 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from agsam_tune.atomic import replace_file
 from agsam_tune.report import across_tables
 from agsam_tune.report.across_figures import across_plates
-from agsam_tune.report.contents import Legend, Shown
-from agsam_tune.report.figures.panel import shorten
-from agsam_tune.report.figures.plates import Plate
-from agsam_tune.report.figures.sheet import draw_sheet
-from agsam_tune.report.html import render, swatch
+from agsam_tune.report.html import render
+from agsam_tune.report.shown import Shown, show_plate
 from agsam_tune.report.style import OptimizerStyle, optimizer_styles
 from agsam_tune.report.svg import drawing
 
@@ -53,7 +48,8 @@ def write_comparison(folder: Path, summary: Mapping[str, Any]) -> None:
     styles = _styles(summary)
     with drawing():
         shown = {
-            plate.key: _show(plate, styles, figures) for plate in across_plates(summary, styles)
+            plate.key: show_plate(plate, styles, figures)
+            for plate in across_plates(summary, styles)
         }
     for key in KEYS:
         if key not in shown:
@@ -71,22 +67,6 @@ def _styles(summary: Mapping[str, Any]) -> dict[str, OptimizerStyle]:
         candidate=summary["candidate"],
         baseline=summary["baseline"],
         control=summary["control"],
-    )
-
-
-def _show(plate: Plate, styles: Mapping[str, OptimizerStyle], figures: Path) -> Shown:
-    """Writes the plate's files and returns what the page needs of it."""
-    legend = tuple(styles.values()) if plate.legend else ()
-    sheet = draw_sheet(plate.panels, key=plate.key, columns=plate.columns, legend=legend)
-    replace_file(figures / f"{plate.key}.svg", sheet.svg)
-    replace_file(figures / f"{plate.key}.png", sheet.png)
-    return Shown(
-        key=plate.key,
-        caption=plate.caption,
-        columns=plate.columns,
-        legend=tuple(Legend(name=shorten(one.name), swatch=swatch(one)) for one in legend),
-        # matplotlib escapes the texts of an SVG, `page_svg` its label: markup of our own.
-        svgs=tuple(Markup(svg) for svg in sheet.inline),  # noqa: S704
     )
 
 

@@ -8,48 +8,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from agsam_tune.report import fixed, page, protocol, sections, tables, text
-from agsam_tune.report.figures.panel import shorten
 from agsam_tune.report.glossary import GLOSSARY, LENSES
-from agsam_tune.report.html import swatch
 from agsam_tune.report.material import Material
 from agsam_tune.report.own_best import own_best_note
 from agsam_tune.report.sharpness import sharpness_table
+from agsam_tune.report.shown import Shown, legend
 from agsam_tune.report.tables import Linked
 from agsam_tune.report.trial_links import ALL_TRIALS, behind, chosen
 from agsam_tune.report.trial_table import trials_json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Legend:
-    """One optimizer in a legend of the page."""
-
-    name: str
-    swatch: Markup
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A plate as the page shows it; `behind` leads to the trials that it shows."""
-
-    key: str
-    caption: str
-    columns: int
-    legend: tuple[Legend, ...]
-    svgs: tuple[Markup, ...]
-    behind: Linked | None = None
-
-
-def legend(material: Material) -> tuple[Legend, ...]:
-    """All optimizers in the report's order."""
-    return tuple(
-        Legend(name=shorten(name), swatch=swatch(style)) for name, style in material.styles.items()
-    )
 
 
 def figure_trials(material: Material, key: str) -> Linked | None:
@@ -123,7 +94,7 @@ def _tables(material: Material) -> dict[str, Any]:
         "bare": [name for name in material.optimizers if name in material.bare],
         "comparisons": pairs,
         "comparison_notes": pair_notes,
-        "legend": legend(material),
+        "legend": legend(material.styles),
         "headline": tables.HEADLINE,
         "phases": protocol.phases_table(material),
         "best": protocol.best_table(material, links),

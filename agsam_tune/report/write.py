@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.surfaces import Surfaces
 from agsam_tune.atomic import replace_file
-from agsam_tune.report.contents import Shown, figure_trials, legend, page_context
+from agsam_tune.report.contents import figure_trials, page_context
 from agsam_tune.report.figures.all_plates import PLATE_KEY, all_plates
-from agsam_tune.report.figures.plates import Plate
-from agsam_tune.report.figures.sheet import draw_sheet
 from agsam_tune.report.html import render
-from agsam_tune.report.material import Material, gather
+from agsam_tune.report.material import gather
+from agsam_tune.report.shown import show_plate
 from agsam_tune.report.svg import drawing
 from agsam_tune.study import Study
 
@@ -70,7 +68,12 @@ def write_report(
     figures.mkdir(parents=True, exist_ok=True)
     with drawing():
         made = all_plates(material)
-        shown = {plate.key: _show(plate, material, figures) for plate in made}
+        shown = {
+            plate.key: show_plate(
+                plate, material.styles, figures, behind=figure_trials(material, plate.key)
+            )
+            for plate in made
+        }
     _remove_stale(figures, set(shown))
     replace_file(folder / REPORT, render(page_context(material, shown)).encode())
 
@@ -81,20 +84,3 @@ def _remove_stale(figures: Path, keys: set[str]) -> None:
         own = path.suffix in (".svg", ".png") and PLATE_KEY.fullmatch(path.stem)
         if own and path.stem not in keys:
             path.unlink()
-
-
-def _show(plate: Plate, material: Material, figures: Path) -> Shown:
-    """Writes the plate's files and returns what the page needs of it."""
-    styles = tuple(material.styles.values()) if plate.legend else ()
-    sheet = draw_sheet(plate.panels, key=plate.key, columns=plate.columns, legend=styles)
-    replace_file(figures / f"{plate.key}.svg", sheet.svg)
-    replace_file(figures / f"{plate.key}.png", sheet.png)
-    return Shown(
-        key=plate.key,
-        caption=plate.caption,
-        columns=plate.columns,
-        legend=legend(material) if plate.legend else (),
-        # matplotlib escapes the texts of an SVG, `page_svg` its label: markup of our own.
-        svgs=tuple(Markup(svg) for svg in sheet.inline),  # noqa: S704
-        behind=figure_trials(material, plate.key),
-    )

@@ -12,13 +12,14 @@ import pytest
 from agsam_tune.analysis.along import difference_along
 from agsam_tune.analysis.best import Best
 from agsam_tune.analysis.box_regret import BoxRegret, box_regret
-from agsam_tune.analysis.boxes import CHANGES, THIRDS, Axis, Change, changed, weights
+from agsam_tune.analysis.boxes import CHANGES, THIRDS, Change, changed, weights
 from agsam_tune.analysis.comparisons import compare
 from agsam_tune.analysis.context import Context, make_context
 from agsam_tune.analysis.estimate import Estimate, to_leaf
 from agsam_tune.analysis.intervals import holm, p_value
 from agsam_tune.analysis.range_curve import range_curve, range_sentence
 from agsam_tune.analysis.table import read_table
+from agsam_tune.analysis.unit_cube import Axis
 from agsam_tune.study import Range, SearchSpace, Study
 from tests.analysis.simulate import least_coverage, most_false
 from tests.analysis.worlds import PAIR, self_comparison, unit_change
@@ -69,7 +70,7 @@ def test_weights_fill_the_new_range(change: Change) -> None:
 
 def test_no_box_reaches_where_there_are_no_values() -> None:
     boxes = [change["alpha"] for change in changed([ALPHA], CHANGES)]
-    assert all(ALPHA.value(box.low) >= 0 for box in boxes)
+    assert all(ALPHA.values(box.low) >= 0 for box in boxes)
     assert len({(box.low, box.high) for box in boxes}) == len(boxes)
     wider = next(box for box in boxes if box.name == "wider by 1.25")
     assert (wider.low, wider.high) == (0.0, 1.25)
@@ -77,7 +78,7 @@ def test_no_box_reaches_where_there_are_no_values() -> None:
     together = {box["rho"].name: box for box in changed([RHO, ALPHA], CHANGES)}
     assert set(together["shifted down by a quarter"]) == {"rho"}
     momentum = Axis(name="momentum", low=0.0, high=0.99, log=False)
-    reach = [momentum.value(box["momentum"].high) for box in changed([momentum], CHANGES)]
+    reach = [momentum.values(box["momentum"].high) for box in changed([momentum], CHANGES)]
     assert max(reach) < 1
 
 

@@ -44,12 +44,12 @@ def mlp(*, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
     return seeded(nn.Sequential(*layers).to(dtype), seed=seed)
 
 
-def cnn(*, seed: int = 0) -> nn.Module:
+def cnn(*, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
     layers = (
         *(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3), nn.ReLU()),
         *(nn.Flatten(), nn.Linear(8, 3)),
     )
-    return seeded(nn.Sequential(*layers), seed=seed, scale=0.3)
+    return seeded(nn.Sequential(*layers).to(dtype), seed=seed, scale=0.3)
 
 
 def batches(

@@ -162,10 +162,10 @@ def _sobol_reasons(material: Material) -> dict[str, str]:
     for name in material.optimizers:
         own = material.study.search_spaces[name].names
         metrics = _rho_metrics(material, name)
-        leaves = [metrics.get(f"sobol_first_{hyperparameter}") for hyperparameter in own]
-        why = [str(leaf["reason"]) for leaf in leaves if leaf and leaf.get("reason")]
-        if why and len(why) == len(leaves):
-            reasons[name] = why[0]
+        found = [metrics.get(f"sobol_first_{hyperparameter}") for hyperparameter in own]
+        leaves = [leaf for leaf in found if leaf]
+        if leaves and all(leaf.get("reason") for leaf in leaves):
+            reasons[name] = str(leaves[0]["reason"])
     return reasons
 
 
