@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BANDWIDTHS", "Smoother", "choose_bandwidth", "smooth_at"]
+__all__ = ["BANDWIDTHS", "Smoother", "choose_bandwidth"]
 
 Array = NDArray[np.float64]
 
@@ -69,11 +69,6 @@ class Smoother:
         """
         line_GP = self.fit(y_P)[:, None] + self.slopes(y_P)[:, None] * self.offsets_GP
         return np.asarray(self.weights_GP * (y_P[None, :] - line_GP))
-
-
-def smooth_at(x_P: Array, y_P: Array, grid_G: Array, bandwidth: float) -> Array:
-    """The local-linear fit at the grid, (G,)."""
-    return Smoother(x_P, grid_G, bandwidth).fit(y_P)
 
 
 def choose_bandwidth(curves: Sequence[tuple[Array, Array]], low: float, high: float) -> float:
