@@ -103,6 +103,9 @@ def run(
     executor: Annotated[
         Executor, typer.Option(help="Ray on all cores, or this process alone.")
     ] = Executor.RAY,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write the report, or the trials alone.")
+    ] = True,
     debug: Debug = False,
 ) -> None:
     """Run a study, or carry it on, and write its report."""
@@ -135,6 +138,7 @@ def run(
             time_budget=None if time_budget is None else _seconds(time_budget),
             import_path=(str(study.resolve().parent), str(Path.cwd())),
             command=command_line(),
+            report=report,
         )
         code = run_study(loaded, options, Console())
     raise typer.Exit(code)

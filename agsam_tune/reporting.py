@@ -82,6 +82,11 @@ def read_run(path: Path) -> StoredRun:
     )
 
 
+def write_trials(path: Path) -> None:
+    """Write `trials.parquet` of a run and nothing else."""
+    _write_table(RunFolder(path=path), read_run(path).trials)
+
+
 def report_run(path: Path, *, out: Path | None = None) -> dict[str, Any]:
     """Write the tables, the estimates and the report of a run; returns the summary.
 
@@ -128,9 +133,7 @@ def report_runs(
 def _report(run: StoredRun, out: Path) -> tuple[Context, dict[str, Any]]:
     folder = RunFolder(path=out)
     folder.create()
-    buffer = io.BytesIO()
-    run.trials.to_parquet(buffer, index=False)
-    replace_file(folder.trials, buffer.getvalue())
+    _write_table(folder, run.trials)
     data = run.manifest["data"]
     context = make_context(run.trials, run.study, chance=data["chance"])
     surfaces = fit_surfaces(context)
@@ -147,6 +150,12 @@ def _report(run: StoredRun, out: Path) -> tuple[Context, dict[str, Any]]:
         context=context,
     )
     return context, summary
+
+
+def _write_table(folder: RunFolder, trials: pd.DataFrame) -> None:
+    buffer = io.BytesIO()
+    trials.to_parquet(buffer, index=False)
+    replace_file(folder.trials, buffer.getvalue())
 
 
 def _comparison_folder(paths: Sequence[Path], out: Path | None) -> Path:

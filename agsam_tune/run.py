@@ -22,7 +22,7 @@ from agsam_tune.executors.work import Job, check_device, check_rules, device_of,
 from agsam_tune.folder import RunFolder, exclusive, now
 from agsam_tune.manifest import new_manifest
 from agsam_tune.progress import StudyProgress
-from agsam_tune.reporting import report_run
+from agsam_tune.reporting import report_run, write_trials
 from agsam_tune.store import ResultStore, StorageError, local_file
 from agsam_tune.study import Study, changed_keys
 from agsam_tune.tasks.loading import load_task
@@ -49,6 +49,7 @@ class RunOptions:
         time_budget: seconds after which no pack is started, or None.
         import_path: folders in which a user's task is looked for.
         command: the command line, for the manifest.
+        report: whether the estimates and the report are written too, not the trials alone.
     """
 
     out: Path
@@ -60,6 +61,7 @@ class RunOptions:
     time_budget: float | None = None
     import_path: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    report: bool = True
 
 
 def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
@@ -108,8 +110,12 @@ def _run(
     if len(agenda.outcomes) == agenda.total and manifest["finished"] is None:
         write_json(folder.manifest, {**manifest, "finished": now()})
     try:
-        if agenda.outcomes:
+        # Whoever interrupts does not want to wait for a report.
+        if agenda.outcomes and options.report and not interrupted:
             _print_result(console, folder, report_run(folder.path))
+        elif agenda.outcomes:
+            write_trials(folder.path)
+            _say(console, f"Trials: {folder.trials}; for a report: agsam-tune report {folder.path}")
     except KeyboardInterrupt:
         _say(
             console,

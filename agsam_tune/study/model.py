@@ -266,11 +266,17 @@ class AnalysisSettings(Record):
 
 
 class Packs(Record):
-    """How many trials are trained together."""
+    """How trials are trained together."""
 
     rows: int | Literal["auto"] = Field(default="auto", description="trials per pack, or 'auto'")
     way: Literal["auto", "stacked", "rows", "vmap"] = Field(
         default="auto", description="how a pack's models are computed; 'auto' measures"
+    )
+    checkpoint: float = Field(
+        default=300.0, ge=0, description="seconds between checkpoints of a long pack; 0 writes none"
+    )
+    time_limit: float = Field(
+        default=0.0, ge=0, description="seconds after which a pack counts as hanging; 0 is no limit"
     )
 
     @field_validator("rows", mode="wrap")

@@ -11,12 +11,14 @@ ROOT = Path(__file__).parents[2]
 QUICK = str(ROOT / "studies" / "quick.toml")
 PROGRAM = [str(Path(sys.executable).parent / "agsam-tune")]
 
-# All phases, in a few seconds: 150 trainings of 26 steps.
+# All phases, in a few seconds: 150 trainings of 26 steps. The report takes as long again: where a
+# test wants it, it says --report.
 TINY = [
     *("--set", "training.epochs=2"),
     *("--set", "phases.map.points=8", "--set", "phases.map.replicates=2"),
     *("--set", "phases.tune.points=20", "--set", "phases.tune.seeds=2"),
     *("--set", "phases.iid.points=4"),
+    "--no-report",
 ]
 
 

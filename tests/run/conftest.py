@@ -11,7 +11,7 @@ from tests.run.commands import results, run_tiny
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed") / "quick"
-    run_tiny(out)
+    run_tiny(out, "--report")
     return out
 
 

@@ -113,7 +113,7 @@ def _is_training(pid: int) -> bool:
 
 
 def test_the_console_is_clean(tmp_path: Path) -> None:
-    done = agsam_tune("run", QUICK, *TINY, "--out", tmp_path / "run")
+    done = agsam_tune("run", QUICK, *TINY, "--report", "--out", tmp_path / "run")
     assert done.stderr == ""
     *progress, verdict, report = done.stdout.splitlines()
     assert all(" trials, " in line and " diverged" in line for line in progress)
