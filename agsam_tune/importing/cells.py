@@ -33,6 +33,9 @@ Mask = NDArray[np.bool_]
 _TRUE = {"true", "t", "yes", "y", "1", "1.0"}
 _FALSE = {"false", "f", "no", "n", "0", "0.0"}
 
+#: Up to here every whole number is one of its own as a float (IEEE 754).
+LARGEST = 2**53
+
 
 def is_missing(source: Source, column: str) -> Mask:
     """Where a column has nothing, (N,); everywhere where there is no such column."""
@@ -64,11 +67,12 @@ def numbers(source: Source, column: str, findings: Findings) -> Array:
 
 
 def whole_numbers(source: Source, column: str, findings: Findings, *, needed: bool) -> Array:
-    """Whole numbers ≥ 0; NaN only where they are not `needed` and a cell is empty."""
+    """Whole numbers from 0 to LARGEST; NaN only where they are not `needed` and a cell is empty."""
     values = numbers(source, column, findings)
     finite = np.isfinite(values)
-    wrong = (finite & ((values < 0) | (values != np.round(values)))) | np.isinf(values)
-    _refuse(source, column, wrong, "whole numbers >= 0", findings)
+    inside = (values >= 0) & (values <= LARGEST) & (values == np.round(values))
+    wrong = (finite & ~inside) | np.isinf(values)
+    _refuse(source, column, wrong, f"whole numbers from 0 to {LARGEST}", findings)
     if needed and column in source.table:
         _refuse_missing(source, column, is_missing(source, column), findings)
     return values
@@ -122,6 +126,8 @@ def texts(
     words: NDArray[np.object_] = cells.to_numpy(dtype=object)
     if default is None:
         _refuse_missing(source, column, missing, findings)
+    is_bytes = source.table[column].map(lambda cell: isinstance(cell, bytes)).to_numpy(dtype=bool)
+    _refuse(source, column, is_bytes, "text", findings)
     if allowed:
         wrong = ~missing & ~np.isin(words, np.array(allowed, dtype=object))
         first = words[wrong][0] if wrong.any() else ""

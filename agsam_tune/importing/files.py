@@ -146,11 +146,15 @@ def _records(path: Path) -> list[tuple[int, list[str]]]:
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records, line = [], 1
-    for row in reader:
-        if any(cell.strip() for cell in row):
-            comma = delimiter != ","
-            records.append((line, [_with_point(cell) if comma else cell for cell in row]))
-        line = reader.line_num + 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                comma = delimiter != ","
+                records.append((line, [_with_point(cell) if comma else cell for cell in row]))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        msg = f"line {line}: {error}; are its quotes closed?"
+        raise csv.Error(msg) from error
     return records
 
 
@@ -173,7 +177,7 @@ def _check_widths(rows: Sequence[tuple[int, list[str]]], width: int, findings: F
             wrong.append((line, len(row)))
     if wrong:
         shown = ", ".join(f"line {line} has {count}" for line, count in wrong[:3])
-        more = f" and {len(wrong) - 3} more lines" if len(wrong) > 3 else ""
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         findings.add("cells", f"the header has {width}, but {shown}{more}")
 
 
@@ -186,6 +190,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, IsADirectoryError):
         return f"{path}: is a folder; import a file, or report on a run with agsam-tune report"
     if isinstance(error, UnicodeDecodeError):
-        return f"{path}: cannot be imported: not text in UTF-8 (byte {error.start})"
+        line = error.object[: error.start].count(b"\n") + 1
+        return f"{path}: cannot be imported: line {line} is no text in UTF-8; save the file as that"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{path}: cannot be read: {(reason.splitlines() or [type(error).__name__])[0]}"

@@ -51,8 +51,8 @@ class Settings:
 
 def setting_columns(
     source: Source, wanted: Sequence[str], findings: Findings
-) -> tuple[dict[str, Array], list[str]]:
-    """The columns that are hyperparameters, and a note on those that are left out.
+) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The columns that are hyperparameters, and those that are not used: no numbers, or reserved.
 
     Args:
         source: the trials.
@@ -60,7 +60,7 @@ def setting_columns(
         findings: where to add what is wrong.
     """
     if wanted:
-        return _named(source, wanted, findings), []
+        return _named(source, wanted, findings), ()
     found, ignored = {}, []
     for column in source.table.columns:
         if column in KNOWN:
@@ -78,8 +78,7 @@ def setting_columns(
             )
         else:
             found[column] = values
-    notes = [f"Columns that are not used: {', '.join(ignored)}."] if ignored else []
-    return found, notes
+    return found, tuple(ignored)
 
 
 def _named(source: Source, wanted: Sequence[str], findings: Findings) -> dict[str, Array]:
@@ -101,6 +100,7 @@ def own_settings(
     columns: Mapping[str, Array],
     keys: pd.DataFrame,
     ranged: Collection[tuple[str, str]],
+    ignored: Sequence[str],
     findings: Findings,
 ) -> Settings:
     """What each optimizer's hyperparameters are.
@@ -111,11 +111,13 @@ def own_settings(
         keys: optimizer, phase and point of each row.
         ranged: (optimizer, hyperparameter) of which the range is known: it is one though all its
             values be equal.
+        ignored: columns that are not used.
         findings: where to add what is wrong.
     """
     values = {name: np.full(len(keys), np.nan) for name in columns}
     names: dict[str, list[str]] = {}
     constants: dict[str, dict[str, float]] = {}
+    gappy: set[str] = set()
     for optimizer in keys["optimizer"].unique():
         own = (keys["optimizer"] == optimizer).to_numpy()
         names[optimizer] = []
@@ -127,12 +129,16 @@ def own_settings(
                 gaps = source.rows(own & ~has)
                 message = f"{gaps}: no finite number, though other trials of {optimizer} have one"
                 findings.add(f"column {name!r}", message)
+                gappy.add(optimizer)
             elif _equal(column[own]) and (optimizer, name) not in ranged:
                 constants.setdefault(optimizer, {})[name] = float(column[own][0])
             else:
                 names[optimizer].append(name)
                 values[name][own] = column[own]
-    _check_points(source, values, keys, names, findings)
+    _check_seeds(source, values, keys, findings)
+    # What has gaps has been found wanting: that nothing else differs would be no news.
+    bare = [name for name, own in names.items() if not own and name not in gappy]
+    _check_bare(keys, bare, ignored, findings)
     kept = canonical_order(name for own in names.values() for name in own)
     return Settings(
         values={name: values[name] for name in kept},
@@ -141,14 +147,10 @@ def own_settings(
     )
 
 
-def _check_points(
-    source: Source,
-    values: Mapping[str, Array],
-    keys: pd.DataFrame,
-    names: Mapping[str, Sequence[str]],
-    findings: Findings,
+def _check_seeds(
+    source: Source, values: Mapping[str, Array], keys: pd.DataFrame, findings: Findings
 ) -> None:
-    """A point is one setting; an optimizer without hyperparameters has one point a phase."""
+    """A point is one setting."""
     groups = keys.groupby(["optimizer", "phase", "point"], sort=False).ngroup().to_numpy()
     for name, column in values.items():
         first = pd.Series(column).groupby(groups).transform("first").to_numpy()
@@ -160,12 +162,19 @@ def _check_points(
                 "--hyperparameter"
             )
             findings.add(f"column {name!r}", message)
-    for optimizer, own_names in names.items():
+
+
+def _check_bare(
+    keys: pd.DataFrame, bare: Sequence[str], ignored: Sequence[str], findings: Findings
+) -> None:
+    """An optimizer without hyperparameters has one point a phase."""
+    unread = f" (columns that are not used: {', '.join(ignored)})" if ignored else ""
+    for optimizer in bare:
         own = keys[(keys["optimizer"] == optimizer) & keys["phase"].isin(["map", "tune"])]
-        if not own_names and own["point"].nunique() > 1:
+        if own["point"].nunique() > 1:
             message = (
                 f"{optimizer} has {own['point'].nunique()} points, but no hyperparameter that "
-                "differs between them; its trainings are seeds of one point"
+                f"differs between them{unread}; its trainings are seeds of one point"
             )
             findings.add("column 'point'", message)
 

@@ -51,8 +51,8 @@ _BROKEN = (
 _LEFT_OUT = {
     TrialState.RUNNING: "still running",
     TrialState.WAITING: "waiting to be run",
-    TrialState.PRUNED: "pruned: their accuracy at the end is not known, and since it is the bad "
-    "ones that are pruned, averages are too good",
+    TrialState.PRUNED: "pruned (their accuracy at the end is not known, and since it is the bad "
+    "ones that are pruned, averages are too good)",
 }
 
 
@@ -199,11 +199,11 @@ def _rows(
             labels.append(
                 f"{one.optimizer}/{trial.number}" if len(chosen) > 1 else f"{trial.number}"
             )
-    notes = [f"{count} trials are left out, {_LEFT_OUT[s]}." for s, count in left_out.items()]
+    notes = [f"Trials that are left out, {_LEFT_OUT[s]}: {n}." for s, n in left_out.items()]
     if failed:
         notes.append(
-            f"{failed} failed trials are taken as diverged: Optuna fails a trial whose value is "
-            "NaN, and does not tell it from one that raised an error."
+            "Failed trials are taken as diverged: Optuna fails a trial whose value is NaN, and "
+            f"does not tell it from one that raised an error. There are {failed}."
         )
     if rows and not any(one.is_own for one in chosen):
         notes.append(

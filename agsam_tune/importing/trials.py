@@ -8,7 +8,7 @@ Shapes: N rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,13 +67,13 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
     source, task = _only_named(source, "task", options.task, "--task", findings)
     _check_columns(source, findings)
     frame = _frame(source, findings)
-    columns, notes = setting_columns(source, options.hyperparameters, findings)
+    columns, ignored = setting_columns(source, options.hyperparameters, findings)
     # What follows compares rows, and would only repeat what is wrong with their cells.
     findings.raise_if_any()
     optimizers = tuple(dict.fromkeys(frame["optimizer"]))
     given = given_spaces(options.search_spaces, optimizers, findings)
     ranged = {(o, name) for o, space in given.items() for name in space.ranges} | {*source.boxes}
-    settings = own_settings(source, columns, frame, ranged, findings)
+    settings = own_settings(source, columns, frame, ranged, ignored, findings)
     _check_rows(source, frame, settings, findings)
     _check_roles(options, optimizers, findings)
     chance, more = _chance(source, frame, options, findings)
@@ -89,7 +89,7 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
         spaces=spaces,
         constants=settings.constants,
         chance=chance,
-        notes=(*source.notes, *notes, *_constants(settings), *inferred, *more),
+        notes=(*source.notes, *_ignored(ignored), *_constants(settings), *inferred, *more),
     )
 
 
@@ -178,7 +178,7 @@ def _check_rows(
             f"phase {first['phase']}, point {first['point']:g}, seed {first['seed']:g})"
         )
         others = int(frame[twice].duplicated(KEY).sum()) - int(same.sum()) + 1
-        findings.add("key", message + (f", and {others} others" if others else ""))
+        findings.add("key", message + (f", and {others} more like it" if others else ""))
     tuned = np.array([bool(settings.names[name]) for name in frame["optimizer"]])
     replicate = frame["replicate"].where(tuned & (frame["phase"] == "map").to_numpy())
     has, needs = replicate.notna().to_numpy(), tuned & (frame["phase"] == "map").to_numpy()
@@ -218,15 +218,15 @@ def _chance(
     )
     notes = []
     if unsaid.any():
-        notes.append(f"{int(unsaid.sum())} trials without an accuracy are taken as diverged.")
+        notes.append(f"Taken as diverged, without an accuracy: {_trials(unsaid.sum())}.")
     if options.candidate is None:
         notes.append("Without --candidate and --baseline nothing is compared.")
     if options.chance is not None:
         return options.chance, notes
     if diverged.any():
         message = (
-            f"needed, since {int(diverged.sum())} trials diverged ({source.rows(diverged)}), which "
-            "count with the accuracy of guessing: the largest class's share of the test split"
+            f"needed, since {_trials(diverged.sum())} diverged ({source.rows(diverged)}): that "
+            "counts with the accuracy of guessing, the largest class's share of the test split"
         )
         findings.add("--chance", message)
     notes.append(
@@ -234,6 +234,14 @@ def _chance(
         "start at 0."
     )
     return 0.0, notes
+
+
+def _trials(n: int) -> str:
+    return "1 trial" if n == 1 else f"{n} trials"
+
+
+def _ignored(columns: Sequence[str]) -> list[str]:
+    return [f"Columns that are not used: {', '.join(columns)}."] if columns else []
 
 
 def _constants(settings: Settings) -> list[str]:

@@ -13,39 +13,40 @@ from typing import Any
 from markupsafe import Markup
 
 from agsam_tune.report import fixed, page, protocol, sections, tables, text
-from agsam_tune.report.glossary import GLOSSARY, LENSES
+from agsam_tune.report.glossary import GLOSSARY, LENSES, LENSES_WITHOUT_RHO
 from agsam_tune.report.material import Material
 from agsam_tune.report.own_best import own_best_note
 from agsam_tune.report.sharpness import sharpness_table
 from agsam_tune.report.shown import Shown, legend
 from agsam_tune.report.tables import Linked
-from agsam_tune.report.trial_links import ALL_TRIALS, behind, chosen
+from agsam_tune.report.trial_links import ALL_TRIALS, Behind, chosen
 from agsam_tune.report.trial_table import trials_json
 
 
-def figure_trials(material: Material, key: str) -> Linked | None:
+def figure_trials(material: Material, links: Behind, key: str) -> Linked | None:
     """The trials that a figure shows, or None where that cannot be said."""
-    trials = behind(material).figure(key, material.main_phases)
+    trials = links.figure(key, material.main_phases)
     n = int(chosen(material.trials, trials, material.chance).sum()) if trials else 0
     if not n:
         return None
     return Linked(value=text.count(n), trials=trials, what="The trials behind this figure")
 
 
-def page_context(material: Material, shown: Mapping[str, Shown]) -> dict[str, Any]:
-    """Everything the template names."""
-    context = _head(material, shown) | _figures(material, shown) | _tables(material)
+def page_context(material: Material, links: Behind, shown: Mapping[str, Shown]) -> dict[str, Any]:
+    """Everything the template names; `links` are the selections of the run's numbers."""
+    context = _head(material, links, shown)
+    context |= _figures(material, links, shown) | _tables(material, links)
     return context | {"contents": _sections(context, material)}
 
 
-def _head(material: Material, shown: Mapping[str, Shown]) -> dict[str, Any]:
+def _head(material: Material, links: Behind, shown: Mapping[str, Shown]) -> dict[str, Any]:
     return {
         "title": material.study.name,
         "question": page.question(material),
         "done": page.done(material),
-        "verdict": page.verdict(material, behind(material)),
+        "verdict": page.verdict(material, links),
         "cast": page.cast(material),
-        "lenses": LENSES,
+        "lenses": LENSES if material.has_rho else LENSES_WITHOUT_RHO,
         "facts": page.facts(material),
         "notices": page.notices(material),
         "power": sections.power_section(material),
@@ -54,8 +55,7 @@ def _head(material: Material, shown: Mapping[str, Shown]) -> dict[str, Any]:
     }
 
 
-def _figures(material: Material, shown: Mapping[str, Shown]) -> dict[str, Any]:
-    links = behind(material)
+def _figures(material: Material, links: Behind, shown: Mapping[str, Shown]) -> dict[str, Any]:
     return {
         "fixed": fixed.fixed_section(material, links),
         "fixed_only": material.fixed_only,
@@ -83,12 +83,16 @@ def _surface_plates(shown: Mapping[str, Shown]) -> list[Shown]:
     return [shown[f"{kind}-{n}"] for n, kind in keys if f"{kind}-{n}" in shown]
 
 
-def _tables(material: Material) -> dict[str, Any]:
-    links = behind(material)
-    pairs, pair_notes = tables.comparisons(material.summary, behind=links.comparison)
+def _tables(material: Material, links: Behind) -> dict[str, Any]:
+    titles = sections.lens_titles(material)
+    pairs, pair_notes = tables.comparisons(material.summary, titles=titles, behind=links.comparison)
     return {
         "estimates": tables.estimates(
-            material.summary, material.optimizers, bare=material.bare, behind=links.estimate
+            material.summary,
+            material.optimizers,
+            bare=material.bare,
+            titles=titles,
+            behind=links.estimate,
         ),
         "own_best_note": own_best_note(material),
         "bare": [name for name in material.optimizers if name in material.bare],

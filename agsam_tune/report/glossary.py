@@ -84,3 +84,5 @@ LENSES: tuple[tuple[str, str], ...] = (
     ("same radius", "settings whose step, as measured, is equally long"),
 )
 """What the claim's three comparisons compare, each in a line."""
+
+LENSES_WITHOUT_RHO = (("same settings", LENSES[0][1]), *LENSES[1:])

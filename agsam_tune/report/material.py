@@ -43,7 +43,7 @@ class Material:
     @property
     def main_phases(self) -> tuple[str, ...]:
         """Where typical trials are: the map, else whatever phases have trials."""
-        have = set(self.trials["phase"])
+        have = set(self.trials["phase"].unique())
         return ("map",) if "map" in have else tuple(sorted(have))
 
     @property
@@ -51,6 +51,11 @@ class Material:
         """The optimizers without hyperparameters."""
         spaces = self.study.search_spaces
         return frozenset(name for name in self.study.optimizers if not spaces[name].names)
+
+    @property
+    def has_rho(self) -> bool:
+        """Whether rho is a hyperparameter at all: trials made elsewhere may have others alone."""
+        return "rho" in self.study.hyperparameters
 
     @property
     def imported(self) -> Mapping[str, Any]:

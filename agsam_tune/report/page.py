@@ -111,6 +111,8 @@ def verdict(material: Material, behind: Behind) -> Verdict:
     """The claim, or what stands in its place."""
     if material.fixed_only:
         return _fixed_verdict(material, behind)
+    if material.study.candidate is None or material.study.baseline is None:
+        return _no_claim(material, behind)
     claim = material.summary.get("claim") or {}
     because = claim.get("because") or ()
     if isinstance(because, str):
@@ -126,6 +128,34 @@ def verdict(material: Material, behind: Behind) -> Verdict:
             for reason in because
             if reason != words
         ),
+    )
+
+
+def _no_claim(material: Material, behind: Behind) -> Verdict:
+    """Nobody is claimed to be more robust: what each optimizer loses by itself."""
+    best, regret = text.metric("best_accuracy"), text.metric("regret_sensitivity")
+    reasons = []
+    for name in material.optimizers:
+        metrics = ((material.summary.get("optimizers") or {}).get(name) or {}).get("metrics") or {}
+        top: Mapping[str, Any] = (metrics.get("own_best") or {}).get(best.key) or {}
+        loss: Mapping[str, Any] = (metrics.get("rho") or {}).get(regret.key) or {}
+        if not (text.is_number(top.get("value")) and text.is_number(loss.get("value"))):
+            continue
+        ends = text.interval(loss.get("low"), loss.get("high"), regret)
+        loses = f"{text.number(loss['value'], regret)} points" + (f" ({ends})" if ends else "")
+        reasons.append(
+            Reason(
+                words=f"{name} reaches {text.number(top['value'], best)} % at its own best setting "
+                f"and loses {loses} at a random one.",
+                trials=behind.estimate("rho", regret.key, name),
+            )
+        )
+    claim = material.summary.get("claim") or {}
+    return Verdict(
+        text=str(claim.get("text") or "There is no verdict on the claim."),
+        key="none",
+        word="No claim",
+        because=tuple(reasons),
     )
 
 
@@ -232,7 +262,7 @@ def notices(material: Material) -> tuple[str, ...]:
     if not material.fixed_only:
         if material.study.phase("misset") is None:
             found.append("The study has no misset phase: there is no own-best lens.")
-        if material.study.control is None:
+        if material.study.candidate is not None and material.study.control is None:
             found.append("The study has no control: the gap is not split into its two parts.")
     if material.manifest.get("foreign_code"):
         found.append("The task or an optimizer comes from code that is not part of agsam-tune.")
@@ -240,8 +270,8 @@ def notices(material: Material) -> tuple[str, ...]:
 
 
 def gap_missing(material: Material) -> str:
-    """Why the gap is not split, from the summary's own reasons; empty for a fixed study."""
-    if material.fixed_only:
+    """Why the gap is not split, from the summary's own reasons; empty where there can be none."""
+    if material.fixed_only or material.study.candidate is None:
         return ""
     gap = material.summary.get("gap") or {}
     reasons = [

@@ -14,7 +14,7 @@ from typing import Any
 from agsam_tune.report import text
 from agsam_tune.report.material import Material
 from agsam_tune.report.page import Simple
-from agsam_tune.report.tables import HEADLINE, LENSES, Linked
+from agsam_tune.report.tables import HEADLINE, LENSES, WITHOUT_RHO, Linked
 from agsam_tune.report.trial_links import Behind
 
 DRAWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -69,6 +69,11 @@ class PowerSection:
 
     sentence: str
     table: Simple | None
+
+
+def lens_titles(material: Material) -> Mapping[str, str]:
+    """Lens → heading."""
+    return LENSES if material.has_rho else WITHOUT_RHO
 
 
 def surface_quality(material: Material) -> Simple | None:
@@ -147,11 +152,11 @@ def _best_after(
 
 def range_section(material: Material, behind: Behind) -> RangeSection | None:
     """The range curve by lens, in the summary's order."""
-    summary = material.summary
+    summary, titles = material.summary, lens_titles(material)
     groups: dict[str, list[RangeRow]] = {}
     for entry in summary.get("range_curve") or ():
         lens = str(entry.get("lens"))
-        groups.setdefault(LENSES.get(lens, lens), []).append(_range_row(entry, behind))
+        groups.setdefault(titles.get(lens, lens), []).append(_range_row(entry, behind))
     sentence = text.sentence(str(summary.get("range_sentence") or ""))
     if not groups and not sentence:
         return None
@@ -207,7 +212,7 @@ def power_section(material: Material) -> PowerSection | None:
         return PowerSection(sentence=text.sentence(sentence), table=None)
     rows = tuple(
         (
-            LENSES.get(lens, lens),
+            lens_titles(material).get(lens, lens),
             text.metric(str(leaf.get("metric") or HEADLINE)).label,
             text.points(leaf["smallest_difference"]),
             f"± {text.points(leaf.get('half_width'))}",

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import io
 import re
+import struct
+import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +22,6 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from agsam_tune.report.style import CSS_COLOURS, MATPLOTLIB
@@ -39,7 +41,9 @@ _METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 def drawing(name: str = "agsam-tune") -> Iterator[None]:
     """The report's matplotlib settings, for making and saving figures; `name` salts the SVG ids."""
     settings: Any = {**MATPLOTLIB, "svg.hashsalt": name}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # Names may be in any script. In an SVG they are text, which a browser has letters for.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         yield
 
 
@@ -109,23 +113,42 @@ def joined_svg(drawings: Sequence[Placed], *, width: float, height: float) -> by
     ).encode()
 
 
+def png_canvas(figure: Figure) -> Any:
+    """What draws the figure as a PNG; kept with it, since it remembers how wide each text is."""
+    figure.set_dpi(PNG_DPI)
+    return figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+
+
 def pixels(figure: Figure) -> NDArray[np.uint8]:
     """The figure on white paper, (height, width, 3), PNG_DPI dots per inch."""
-    figure.set_dpi(PNG_DPI)
+    canvas = png_canvas(figure)
     figure.set_facecolor("white")
-    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 def png_bytes(image_HW3: NDArray[np.uint8]) -> bytes:
-    """An image as a PNG file of PNG_DPI dots per inch, without a date or a program's name."""
-    buffer = io.BytesIO()
-    metadata: Any = {"Software": None}
-    # Nearly twice as fast as the default of 6, for files a sixth larger.
-    packing = {"compress_level": 3}
-    imsave(buffer, image_HW3, format="png", dpi=PNG_DPI, metadata=metadata, pil_kwargs=packing)
-    return buffer.getvalue()
+    """An image as a PNG file of PNG_DPI dots per inch, without a date or a program's name.
+
+    ISO/IEC 15948:2004: 8 bits a channel, and no row is filtered: flat colours pack as well so, at a
+    fifth of the time that it takes to look for the best filter of each row.
+    """
+    height, width, _ = image_HW3.shape
+    rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)
+    rows[:, 1:] = image_HW3.reshape(height, -1)
+    per_metre = round(PNG_DPI / 0.0254)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1)),
+        (b"IDAT", zlib.compress(rows.tobytes(), 3)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    """One chunk of a PNG file: its length, name and data, and a checksum of the last two."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def _prefix_ids(text: str, name: str) -> str:

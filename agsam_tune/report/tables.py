@@ -21,6 +21,9 @@ LENSES: Mapping[str, str] = {
 }
 """Lens → heading, in the order of the report."""
 
+WITHOUT_RHO: Mapping[str, str] = {**LENSES, "rho": "At the same settings"}
+"""The headings where no optimizer has a rho."""
+
 HEADLINE = "regret_sensitivity"
 """The metric that the claim rests on (docs/design.md, Estimates)."""
 
@@ -117,23 +120,25 @@ def estimates(
     optimizers: Sequence[str],
     *,
     bare: Collection[str] = (),
+    titles: Mapping[str, str] = LENSES,
     behind: TrialsBehind | None = None,
 ) -> Estimates:
     """Every metric of every optimizer, by lens; metrics in the summary's own order.
 
     `bare` are the optimizers without hyperparameters: what they lack they lack by nature, so their
-    dashes need no footnote. `behind` says which trials an estimate rests on.
+    dashes need no footnote. `titles` are the lenses' headings. `behind` says which trials an
+    estimate rests on.
     """
     notes = Notes()
     groups: list[Group] = []
     absent: dict[tuple[str, str], list[str]] = {}
     by_lens = _by_lens(summary, optimizers)
-    for lens in [*LENSES, *(lens for lens in by_lens if lens not in LENSES)]:
+    for lens in [*titles, *(lens for lens in by_lens if lens not in titles)]:
         rows: list[Row] = []
         for key, leaves in by_lens.get(lens, {}).items():
             reason = _common_reason(leaves, bare)
             if reason is not None:
-                title = LENSES.get(lens, lens)
+                title = titles.get(lens, lens)
                 absent.setdefault((title, reason), []).append(text.metric(key).label)
                 continue
             cells = [
@@ -148,7 +153,7 @@ def estimates(
         main = tuple(row for row in rows if not row.key.startswith(_SECONDARY))
         more = tuple(row for row in rows if row.key.startswith(_SECONDARY))
         if rows:
-            groups.append(Group(lens=lens, title=LENSES.get(lens, lens), rows=main, more=more))
+            groups.append(Group(lens=lens, title=titles.get(lens, lens), rows=main, more=more))
     return Estimates(
         optimizers=tuple(optimizers),
         groups=tuple(groups),
@@ -296,18 +301,21 @@ class Pair:
 
 
 def comparisons(
-    summary: Mapping[str, Any], *, behind: PairBehind | None = None
+    summary: Mapping[str, Any],
+    *,
+    titles: Mapping[str, str] = LENSES,
+    behind: PairBehind | None = None,
 ) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
     """Comparisons by pair and lens, in the summary's order, and their footnotes.
 
-    `behind` says which trials a difference rests on.
+    `titles` are the lenses' headings. `behind` says which trials a difference rests on.
     """
     notes = Notes()
     pairs: dict[tuple[str, str], dict[str, list[Comparison]]] = {}
     for entry in summary.get("comparisons") or ():
         names = (str(entry.get("candidate")), str(entry.get("baseline")))
         lens = str(entry.get("lens"))
-        rows = pairs.setdefault(names, {}).setdefault(LENSES.get(lens, lens), [])
+        rows = pairs.setdefault(names, {}).setdefault(titles.get(lens, lens), [])
         rows.append(_comparison(entry, notes, behind(entry) if behind else ""))
     made = tuple(
         Pair(

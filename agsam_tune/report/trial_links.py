@@ -129,9 +129,14 @@ class Behind:
     def reason(self, words: str) -> str:
         """Behind one of the claim's sentences, which its words tell apart; else empty."""
         candidate, baseline, control = self.candidate, self.baseline, self.control
-        if candidate is None or baseline is None:
+        if candidate is None or baseline is None or "there is no estimate" in words:
             return ""
-        lenses = {"raw rho": "rho", "own best setting": "own_best", "measured radius": "radius"}
+        lenses = {
+            "raw rho": "rho",
+            "same settings": "rho",
+            "own best setting": "own_best",
+            "measured radius": "radius",
+        }
         for sign, lens in lenses.items():
             if sign in words:
                 return self._pair(lens, "regret_sensitivity", (candidate, baseline))

@@ -64,8 +64,11 @@ def _column(key: str, values: pd.Series) -> dict[str, Any]:
         made |= {"kind": "text", "names": [str(name) for name in names]}
         return made | _shorter([int(code) for code in codes])
     made |= {"kind": "number", "percent": key in _PERCENT, "whole": key in _WHOLE}
+    # Most numbers stand in many rows: a setting in those of every optimizer and seed.
     numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    return made | _shorter([_rounded(float(number)) for number in numbers])
+    different, places = np.unique(numbers, return_inverse=True)
+    written = [_rounded(number) for number in different.tolist()]
+    return made | _shorter([written[place] for place in places.tolist()])
 
 
 def _rounded(number: float) -> float | int | None:

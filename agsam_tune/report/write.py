@@ -21,6 +21,7 @@ from agsam_tune.report.html import render
 from agsam_tune.report.material import gather
 from agsam_tune.report.shown import show_plate
 from agsam_tune.report.svg import drawing
+from agsam_tune.report.trial_links import behind
 from agsam_tune.study import Study
 
 REPORT = "report.html"
@@ -66,16 +67,16 @@ def write_report(
     )
     figures = folder / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
+    links = behind(material)
     with drawing():
-        made = all_plates(material)
         shown = {
             plate.key: show_plate(
-                plate, material.styles, figures, behind=figure_trials(material, plate.key)
+                plate, material.styles, figures, behind=figure_trials(material, links, plate.key)
             )
-            for plate in made
+            for plate in all_plates(material)
         }
     _remove_stale(figures, set(shown))
-    replace_file(folder / REPORT, render(page_context(material, shown)).encode())
+    replace_file(folder / REPORT, render(page_context(material, links, shown)).encode())
 
 
 def _remove_stale(figures: Path, keys: set[str]) -> None:

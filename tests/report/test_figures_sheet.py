@@ -15,12 +15,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
+from PIL import Image
 
 from agsam_tune.report.figures.all_plates import PLATE_KEY, all_plates
-from agsam_tune.report.figures.panel import Panel
+from agsam_tune.report.figures.panel import Panel, shorten_pair
 from agsam_tune.report.figures.plates import Plate
 from agsam_tune.report.figures.sheet import draw_sheet, laid_out
-from agsam_tune.report.svg import PNG_DPI, drawing
+from agsam_tune.report.svg import PNG_DPI, drawing, png_bytes
 from tests.report.figure_runs import material_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -145,3 +146,25 @@ def test_inline_pictures_have_no_colours_of_the_paper(plates: list[Plate]) -> No
         assert "currentColor" in svg
         assert "#1f2328" not in svg
         ElementTree.fromstring(svg)  # noqa: S314
+
+
+def test_a_png_is_what_it_was_made_of() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    made = Image.open(io.BytesIO(png_bytes(image)))
+    assert made.format == "PNG"
+    assert np.array_equal(np.asarray(made), image)
+    assert made.info["dpi"] == pytest.approx((PNG_DPI, PNG_DPI), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        ("adaptive_gsam", "gsam", "adaptive_gsam − gsam"),
+        ("a" * 30, "gsam", "a" * 19 + "… − gsam"),
+        ("gsam", "a" * 30, "gsam − " + "a" * 19 + "…"),
+        ("a" * 30, "b" * 30, "a" * 11 + "… − " + "b" * 11 + "…"),
+        ("模" * 30, "b", "模" * 11 + "… − b"),
+    ],
+)
+def test_two_names_share_a_line(one: str, other: str, shown: str) -> None:
+    assert " − ".join(shorten_pair(one, other, 24)) == shown

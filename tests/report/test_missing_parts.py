@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,42 @@ def test_no_candidate_and_baseline(tmp_path: Path) -> None:
     study = study_of("quick", candidate=None, baseline=None, control=None)
     page = report(tmp_path, study, trials_of(study))
     assert "names no candidate and baseline" in page.prose
-    assert "comparisons" not in page.ids
+    assert "No claim" in page.prose
+    assert "Undecided" not in page.prose
+    assert re.search(r"gsam reaches 91\.\d\d % at its own best setting and loses", page.prose)
+    assert not {"comparisons", "gap"} & set(page.ids)
+    assert "no control" not in page.prose
+
+
+def test_no_rho(tmp_path: Path) -> None:
+    resolved = study_of("quick").resolved()
+    for space in resolved["search_spaces"].values():
+        space["ranges"] = {"lr" if n == "rho" else n: box for n, box in space["ranges"].items()}
+    study = Study.from_resolved(resolved)
+    trials = trials_of(study_of("quick")).rename(columns={"rho": "lr"})
+    page = report(tmp_path, study, trials)
+    assert "At the same settings" in page.prose
+    assert "(raw rho)" not in page.prose
+    assert "Same rho" not in page.prose
+
+
+def test_everything_diverged(tmp_path: Path) -> None:
+    study = study_of("quick")
+    trials = trials_of(study).assign(diverged=True, val_accuracy=0.5, test_accuracy=0.5)
+    assert "Every trial of gsam diverged." in report(tmp_path, study, trials).prose
+
+
+@pytest.mark.parametrize("name", ["🙂模型", "العربية"])
+def test_letters_that_no_font_has(tmp_path: Path, name: str) -> None:
+    resolved = study_of("quick", candidate=name, optimizers=[name, "gsam"], control=None).resolved()
+    resolved["search_spaces"] = {
+        one: {**study_of("quick").resolved()["search_spaces"]["gsam"], "optimizer": one}
+        for one in (name, "gsam")
+    }
+    study = Study.from_resolved(resolved)
+    trials = trials_of(study_of("quick", optimizers=["gsam"], candidate=None, baseline=None))
+    both = pd.concat([trials, trials.assign(optimizer=name)], ignore_index=True)
+    assert name in report(tmp_path, study, both).prose
 
 
 def test_one_optimizer_that_always_diverges(tmp_path: Path) -> None:

@@ -159,6 +159,18 @@ def test_what_cannot_be_read_selects_nothing(browser: Browser, full_folder: Path
         assert problems == []
 
 
+def test_a_trial_at_the_end_of_a_range_is_inside_though_the_page_has_six_digits(
+    browser: Browser, full_folder: Path, trials: pd.DataFrame
+) -> None:
+    values = [float(value) for value in trials["rho"].dropna().unique()]
+    low = next(value for value in values if float(f"{value:.6g}") < value)
+    high = next(value for value in values if float(f"{value:.6g}") > value)
+    for wanted in (f"rho={low!r}..{max(values)!r}", f"rho={min(values)!r}..{high!r}"):
+        n = int(chosen(trials, wanted, CHANCE).sum())
+        with opened(browser, full_folder, WIDE, fragment=f"#trials?{wanted}") as (page, _):
+            assert int(page.evaluate("document.body.dataset.trials")) == n
+
+
 def test_on_a_phone_the_panel_scrolls_inside_itself(browser: Browser, full_folder: Path) -> None:
     with opened(browser, full_folder, PHONE, fragment="#trials?state=COMPLETE") as (page, _):
         box = page.locator("dialog").bounding_box()

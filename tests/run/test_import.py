@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 from pathlib import Path
@@ -201,8 +202,8 @@ def test_every_problem_at_once_with_its_lines(tmp_path: Path) -> None:
         "column 'phase': line 5: found 'mapp', allowed: map, tune, iid, misset, fixed; did you "
         "mean 'map'?",
         "column 'optimizer': line 6: empty, needed: a value",
-        "column 'point': line 4: found 0.5, allowed: whole numbers >= 0",
-        "column 'seed': line 2: found -1, allowed: whole numbers >= 0",
+        "column 'point': line 4: found 0.5, allowed: whole numbers from 0 to 9007199254740992",
+        "column 'seed': line 2: found -1, allowed: whole numbers from 0 to 9007199254740992",
         "column 'rho': line 4: found 'x', allowed: numbers; if it is no hyperparameter, name those "
         "that are with --hyperparameter",
     ]
@@ -212,6 +213,7 @@ def test_every_problem_at_once_with_its_lines(tmp_path: Path) -> None:
     ("old", "new", "expected"),
     [
         ("test_accuracy", "test_acc", "'test_accuracy': missing, found: .*did you mean 'test_acc'"),
+        ("b,1,1", f"b,1,{2**60}", "'seed': line 9: found '?1152921504606846976'?, allowed: whole"),
         ("b,1,1", "b,1,0", "key: lines 8, 9: the same trial more than once .*point 1, seed 0"),
         ("b,1,1,0.1", "b,1,1,0.2", "'rho': line 9: another value than at other seeds"),
         ("b,1,1,0.1", "b,1,1,", "'rho': line 9: no finite number, though other trials of b"),
@@ -224,6 +226,16 @@ def test_every_problem_at_once_with_its_lines(tmp_path: Path) -> None:
 def test_one_problem(old: str, new: str, expected: str, tmp_path: Path) -> None:
     said = refusal_of(MINIMAL.replace(old, new), tmp_path)
     assert re.search(expected, said), said
+
+
+def test_one_mistake_is_one_problem(tmp_path: Path) -> None:
+    said = refusal_of(MINIMAL.replace("a,1,1,0.1", "a,1,1,nan"), tmp_path)
+    assert [line.split(":")[0] for line in said.splitlines()[1:]] == ["  column 'rho'"]
+
+
+def test_columns_that_are_not_used_are_named_where_they_are_missed(tmp_path: Path) -> None:
+    said = refusal_of(re.sub(r"(\d,\d),0\.(\d+),", r"\1,1.\2.0,", MINIMAL), tmp_path)
+    assert "no hyperparameter that differs between them (columns that are not used: rho)" in said
 
 
 def test_percentages_are_recognised(tmp_path: Path) -> None:
@@ -240,11 +252,25 @@ def test_percentages_are_recognised(tmp_path: Path) -> None:
         (b"PAR1 and no more", "cannot be read"),
         (b"PK\x03\x04", "a spreadsheet"),
         (b'[{"optimizer": "a"}]', "it is JSON"),
-        (MINIMAL.encode("utf-16"), "not text in UTF-8"),
+        (MINIMAL.encode("utf-16"), "line 1 is no text in UTF-8; save the file as that"),
         (gzip.compress(MINIMAL.encode())[:40], "cannot be read"),
-        (b"\x80\x04\x95cposix\nsystem\n.", "not text in UTF-8"),
+        (b"\x80\x04\x95cposix\nsystem\n.", "no text in UTF-8"),
+        (MINIMAL.replace("b,", "ü,").encode("latin-1"), "line 6 is no text in UTF-8"),
+        (MINIMAL.replace("a,1,1", '"a,1,1').encode(), "cannot be read: line 5: unexpected end"),
     ],
-    ids=["empty", "blank", "header", "parquet", "zip", "JSON", "UTF-16", "cut gzip", "pickle"],
+    ids=[
+        "empty",
+        "blank",
+        "header",
+        "parquet",
+        "zip",
+        "JSON",
+        "UTF-16",
+        "cut gzip",
+        "pickle",
+        "Latin-1",
+        "quote",
+    ],
 )
 def test_what_is_no_table(content: bytes, expected: str, tmp_path: Path) -> None:
     assert expected in refusal_of(content, tmp_path)
@@ -255,10 +281,16 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         imported(tmp_path / "no.csv", tmp_path / "out")
 
 
+def test_bytes_are_no_names(tmp_path: Path) -> None:
+    table = pd.read_csv(io.StringIO(MINIMAL), converters={"optimizer": str.encode})
+    said = refusal_of(table.to_parquet(index=False), tmp_path)
+    assert re.search(r"'optimizer': rows 1, 2, 3, 4, 5 and 3 more: found .*, allowed: text", said)
+
+
 def test_a_diverged_trial_counts_at_chance_and_chance_is_asked_for(tmp_path: Path) -> None:
     text = MINIMAL.replace("b,1,1,0.1,0.83", "b,1,1,0.1,")
     said = refusal_of(text, tmp_path)
-    assert "--chance: needed, since 1 trials diverged (line 9)" in said
+    assert "--chance: needed, since 1 trial diverged (line 9)" in said
     imported(tmp_path / "trials.csv", tmp_path / "out", chance=0.25)
     last = read_run(tmp_path / "out").trials.iloc[-1]
     assert last["diverged"]

@@ -72,7 +72,7 @@ def test_one_study_for_each_optimizer(location: str, tmp_path: Path) -> None:
     assert (diverged["test_accuracy"] == 0.1).all()
     box = done.study.search_spaces["mine"].ranges["rho"]
     assert (box.low, box.high, box.log) == (0.001, 10.0, True)
-    assert any("4 failed trials are taken as diverged" in note for note in done.notes)
+    assert any("one that raised an error. There are 4." in note for note in done.notes)
     assert any("TPE" in note for note in done.notes)
 
 
@@ -111,7 +111,10 @@ def test_unfinished_and_pruned_trials_are_left_out_and_counted(
     done = taken(location, tmp_path / "out")
     assert done.trials == 4
     for word in ("still running", "waiting", "pruned"):
-        assert any(note.startswith(f"1 trials are left out, {word}") for note in done.notes), word
+        assert any(
+            note.startswith(f"Trials that are left out, {word}") and note.endswith(": 1.")
+            for note in done.notes
+        ), word
 
 
 def test_studies_of_several_tasks_are_told_apart(location: str, tmp_path: Path) -> None:

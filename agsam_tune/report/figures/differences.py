@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from agsam_tune.report.figures.colours import DIFFERENCE_MAP
-from agsam_tune.report.figures.panel import Panel, colour_bar, shorten, signed
+from agsam_tune.report.figures.panel import Panel, shorten_pair, signed
 from agsam_tune.report.figures.surfaces import BLACK, MANY, Scale, show_picture
 from agsam_tune.report.figures.unit_square import (
     Box,
@@ -101,14 +101,14 @@ def difference_panel(
     )
 
     def draw(ax: Axes) -> None:
-        ax.set_title(f"{shorten(candidate, 24)} − {shorten(baseline, 24)}")
+        ax.set_title(" − ".join(shorten_pair(candidate, baseline, 34)))
         if one.mean is not None and one.beyond is not None:
             show_picture(ax, one.mean, scale)
             _mark(ax, one.beyond)
         _pairs(ax, one, scale)
         unit_axis(ax, "x", "rho", boxes["rho"])
         unit_axis(ax, "y", one.second, boxes[one.second])
-        bar = colour_bar(ax, scale.mappable, scale.label)
+        bar = scale.bar(ax)
         bar.yaxis.set_major_formatter(FuncFormatter(signed))
 
     return Panel(

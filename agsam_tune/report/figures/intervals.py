@@ -20,6 +20,8 @@ from agsam_tune.report.style import INK, MUTED, PAPER, LineStyle
 PART_DASHES: tuple[LineStyle, ...] = ("solid", (0, (3.2, 1.3)), (0, (1.2, 1.2)))
 LONG = 44
 """Characters of a row's label; longer names are cut."""
+BEHIND_LETTERS: Mapping[str, Any] = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
+"""Paper, so that the line at 0 does not run through them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +128,7 @@ def _notes(ax: Axes, rows: Sequence[IntervalRow], reach: float) -> None:
             va="bottom",
             color=row.colour,
             fontsize=7.5,
-            # Paper behind the letters, which the line at 0 would run through.
-            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
+            bbox={**BEHIND_LETTERS},
         )
 
 
@@ -192,6 +193,7 @@ def draw_rows(ax: Axes, rows: Sequence[IntervalRow]) -> None:
                 va="center",
                 color=MUTED,
                 fontsize=7.5,
+                bbox={**BEHIND_LETTERS},
             )
             continue
         if row.worst is not None:

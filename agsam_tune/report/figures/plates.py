@@ -15,7 +15,7 @@ import pandas as pd
 from agsam_tune.report import frames, tables, text
 from agsam_tune.report.figures import intervals, learning, lenses
 from agsam_tune.report.figures.intervals import IntervalRow
-from agsam_tune.report.figures.panel import Panel, shorten
+from agsam_tune.report.figures.panel import Panel, shorten, shorten_pair
 from agsam_tune.report.lens_curves import LensCurves
 from agsam_tune.report.material import Material
 from agsam_tune.report.own_best import own_best_note
@@ -52,7 +52,10 @@ def claim_plate(material: Material) -> Plate | None:
     ]
     if not entries or study.candidate is None or study.baseline is None:
         return None
-    names = {"rho": "same rho", "own_best": "around the own best", "radius": "same radius"}
+    same = "same rho" if material.has_rho else "same settings"
+    names = {"rho": same, "own_best": "around the own best", "radius": "same radius"}
+    # Side by side above the axes.
+    left, right = shorten_pair(study.candidate, study.baseline, 24)
     rows = []
     for lens, label in names.items():
         entry: Mapping[str, Any] = next((e for e in entries if e.get("lens") == lens), {})
@@ -61,8 +64,8 @@ def claim_plate(material: Material) -> Plate | None:
         rows,
         key="claim",
         alt=f"Regret sensitivity of {study.candidate} minus {study.baseline} in three lenses.",
-        left=f"← {shorten(study.candidate, 20)} loses less",
-        right=f"{shorten(study.baseline, 20)} loses less →",
+        left=f"← {left} loses less",
+        right=f"{right} loses less →",
         margin=study.analysis.margin,
         label="difference in regret sensitivity (points of accuracy)",
         heading=_claim_heading(material, study.candidate, study.baseline),
@@ -98,8 +101,9 @@ def _claim_row(label: str, entry: Mapping[str, Any], candidate: str, baseline: s
 def _claim_heading(material: Material, candidate: str, baseline: str) -> str:
     """What the figure shows, and of what, for those who see it without the page."""
     study = material.study
+    first, second = shorten_pair(candidate, baseline, 26)
     return (
-        f"Accuracy lost when mis-set: {shorten(candidate, 20)} − {shorten(baseline, 20)}\n"
+        f"Accuracy lost when mis-set: {first} − {second}\n"
         f"{shorten(study.name)}, {text.count(len(material.trials))} trials, "
         f"{confidence(material)} intervals, shaded: ± {text.points(study.analysis.margin)} points"
     )
@@ -136,7 +140,7 @@ def accuracy_plate(material: Material, curves: LensCurves) -> Plate | None:
 
 
 def misset_plate(material: Material, curves: LensCurves) -> Plate | None:
-    """The own-best lens close up: each hyperparameter alone, and all together."""
+    """The own-best lens: each hyperparameter alone, and all together."""
     shown = {kind: curve for kind, curve in curves.factors.items() if not curve.empty}
     if not shown:
         return None
@@ -159,7 +163,7 @@ def misset_plate(material: Material, curves: LensCurves) -> Plate | None:
         for kind, curve in shown.items()
     )
     caption = (
-        "Around the own best, close up (the accuracy axis differs from the figure above): one "
+        "Around the own best, on an accuracy axis of its own: one "
         f"hyperparameter times a factor, with {confidence(material)} intervals over fresh seeds, "
         "and all hyperparameters off at once, where each dot is one draw of factors and the line "
         "their mean. Same seeds and same factors for every optimizer. "
@@ -173,9 +177,9 @@ def gap_plate(material: Material, curves: LensCurves) -> Plate | None:
     gap = material.summary.get("gap") or {}
     study = material.study
     parts = {
-        "total": ("total", f"{study.candidate} − {study.baseline}"),
-        "unit_part": ("unit part", f"{study.control} − {study.baseline}"),
-        "direction_part": ("direction part", f"{study.candidate} − {study.control}"),
+        "total": ("total", _pair(study.candidate, study.baseline)),
+        "unit_part": ("unit part", _pair(study.control, study.baseline)),
+        "direction_part": ("direction part", _pair(study.candidate, study.control)),
     }
     panels = []
     for metric, leaves in gap.items():
@@ -210,6 +214,11 @@ def gap_plate(material: Material, curves: LensCurves) -> Plate | None:
         f"{confidence(material)} intervals."
     )
     return Plate(key="gap", panels=tuple(panels), caption=caption, columns=3)
+
+
+def _pair(one: str | None, other: str | None) -> str:
+    """A row's label: beside longer ones there would be no room for the axis."""
+    return " − ".join(shorten_pair(str(one), str(other), 26))
 
 
 def learning_plate(material: Material) -> Plate | None:

@@ -22,6 +22,9 @@ from agsam_tune.report.style import INK, MUTED
 
 Row = Mapping[str, Any]
 TITLES = {"rho": "Same rho", "own_best": "Around the own best", "radius": "Same radius"}
+WITHOUT_RHO = {**TITLES, "rho": "Same settings"}
+LONGEST = 27
+"""Letters of a title that begins at the axes."""
 WHOLE = "whole"
 _FACTOR = re.compile(r"(\d+(?:\.\d+)?)")
 ROW_HEIGHT, FRAME = 0.235, 0.95
@@ -34,7 +37,7 @@ def range_plate(material: Material) -> Plate | None:
     if not any(text.is_number(row.get("difference")) for row in rows):
         return None
     panels = []
-    for lens, title in TITLES.items():
+    for lens, title in (TITLES if material.has_rho else WITHOUT_RHO).items():
         own = [row for row in rows if row["lens"] == lens]
         whole = next((row for row in own if row.get("change") == WHOLE), None)
         limits = _limits(own, material.study.analysis.margin)
@@ -44,12 +47,22 @@ def range_plate(material: Material) -> Plate | None:
                     [*([] if whole is None else [whole]), *group],
                     whole,
                     key=f"range-{lens}" + (f"-{name}" if name else ""),
-                    title=title + (f", {shorten(name, 20)} changed" if name else ""),
+                    title=_title(title, name),
                     limits=limits,
                     margin=material.study.analysis.margin,
                 )
             )
     return Plate(key="range", panels=tuple(panels), caption=_caption(material, rows), columns=3)
+
+
+def _title(lens: str, changed: str) -> str:
+    """The lens and what was changed, or only that where there is no room for both."""
+    if not changed:
+        return lens
+    whole = f"{lens}, {changed} changed"
+    if len(whole) <= LONGEST:
+        return whole
+    return f"{shorten(changed, LONGEST - len(' changed'))} changed"
 
 
 def _groups(rows: Sequence[Row], lens: str) -> dict[str, list[Row]]:

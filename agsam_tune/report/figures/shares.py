@@ -44,7 +44,7 @@ def distribution_panel(
         if closest is None and chance is not None:
             low = min(low, chance)
             _chance(ax, chance)
-        room = 0.03 * (high - low)
+        room = 0.03 * (high - low) or 0.01
         ax.set_xlim(100 * (low - (room if closest is None else 0)), 100 * (high + room))
         percent_axis(ax, "settings at least this accurate (%)")
         ax.set_ylim(-2, 102)

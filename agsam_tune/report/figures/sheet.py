@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -25,6 +23,7 @@ from agsam_tune.report.svg import (
     page_svg,
     pixels,
     png_bytes,
+    png_canvas,
     svg_drawing,
 )
 
@@ -59,15 +58,16 @@ def draw_sheet(
     columns = min(columns, len(panels))
     figures = laid_out(panels, columns)
     names = [f"{key}-{place}" for place in range(1, len(panels) + 1)]
-    drawings = [svg_drawing(figure, name) for figure, name in zip(figures, names, strict=True)]
+    # First the PNGs, for which the texts have been measured: an SVG takes another canvas.
     images = [pixels(figure) for figure in figures]
+    drawings = [svg_drawing(figure, name) for figure, name in zip(figures, names, strict=True)]
     places, (width, height) = _places([panel.size for panel in panels], columns)
     if legend:
         figure = _legend(legend, width)
         down = figure.get_size_inches()[1]
         places = [(x, y + down) for x, y in places]
-        drawings = [svg_drawing(figure, f"{key}-legend"), *drawings]
         images, places, height = [pixels(figure), *images], [(0.0, 0.0), *places], height + down
+        drawings = [svg_drawing(figure, f"{key}-legend"), *drawings]
     placed = [
         Placed(drawing=drawing, left=POINTS * x, top=POINTS * y)
         for drawing, (x, y) in zip(drawings, places, strict=True)
@@ -105,9 +105,9 @@ def _drawn(panel: Panel) -> Figure:
 def _margins(figure: Figure) -> Margins:
     """What the letters of the only axes need around them; long titles and labels do not count."""
     ax = figure.axes[0]
-    canvas: Any = FigureCanvasAgg(figure)
+    renderer = png_canvas(figure).get_renderer()
     box = ax.get_window_extent()
-    inked = ax.get_tightbbox(canvas.get_renderer(), for_layout_only=True)
+    inked = ax.get_tightbbox(renderer, for_layout_only=True)
     if inked is None:
         return (0.0, 0.0, 0.0, 0.0)
     around = (box.x0 - inked.x0, box.y0 - inked.y0, inked.x1 - box.x1, inked.y1 - box.y1)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from numpy.typing import NDArray
 
@@ -57,10 +56,9 @@ class Scale:
         """For matplotlib."""
         return Normalize(self.low, self.high)
 
-    @property
-    def mappable(self) -> ScalarMappable:
-        """For a colour bar."""
-        return ScalarMappable(self.norm, self.colours)
+    def bar(self, ax: Axes) -> Axes:
+        """Draws the scale beside a panel; returns the bar's own axes."""
+        return colour_bar(ax, low=self.low, high=self.high, colours=self.colours, label=self.label)
 
 
 def accuracy_scale(values: NDArray[np.float64]) -> Scale:
@@ -171,7 +169,7 @@ def surface_panel(
             _lines(ax, one.mean, [] if top is None else [top - 100 * e for e in epsilons])
         _dots(ax, one, scale)
         _axes(ax, one, boxes)
-        colour_bar(ax, scale.mappable, scale.label)
+        scale.bar(ax)
         return None
 
     return Panel(
@@ -195,7 +193,7 @@ def spread_panel(
             return nothing(ax, "no fitted surface")
         show_picture(ax, cells, scale)
         _axes(ax, one, boxes)
-        colour_bar(ax, scale.mappable, scale.label)
+        scale.bar(ax)
         return None
 
     return Panel(

@@ -38,6 +38,12 @@
     }
   }
 
+  // The table has six digits of what is not whole, so the ends of a range are cut to as many: a
+  // trial that lies at an end stays inside.
+  function rounded(number) {
+    return Number.isInteger(number) ? number : Number(number.toPrecision(6));
+  }
+
   function ends(text) {
     const [low, high = low] = text.split("..");
     return [Number(low), Number(high)];
@@ -51,7 +57,7 @@
     if (kind === "flag") return (row) => allowed.includes(values[row] ? "yes" : "no");
     const tests = allowed.map((one) => {
       if (one === "odd" || one === "even") return (v) => Math.abs(v % 2) === Number(one === "odd");
-      const [low, high] = ends(one);
+      const [low, high] = ends(one).map(rounded);
       return (value) => value >= low && value <= high;
     });
     return (row) => values[row] !== null && tests.some((holds) => holds(values[row]));
