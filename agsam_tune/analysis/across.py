@@ -161,6 +161,8 @@ def mean_over_tasks(estimates: Sequence[Estimate]) -> Estimate:
             for one in estimates
             for part in one.extra
         ),
+        bias=float(np.mean([one.bias for one in estimates])),
+        least_variance=float(np.mean([one.least_variance for one in estimates])),
         compares=any(one.compares for one in estimates),
         step=max(one.step for one in estimates),
         values_P=widest.values_P,

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agsam_tune.analysis import own_best_lens
-from agsam_tune.analysis.context import Context
+from agsam_tune.analysis.context import Context, held
 from agsam_tune.analysis.estimate import Estimate, difference
 from agsam_tune.analysis.intervals import half_width, holm, p_value
 from agsam_tune.analysis.leaf import Unknown
@@ -81,17 +81,18 @@ def compare(context: Context) -> list[dict[str, Any]]:
     return entries(found, study.candidate, study.baseline, context)
 
 
-def contrasts(context: Context, candidate: str, baseline: str) -> list[Contrast]:
+@held
+def contrasts(context: Context, candidate: str, baseline: str) -> tuple[Contrast, ...]:
     """The differences of two optimizers in the rho, own_best and radius lens."""
     phases = {phase.name for phase in context.study.phases}
-    found = []
+    found: list[Contrast] = []
     if "map" in phases:
         found += _rho(context, candidate, baseline)
     if "map" in phases or "misset" in phases:
         found += _own_best(context, candidate, baseline)
     if "map" in phases:
         found += _radius(context, candidate, baseline)
-    return found
+    return tuple(found)
 
 
 def entries(

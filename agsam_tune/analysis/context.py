@@ -3,8 +3,10 @@
 In: the trials table and the study. Out: one `Context`. Must not import torch, Ray or Optuna.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,9 @@ from agsam_tune.analysis.selection import Choices, imagine_choices
 from agsam_tune.analysis.table import Cells, Table, read_table
 from agsam_tune.study import MissetPoint, Study, misset_layout
 
-__all__ = ["Context", "make_context"]
+__all__ = ["Context", "held", "make_context"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class Context:
             their ranges differ; empty where they are the same.
         layout: the points of `misset`.
         choices: optimizer -> the best settings of imagined studies.
+        results: what `held` functions have given, by function and optimizers.
     """
 
     study: Study
@@ -39,6 +44,9 @@ class Context:
     shared_box: Mapping[str, tuple[float, float]]
     layout: tuple[MissetPoint, ...]
     choices: Mapping[str, Choices]
+    results: dict[tuple[str, str, str], Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def map_cells(self, optimizer: str) -> Cells | None:
         """The map's cells inside the box that all optimizers share."""
@@ -61,6 +69,24 @@ class Context:
         if not known:
             return Unknown(reason="no optimizer has a best accuracy")
         return max(known, key=lambda best: best.value)
+
+
+def held(function: Callable[[Context, str, str], T]) -> Callable[[Context, str, str], T]:
+    """A function of a context and a pair of optimizers, computed once for each context and pair.
+
+    For what the comparisons, the range curve, the power and the figures all start from. It must
+    return what nobody changes.
+    """
+
+    @wraps(function)
+    def computed_once(context: Context, one: str, other: str) -> T:
+        key = (function.__name__, one, other)
+        if key not in context.results:
+            context.results[key] = function(context, one, other)
+        found: T = context.results[key]
+        return found
+
+    return computed_once
 
 
 def make_context(trials: pd.DataFrame, study: Study, *, chance: float) -> Context:

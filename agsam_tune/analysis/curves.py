@@ -3,10 +3,17 @@
 In: `Cells` and the points' positions. Out: a fit on a grid and its contributions, from which
 pointwise and average estimates follow. Must not import pandas, torch, Ray or Optuna.
 
+**What smoothing does.** A line through the points around x is off by what the curve bends there:
+in proportion to the bandwidth's square where it is smooth (J. Fan, 1992), to the bandwidth at a
+kink. Half the bandwidth leaves a quarter, or a half, of that. So twice the difference between the
+two fits is at least what the wider one is off by, as an estimate, and so it is for what is computed
+from them. (Without it the share of radii within a point of the best, beside a kink or a cliff, was
+covered in 56-88 % of simulated studies.)
+
 Shapes: G grid positions, P points, S seeds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +22,7 @@ from agsam_tune.analysis.estimate import Estimate, per_cluster, point_means
 from agsam_tune.analysis.local_linear import Smoother
 from agsam_tune.analysis.table import Cells
 
-__all__ = ["Curve", "fit_curve"]
+__all__ = ["Curve", "fit_curve", "smoothing_bias"]
 
 Array = NDArray[np.float64]
 
@@ -28,6 +35,7 @@ class Curve:
 
     Attributes:
         m_G: the fit, not cut at chance.
+        half_G: the same with half the bandwidth.
         pulls_GPS: contributions of points and seeds to the error of m_G: their mean over seeds,
             summed over points.
         used_P: the points that it is fitted to.
@@ -35,6 +43,7 @@ class Curve:
 
     cells: Cells
     m_G: Array
+    half_G: Array
     pulls_GPS: Array
     used_P: NDArray[np.bool_]
 
@@ -57,7 +66,13 @@ class Curve:
 
     def at(self, g: int) -> Estimate:
         """m at one grid position."""
-        return self.estimate(float(self.m_G[g]), self.pulls_GPS[g])
+        m, half = float(self.m_G[g]), float(self.half_G[g])
+        return replace(self.estimate(m, self.pulls_GPS[g]), bias=smoothing_bias(m, half))
+
+
+def smoothing_bias(value: float, half: float) -> float:
+    """What smoothing adds to a value, from the same with half the bandwidth."""
+    return 2 * (value - half)
 
 
 def fit_curve(
@@ -82,4 +97,10 @@ def fit_curve(
     used_GPS = np.repeat(smoother.pulls(y_P)[:, :, None], len(chosen_S), axis=2)
     used_GPS[:, :, chosen_S] += smoother.weights_GP[:, :, None] * deviation_PH[None] * scale
     pulls_GPS[:, used_P, :] = used_GPS
-    return Curve(cells=cells, m_G=smoother.fit(y_P), pulls_GPS=pulls_GPS, used_P=used_P)
+    return Curve(
+        cells=cells,
+        m_G=smoother.fit(y_P),
+        half_G=smoother.halved().fit(y_P),
+        pulls_GPS=pulls_GPS,
+        used_P=used_P,
+    )

@@ -6,8 +6,13 @@ Ray or Optuna.
 F(x) = P_pi(max(a_o, chance) <= x): 1 - F(a* - epsilon) is the tolerance volume of epsilon, and the
 area to the left of the curve is the mean accuracy. Intervals are pointwise, from the replicates
 and, through the density of points around x, from the seeds, as those of `rho_lens.tolerance_volume`
-are. A point's mean over a few seeds is not its accuracy, so that F is that of accuracies blurred by
-noise / sqrt(seeds): at a cliff a little less steep, and not corrected for.
+are.
+
+A point's mean over a few seeds is not its accuracy, so that the value is that of accuracies blurred
+by noise / sqrt(seeds): at a cliff, or where many settings have the same accuracy, less steep than
+F. The intervals bear that: their upper end is that of all points at their own lower 95 % limits,
+and their lower end of all at their upper ones. (Without it they covered in 0-84 % of studies at
+accuracies that many settings share.) A point's standard error is drawn towards its neighbours'.
 
 F does not fall. The ends of pointwise intervals may; they are put in order, which brings them no
 farther from a truth that does not fall either (V. Chernozhukov, I. Fernandez-Val and A. Galichon,
@@ -21,9 +26,11 @@ from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.estimate import Estimate, count_present, per_cluster, point_means
 from agsam_tune.analysis.intervals import half_width
 from agsam_tune.analysis.leaf import Leaf, Unknown, null
+from agsam_tune.analysis.noise import moderated, seed_variances
 from agsam_tune.analysis.plateau import noise_near
 from agsam_tune.analysis.rho_lens import NO_MAP, clipped
 from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.unit_cube import to_unit
 
 __all__ = ["distribution"]
 
@@ -32,6 +39,9 @@ Array = NDArray[np.float64]
 #: Half of the accuracies are evenly spaced and half are quantiles of the points: most points lie
 #: close to the best, where evenly spaced ones would show a single step.
 _HALF = 30
+
+#: The one-sided 95 % quantile of the normal distribution.
+_LIMIT = 1.6448536269514722
 
 #: Half width of the least neighbourhood that the density of points is taken from.
 _NARROWEST = 0.005
@@ -57,6 +67,12 @@ def distribution(context: Context, optimizer: str) -> Leaf:
     x_X = _positions(mean_P[np.isfinite(mean_P)], context.chance)
     confidence = context.study.analysis.confidence
     counts = count_present(cells.present_PS, cells.replicate_P)
+    error_P = _standard_errors(
+        cells, to_unit(cells.settings, context.study.search_spaces[optimizer])
+    )
+    better_N, worse_N = (
+        np.sort((mean_P + off * error_P)[np.isfinite(mean_P)]) for off in (_LIMIT, -_LIMIT)
+    )
     rows = []
     for x in x_X:
         estimate = _share(cells, mean_P, deviation_PS, float(x), counts)
@@ -64,7 +80,8 @@ def distribution(context: Context, optimizer: str) -> Leaf:
         if isinstance(parts, Unknown):
             return null(parts.reason)
         half = half_width(parts, confidence)
-        rows.append((estimate.value, estimate.value - half, estimate.value + half))
+        least, most = (np.searchsorted(a, x, side="right") / len(a) for a in (better_N, worse_N))
+        rows.append((estimate.value, min(least, estimate.value) - half, most + half))
     share_X, low_X, high_X = np.clip(np.array(rows).T, 0.0, 1.0)
     return {
         "accuracy": x_X.tolist(),
@@ -76,6 +93,16 @@ def distribution(context: Context, optimizer: str) -> Leaf:
         if cells.has_replicates
         else "t over points and seeds, pointwise",
     }
+
+
+def _standard_errors(cells: Cells, unit_PH: Array) -> Array:
+    """Of each point's mean over its seeds, (P,); 0 where no point has two."""
+    used_P = np.asarray(cells.present_PS.any(axis=1) & np.isfinite(unit_PH).all(axis=1))
+    error_P = np.zeros(len(used_P))
+    variance_P, degrees_P = seed_variances(cells.accuracy_PS[used_P])
+    noise_P = moderated(unit_PH[used_P], variance_P, degrees_P)
+    error_P[used_P] = np.sqrt(noise_P / cells.present_PS[used_P].sum(axis=1))
+    return error_P
 
 
 def _positions(mean_N: Array, chance: float) -> Array:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agsam_tune.analysis.best import Best, best_components
-from agsam_tune.analysis.intervals import Component, half_width
+from agsam_tune.analysis.intervals import KNOWN, Component, half_width
 from agsam_tune.analysis.leaf import Leaf, Unknown, leaf, null
 
 __all__ = [
@@ -66,6 +66,10 @@ class Estimate:
         imagined_B: the value in imagined studies that choose other best settings, but for what
             the `best_terms` already say of it; empty where it does not depend on the choice.
         extra: parts of the error that neither clusters nor seeds show.
+        bias: an estimate of how far smoothing alone takes the value from the truth, with its sign,
+            so that it cancels between optimizers that are smoothed alike. It is not taken off the
+            value, since it is as noisy as that is; its square is a part of the error.
+        least_variance: of the clusters' part, where something else than their spread tells of it.
         compares: whether it is a difference between optimizers. An optimizer's own numbers are
             about the setting that it chose; a difference must also bear that each could have
             chosen another.
@@ -87,6 +91,8 @@ class Estimate:
     best_terms: tuple[tuple[float, Best], ...] = ()
     imagined_B: Array = field(default_factory=_no_choice)
     extra: tuple[Component, ...] = ()
+    bias: float = 0.0
+    least_variance: float = 0.0
     compares: bool = False
     step: float = 0.0
     values_P: Array = field(default_factory=_no_choice)
@@ -104,6 +110,8 @@ class Estimate:
         if self.influence_RS.size:
             parts.extend(self._two_way(confidence))
         parts.extend(self.extra)
+        if self.bias:
+            parts.append(Component(variance=self.bias**2, degrees=KNOWN))
         if not parts and not best:
             return Unknown(reason="one point and one seed: there is no spread to estimate from")
         return (*parts, *best, *(self._choice() if self.compares else self._missed_collapses()))
@@ -136,7 +144,7 @@ class Estimate:
         rest_RS = self.influence_RS / S - u_R[:, None] / S - w_S[None, :] / R
         if self.cluster_degrees >= 1:
             variance = float(np.sum(u_R**2)) * self.clusters / self.cluster_degrees
-            variance = max(variance, self._unseen_variance(confidence))
+            variance = max(variance, self._unseen_variance(confidence), self._told(confidence))
             parts.append(Component(variance=variance, degrees=self.cluster_degrees))
         if self.seeds > 1:
             variance = float(np.sum(w_S**2)) * self.seeds / (self.seeds - 1)
@@ -147,6 +155,16 @@ class Estimate:
                 variance = max(variance, self._unseen_variance(confidence))
             parts.append(Component(variance=variance, degrees=self.seeds - 1))
         return parts
+
+    def _told(self, confidence: float) -> float:
+        """`least_variance` so scaled that on few degrees it gives the half width of a known one."""
+        if self.least_variance == 0.0:
+            return 0.0
+        widths = [
+            half_width((Component(variance=1.0, degrees=degrees),), confidence)
+            for degrees in (KNOWN, self.cluster_degrees)
+        ]
+        return self.least_variance * (widths[0] / widths[1]) ** 2
 
     def _unseen_variance(self, confidence: float) -> float:
         """The least variance of the clusters' part: what all of them may have missed by chance.
@@ -191,6 +209,8 @@ def difference(one: Estimate | Unknown, other: Estimate | Unknown) -> Estimate |
         best_terms=one.best_terms + tuple((-w, best) for w, best in other.best_terms),
         imagined_B=_minus(one.imagined_B, other.imagined_B),
         extra=one.extra + other.extra,
+        bias=one.bias - other.bias,
+        least_variance=one.least_variance + other.least_variance,
         compares=True,
         step=max(one.step, other.step),
         values_P=_paired(one.values_P, other.values_P),

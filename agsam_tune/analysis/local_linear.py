@@ -33,11 +33,13 @@ class Smoother:
     """The fit at a grid of positions: fixed weights on the points' accuracies.
 
     Attributes:
+        x_P, grid_G, bandwidth: what it was made from.
         weights_GP: m(x_g) = sum_p weights_GP y_p; rows sum to 1.
         offsets_GP: x_p - x_g, to follow the fitted line from x_g to each point.
     """
 
     def __init__(self, x_P: Array, grid_G: Array, bandwidth: float) -> None:
+        self.x_P, self.grid_G, self.bandwidth = x_P, grid_G, bandwidth
         self.offsets_GP = x_P[None, :] - grid_G[:, None]
         scaled = self.offsets_GP / bandwidth
         # The nearest point has weight 1, however far: a far grid point still has a fit.
@@ -50,6 +52,10 @@ class Smoother:
         self._determinant = s0 * s2 - s1**2
         lines = s2[:, None] - s1[:, None] * self.offsets_GP
         self.weights_GP = self.kernel_GP * lines / self._determinant[:, None]
+
+    def halved(self) -> "Smoother":
+        """The same with half the bandwidth."""
+        return Smoother(self.x_P, self.grid_G, self.bandwidth / 2)
 
     def fit(self, y_P: Array) -> Array:
         """m at the grid, (G,)."""

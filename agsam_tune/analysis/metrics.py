@@ -7,10 +7,9 @@ torch, Ray or Optuna.
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agsam_tune.analysis import own_best_lens, rho_lens
-from agsam_tune.analysis.context import Context
+from agsam_tune.analysis.context import Context, held
 from agsam_tune.analysis.estimate import Estimate
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.plateau import NO_COLLAPSES, Collapses
@@ -23,6 +22,7 @@ __all__ = [
     "best_accuracy_estimate",
     "doubled_win",
     "own_best_metrics",
+    "radius_fits",
     "radius_metrics",
     "rho_metrics",
 ]
@@ -107,8 +107,9 @@ def own_best_metrics(
     bare = context.is_bare(optimizer)
     best = context.best[optimizer]
     unseen = () if isinstance(best, Unknown) else best.unseen
+    known = context.choices.get(optimizer)
     metrics["regret_sensitivity"] = (
-        BARE if bare else own_best_lens.regret(cells, layout, chance, unseen=unseen)
+        BARE if bare else own_best_lens.regret(cells, layout, chance, known=known, unseen=unseen)
     )
     own = context.study.search_spaces[optimizer].names
     for name in (*context.study.hyperparameters, "all"):
@@ -120,7 +121,7 @@ def own_best_metrics(
                 metrics[key] = Unknown(reason=f"the optimizer has no {name}")
             else:
                 metrics[key] = own_best_lens.misset_penalty(
-                    cells, layout, chance, name, factor, unseen=unseen
+                    cells, layout, chance, name, factor, known=known, unseen=unseen
                 )
     if bare or isinstance(baseline, Unknown):
         metrics["win_probability"] = BARE if bare else baseline  # type: ignore[assignment]
@@ -141,14 +142,20 @@ def radius_metrics(context: Context, fit: RadiusFit | Unknown) -> Metrics:
 
 
 def radius_fits(
-    context: Context, one: str, other: str, keep: NDArray[np.bool_] | None = None
+    context: Context, one: str, other: str
 ) -> tuple[RadiusFit | Unknown, RadiusFit | Unknown]:
     """Both optimizers' fits on their common window, from the whole map of each."""
+    first, second = _fits_of_pair(context, min(one, other), max(one, other))
+    return (first, second) if one <= other else (second, first)
+
+
+@held
+def _fits_of_pair(
+    context: Context, one: str, other: str
+) -> tuple[RadiusFit | Unknown, RadiusFit | Unknown]:
     cells = [context.table.get(name, "map") for name in (one, other)]
     if any(context.is_bare(name) for name in (one, other)):
         return BARE, BARE
-    if keep is not None:
-        cells = [c if c is None else c.only(keep) for c in cells]
     window = common_window(cells[0], cells[1])
     if isinstance(window, Unknown) or cells[0] is None or cells[1] is None:
         reason = window if isinstance(window, Unknown) else Unknown(reason=rho_lens.NO_MAP)

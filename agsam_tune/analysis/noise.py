@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 from scipy.stats import chi2
 
 from agsam_tune.analysis.estimate import Estimate, count_present, per_cluster, point_means
@@ -78,9 +79,8 @@ def moderated(unit_PH: Array, variance_P: Array, degrees_P: Array) -> Array:
     known = np.flatnonzero(degrees_P > 0)
     if not len(known):
         return np.zeros(len(variance_P))
-    square_PK = ((unit_PH[:, None, :] - unit_PH[None, known, :]) ** 2).sum(axis=2)
-    nearest = min(_NEIGHBOURS + 1, len(known))
-    around_PN = np.argpartition(square_PK, nearest - 1, axis=1)[:, :nearest]
+    nearest = np.arange(min(_NEIGHBOURS + 1, len(known))) + 1
+    _, around_PN = KDTree(unit_PH[known]).query(unit_PH, k=nearest)
     local_P = variance_P[known][around_PN].mean(axis=1)
     own_P = np.where(degrees_P > 0, degrees_P * variance_P, 0.0)
     own_P = np.nan_to_num(own_P)

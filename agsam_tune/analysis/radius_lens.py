@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agsam_tune.analysis.curves import Curve, fit_curve
+from agsam_tune.analysis.curves import Curve, fit_curve, smoothing_bias
 from agsam_tune.analysis.estimate import Estimate, point_means
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.local_linear import Smoother, choose_bandwidth
@@ -82,7 +82,10 @@ class RadiusFit:
     Attributes:
         curve: m_o on the window's grid.
         best: the cross-fitted a*; None with one seed.
+        half_best: the same with half the bandwidth.
         best_PS: contributions of points and seeds to its error.
+        left_out: m_o and a* without each replicate, or without each of some blocks of points;
+            none with one seed.
         collapses: those around the optimizer's own best.
     """
 
@@ -90,7 +93,9 @@ class RadiusFit:
     window: Window
     chance: float
     best: float | None
+    half_best: float
     best_PS: Array
+    left_out: tuple[tuple[Array, float], ...]
     collapses: Collapses = NO_COLLAPSES
 
     def regret(self) -> Estimate | Unknown:
@@ -98,11 +103,14 @@ class RadiusFit:
         if self.best is None:
             return Unknown(reason=ONE_SEED)
         m_G = self.curve.m_G
-        value = self.best - float(np.maximum(m_G, self.chance).mean())
+        value, half = (
+            best - float(np.maximum(m, self.chance).mean()) for m, best in self._both(self.best)
+        )
         above_G = (m_G >= self.chance) / len(m_G)
         moved_PS = self.best_PS - np.tensordot(above_G, self.curve.pulls_GPS, axes=1)
-        left_out = [best - np.maximum(m, self.chance).mean() for m, best in self._left_out()]
-        return self._estimate(value, moved_PS, np.array(left_out))
+        left_out = [best - np.maximum(m, self.chance).mean() for m, best in self.left_out]
+        estimate = self._estimate(value, moved_PS, np.array(left_out))
+        return replace(estimate, bias=smoothing_bias(value, half))
 
     def tolerance_volume(self, epsilon: float) -> Estimate | Unknown:
         """P_pi(m_o >= a* - epsilon) on the window."""
@@ -117,29 +125,16 @@ class RadiusFit:
         density_G = np.where(near_G, 1.0 / epsilon, 0.0) / len(m_G)
         moved_PS = np.tensordot(density_G, self.curve.pulls_GPS, axes=1)
         moved_PS -= density_G.sum() * self.best_PS
-        left_out = [np.mean(m >= best - epsilon) for m, best in self._left_out()]
-        share = float(np.mean(m_G >= threshold))
-        return self._estimate(share, moved_PS, np.array(left_out), step=1.0 / len(m_G))
+        left_out = [np.mean(m >= best - epsilon) for m, best in self.left_out]
+        share, half = (float(np.mean(m >= best - epsilon)) for m, best in self._both(self.best))
+        # No finer than one point of a replicate more or less, as in the rho lens.
+        step = len(left_out) / int(self.curve.used_P.sum())
+        estimate = self._estimate(share, moved_PS, np.array(left_out), step=step)
+        return replace(estimate, bias=smoothing_bias(share, half))
 
-    def _left_out(self) -> list[tuple[Array, float]]:
-        """m_o and a* without each replicate, or without each of some blocks of points."""
-        cells = self.curve.cells
-        x_P = log_radius(cells)
-        means = [point_means(cells.accuracy_PS)[0]]
-        means += [point_means(cells.accuracy_PS[:, cells.seeds % 2 == p])[0] for p in (0, 1)]
-        y_PK = np.stack([np.where(np.isfinite(mean), mean, means[0]) for mean in means], axis=1)
-        block_P = self._block_P()
-        found = []
-        for block in range(int(block_P.max()) + 1):
-            kept_P = np.isfinite(x_P) & (block_P != block)
-            smoother = Smoother(x_P[kept_P], self.window.grid, self.window.bandwidth)
-            m_G, even_G, odd_G = smoother.fit(y_PK[kept_P]).T
-            found.append((m_G, (odd_G[np.argmax(even_G)] + even_G[np.argmax(odd_G)]) / 2))
-        return found
-
-    def _block_P(self) -> NDArray[np.int64]:
-        cells = self.curve.cells
-        return cells.replicate_P if cells.has_replicates else cells.replicate_P % _BLOCKS
+    def _both(self, best: float) -> tuple[tuple[Array, float], tuple[Array, float]]:
+        """m_o and a* with the bandwidth, and with half of it."""
+        return (self.curve.m_G, best), (self.curve.half_G, self.half_best)
 
     def _estimate(
         self, value: float, moved_PS: Array, left_out: Array, step: float = 0.0
@@ -170,13 +165,15 @@ def fit_radius(
     if inside < FEWEST_POINTS:
         return Unknown(reason=f"fewer than {FEWEST_POINTS} points in the window of radius")
     smoother = Smoother(x_P[used_P], window.grid, window.bandwidth)
-    best, best_PS = _cross_fitted(smoother, cells, used_P)
+    best, half_best, best_PS = _cross_fitted(smoother, cells, used_P)
     return RadiusFit(
         curve=fit_curve(cells, smoother, used_P),
         window=window,
         chance=chance,
         best=best,
+        half_best=half_best,
         best_PS=best_PS,
+        left_out=() if best is None else _left_out(cells, window),
         collapses=collapses,
     )
 
@@ -189,21 +186,39 @@ def log_radius(cells: Cells) -> Array:
     return np.log10(mean_P, where=usable, out=np.full(len(mean_P), np.nan))
 
 
+def _left_out(cells: Cells, window: Window) -> tuple[tuple[Array, float], ...]:
+    x_P = log_radius(cells)
+    means = [point_means(cells.accuracy_PS)[0]]
+    means += [point_means(cells.accuracy_PS[:, cells.seeds % 2 == p])[0] for p in (0, 1)]
+    y_PK = np.stack([np.where(np.isfinite(mean), mean, means[0]) for mean in means], axis=1)
+    block_P = cells.replicate_P if cells.has_replicates else cells.replicate_P % _BLOCKS
+    found = []
+    for block in range(int(block_P.max()) + 1):
+        kept_P = np.isfinite(x_P) & (block_P != block)
+        smoother = Smoother(x_P[kept_P], window.grid, window.bandwidth)
+        m_G, even_G, odd_G = smoother.fit(y_PK[kept_P]).T
+        best = (odd_G[np.argmax(even_G)] + even_G[np.argmax(odd_G)]) / 2
+        found.append((m_G, float(best)))
+    return tuple(found)
+
+
 def _cross_fitted(
     smoother: Smoother, cells: Cells, used_P: NDArray[np.bool_]
-) -> tuple[float | None, Array]:
+) -> tuple[float | None, float, Array]:
+    """a* with the bandwidth and with half of it, and what points and seeds add to the first."""
     has_seed = cells.present_PS[used_P].any(axis=0)
     halves = [has_seed & (cells.seeds % 2 == parity) for parity in (0, 1)]
     total_PS = np.zeros(cells.accuracy_PS.shape)
     if not all(half.any() for half in halves):
-        return None, total_PS
+        return None, np.nan, total_PS
     curves = [fit_curve(cells, smoother, used_P, half) for half in halves]
-    best = 0.0
+    best, half_best = 0.0, 0.0
     for chosen, measured in (curves, curves[::-1]):
         g = int(np.argmax(chosen.m_G))
         best += float(measured.m_G[g]) / 2
+        half_best += float(measured.half_G[np.argmax(chosen.half_G)]) / 2
         total_PS += measured.pulls_GPS[g] / 2
-    return best, total_PS
+    return best, half_best, total_PS
 
 
 def _positions(cells: Cells) -> tuple[Array, Array]:

@@ -89,7 +89,8 @@ def tolerance_volume(
     estimate is withheld where epsilon <= 2 noise / sqrt(seeds), with the noise of the points on
     and just below the plateau. How the share moves with the seeds and with a* is taken from the
     density of points around the threshold: within epsilon / 2, or twice the threshold's standard
-    error if that is more.
+    error if that is more. For a*, which moves all points at once, it is the density on the denser
+    side: where a plateau ends the two differ much.
     """
     if cells is None or cells.n == 0:
         return Unknown(reason=NO_MAP)
@@ -104,6 +105,8 @@ def tolerance_volume(
     inside_P = np.where(has_P, mean_P >= threshold, 0.0)
     width = max(epsilon / 2, 2 * _threshold_error(cells, best, threshold - epsilon))
     density_P = np.where(np.abs(mean_P - threshold) <= width, 0.5 / width, 0.0)
+    sides_P = np.where(density_P > 0, np.sign(mean_P - threshold), 0.0)
+    denser = max(np.mean(sides_P[has_P] > 0), np.mean(sides_P[has_P] < 0)) / width
     share = float(inside_P[has_P].mean())
     moved_PS = np.where(has_P, inside_P - share, 0.0)[:, None] + density_P[:, None] * deviation_PS
     return _estimate(
@@ -111,7 +114,7 @@ def tolerance_volume(
         share,
         moved_PS / has_P.sum(),
         share=True,
-        best_terms=((-float(density_P[has_P].mean()), best),),
+        best_terms=((-float(denser), best),),
     )
 
 

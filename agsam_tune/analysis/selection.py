@@ -72,6 +72,15 @@ class Choices:
         loss_UD = np.stack([at_U - self._smooth(unit_UH) for unit_UH in scaled], axis=1)
         return np.asarray(self.best_B[:, None] - loss_UD[inverse_B])
 
+    def around_setting(self, setting: Mapping[str, float], factors_NH: Array) -> Array:
+        """Accuracies with the hyperparameters of one setting off by these factors, (N,)."""
+        starts = {
+            name: setting[name] if setting[name] > 0 else self.space.ranges[name].default
+            for name in self.space.names
+        }
+        moved = {name: start * factors_NH[:, h] for h, (name, start) in enumerate(starts.items())}
+        return self._smooth(np.clip(to_unit(moved, self.space), 0.0, 1.0))
+
     def _smooth(self, unit_UH: Array) -> Array:
         square_UP = (((unit_UH[:, None, :] - self.unit_PH[None, :, :]) / _WIDTH) ** 2).sum(axis=2)
         kernel_UP = np.exp(-0.5 * (square_UP - square_UP.min(axis=1, keepdims=True)))

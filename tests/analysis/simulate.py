@@ -108,7 +108,11 @@ def _checks(
         if world.study.phase("misset") is not None:
             drawn = truths.drawn_regret(world, optimizer, best)
             regrets["own_best", optimizer] = truths.own_best_regret(world, optimizer, best, 400)
-            yield "own_best regret_sensitivity", own_best["regret_sensitivity"], drawn
+            regret = own_best["regret_sensitivity"]
+            yield "own_best regret_sensitivity", regret, drawn
+            yield "own_best regret over all factors", regret, regrets["own_best", optimizer]
+            run = truths.longest_run(world, optimizer, best)
+            yield "own_best tolerance_decades", own_best["tolerance_decades"], run
             for factor in (3, 10):
                 key = f"misset_penalty_{factor}_rho"
                 yield (
@@ -122,6 +126,10 @@ def _checks(
             regrets["radius", optimizer] = truths.radius_regret(world, optimizer, low, high)
             regret = radius["regret_sensitivity"]
             yield "radius regret_sensitivity", regret, regrets["radius", optimizer]
+            for epsilon in (0.01, 0.03, 0.05):
+                key = f"tolerance_volume_{epsilon:g}"
+                share = truths.radius_volume(world, optimizer, low, high, epsilon)
+                yield f"radius {key}", radius[key], share
     win = summary["optimizers"]["adaptive_gsam"]["metrics"]["rho"]["win_probability"]
     if world.truths["gsam"].collapse.__name__ == "nothing":
         yield "rho win_probability", win, known["win"]

@@ -15,7 +15,7 @@ from agsam_tune.analysis.table import read_table
 from agsam_tune.study import Study
 from tests.analysis.simulate import least_coverage
 from tests.analysis.worlds import PAIR, beyond, cliff, growing_noise, hill
-from tests.synthetic import Truth, World, synthetic_study
+from tests.synthetic import Settings, Truth, World, synthetic_study
 
 SEED = 20240612
 CHANCE = 0.5
@@ -54,27 +54,42 @@ def test_everything_rises_and_lies_in_order(trials: pd.DataFrame, study: Study) 
         assert np.mean(high - low) > 0.02
 
 
-def test_intervals_cover_on_a_hill() -> None:
-    assert_covers("hill", repetitions=60)
+@pytest.mark.parametrize("kind", ["hill", "steps"])
+def test_intervals_cover_in_few_studies(kind: str) -> None:
+    assert_covers(kind, repetitions=60)
+
+
+def steps(settings: Settings) -> np.ndarray:
+    """Two accuracies and no others, each of many settings."""
+    return np.where(settings["rho"] > 0.3, 0.8, 0.9)
+
+
+def some_collapse(settings: Settings) -> np.ndarray:
+    return np.where(settings["rho"] > 0.3, 0.25, 0.0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["hill", "cliff"])
+@pytest.mark.parametrize("kind", ["hill", "cliff", "steps"])
 def test_intervals_cover(kind: str) -> None:
     assert_covers(kind, repetitions=500)
 
 
 def assert_covers(kind: str, *, repetitions: int) -> None:
-    """At each accuracy that is farther from a cliff than the noise blurs it."""
+    """At accuracies of all kinds, of steps at those that many settings have."""
     truths = {
         "hill": Truth(surface=hill(steepness=0.03)),
         "cliff": Truth(surface=cliff(), noise=growing_noise(0.1), diverges=beyond(4.0)),
+        "steps": Truth(surface=steps, noise=growing_noise(), collapse=some_collapse),
     }
     study = synthetic_study(optimizers=PAIR, points=64, tune=0, misset_seeds=0, seed=1)
     print(f"seed {SEED}, {repetitions} repetitions of {kind}")  # noqa: T201
     world = World(study=study, truths=dict.fromkeys(PAIR, truths[kind]), seed_effect=0.002)
     expected = truths[kind].expected(world.uniform("gsam", 2**13), CHANCE)
-    wanted = {"hill": (0.80, 0.85, 0.88, 0.90), "cliff": (0.6, 0.7, 0.88)}[kind]
+    wanted = {
+        "hill": (0.80, 0.85, 0.88, 0.90),
+        "cliff": (0.6, 0.7, 0.88),
+        "steps": (0.6, 0.725, 0.85, 0.9),
+    }[kind]
     hits: dict[float, list[bool]] = {x: [] for x in wanted}
     for repetition in range(repetitions):
         generator = np.random.default_rng([SEED, repetition])

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agsam_tune.analysis.along import difference_along
 from agsam_tune.analysis.best import Best
 from agsam_tune.analysis.box_regret import BoxRegret, box_regret
 from agsam_tune.analysis.boxes import CHANGES, THIRDS, Change, changed, weights
@@ -250,11 +249,6 @@ def test_thirds_of_the_learning_rate() -> None:
     assert "By learning rate the verdict at raw rho is: lower third" in range_sentence(
         rows, "adaptive_gsam", "gsam"
     )
-    along = difference_along(context, "lr", positions=7)
-    assert [row["x"] for row in along] == pytest.approx(list(np.geomspace(0.001, 1.0, 7)))
-    assert along[-1]["low"] > 0.15
-    assert abs(along[0]["difference"]) < 0.02
-    assert difference_along(context, "gamma") == []
 
 
 @pytest.mark.parametrize("optimizers", [("sgd", "gsam"), ("gsam", "gsam_matched")])

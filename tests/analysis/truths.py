@@ -86,16 +86,39 @@ def one_off(
     return world.true_at(optimizer, best) - float(accuracy.mean())
 
 
+def longest_run(
+    world: World, optimizer: str, best: Mapping[str, float], epsilon: float = 0.01
+) -> float:
+    """The decades of rho around `best`, up to one each way, with a loss of at most epsilon."""
+    decades = np.linspace(-1, 1, 4001)
+    settings = {name: np.full(len(decades), value) for name, value in best.items()}
+    settings["rho"] = best["rho"] * 10**decades
+    accuracy = np.maximum(world.truths[optimizer].expected(settings, world.chance), world.chance)
+    beyond = decades[world.true_at(optimizer, best) - accuracy > epsilon]
+    return float(min(beyond[beyond > 0], default=1.0) - max(beyond[beyond < 0], default=-1.0))
+
+
 def radius_regret(world: World, optimizer: str, low: float, high: float) -> float:
     """E[max m - max(m, chance)] on [low, high] of log10 radius, m = E[a | radius]."""
+    m = _at_radius(world, optimizer, low, high)
+    return float(m.max() - np.maximum(m, world.chance).mean())
+
+
+def radius_volume(world: World, optimizer: str, low: float, high: float, epsilon: float) -> float:
+    """P(m >= max m - epsilon) there."""
+    m = _at_radius(world, optimizer, low, high)
+    return float(np.mean(m >= m.max() - epsilon))
+
+
+def _at_radius(world: World, optimizer: str, low: float, high: float) -> np.ndarray:
     settings = world.uniform(optimizer, 2**14)
     truth = world.truths[optimizer]
     x = np.log10(truth.radius(settings))
     inside = (x >= low) & (x <= high)
     cells = np.minimum(((x[inside] - low) / (high - low) * 50).astype(int), 49)
     accuracy = truth.expected(settings, world.chance)[inside]
-    m = np.bincount(cells, accuracy, 50) / np.bincount(cells, minlength=50)
-    return float(m.max() - np.maximum(m, world.chance).mean())
+    m: np.ndarray = np.bincount(cells, accuracy, 50) / np.bincount(cells, minlength=50)
+    return m
 
 
 def noise_share(world: World, optimizer: str, points: int = 2**14) -> float:
