@@ -10,19 +10,35 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from enum import StrEnum
 
 import numpy as np
 
 from agsam_tune.analysis import best_points
 from agsam_tune.design import batch_sizes, drawn_trials, misset_trials, tune_batch
 from agsam_tune.design.tune import BATCH
-from agsam_tune.packs import make_packs
+from agsam_tune.packs import alone, halves, make_packs, smaller
 from agsam_tune.store.tables import trials_table
 from agsam_tune.study import Study, misset_layout
-from agsam_tune.trials import Key, Outcome, Pack, State, Trial
+from agsam_tune.trials import Curve, Key, Outcome, Pack, State, Trial
 
-# A pack whose worker dies is run this often before it is given up.
-ATTEMPTS = 3
+# A pack whose worker dies is run this often before its trials are run alone, and a trial alone
+# as often as this before it is given up.
+ATTEMPTS, ATTEMPTS_ALONE = 3, 2
+# Machines that are taken away say nothing of the pack, unless it is always the same pack.
+MACHINES = 10
+# Trials that may fail alone before anything succeeds; then it is not the trials.
+HOPELESS = 3
+
+
+class Fault(StrEnum):
+    """Why a pack came back without outcomes."""
+
+    WORKER = "worker"
+    MACHINE = "machine"
+    MEMORY = "memory"
+    TIME = "time"
 
 
 class Agenda:
@@ -39,7 +55,7 @@ class Agenda:
 
     Attributes:
         total: trials of the whole study.
-        lost: packs that could not be run, each with the reason of its last attempt.
+        lost: trials alone that could not be run while nothing could, with the last reason.
     """
 
     def __init__(
@@ -52,12 +68,13 @@ class Agenda:
     ) -> None:
         self._study = study
         self._rows = study.packs.rows if rows is None else rows
-        self._outcomes: dict[Key, Outcome] = {o.trial.key: o for o in stored}
+        self._proven = False
+        self._outcomes: dict[Key, Outcome] = {o.trial.key: _slim(o) for o in stored}
         self._deadline = deadline
         self._ready: deque[Pack] = deque()
         self._running = 0
         self.lost: list[tuple[Pack, str]] = []
-        self._attempts: Counter[Pack] = Counter()
+        self._attempts: Counter[tuple[Pack, Fault]] = Counter()
         self._drawn = drawn_trials(study)
         self._open_batches: dict[str, tuple[int, set[Key]]] = {}
         self._awaited = {name: self._choosing_keys(name) for name in self._tunable}
@@ -70,17 +87,22 @@ class Agenda:
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """All that is known, of this run and before it."""
+        """All that is known, of this run and before it, without the learning curves."""
         return tuple(self._outcomes.values())
 
     @property
     def finished(self) -> bool:
         """Whether no pack is left to be run or is running."""
-        return self._running == 0 and (not self._ready or self._is_late())
+        return self._running == 0 and (not self._ready or self._is_late() or self._is_hopeless())
+
+    @property
+    def rows(self) -> int | str:
+        """The largest pack, which is smaller than at first where memory was wanting."""
+        return self._rows
 
     def next_pack(self) -> Pack | None:
         """The next pack, or None where there is none now: see `finished`."""
-        if not self._ready or self._is_late():
+        if not self._ready or self._is_late() or self._is_hopeless():
             return None
         self._running += 1
         return self._ready.popleft()
@@ -89,21 +111,65 @@ class Agenda:
         """Those that are not known yet: of a pack that ran twice, the second time is none."""
         return [o for o in outcomes if o.trial.key not in self._outcomes]
 
-    def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Take in a pack's outcomes, which are stored by now."""
+    def record(self, outcomes: Sequence[Outcome], *, fits: int | None = None) -> None:
+        """Take in a pack's outcomes, which are stored by now.
+
+        Args:
+            outcomes: one a trial.
+            fits: rows of the largest part of the pack that found memory enough, where the pack
+                did not.
+        """
         self._running -= 1
-        self._outcomes.update({o.trial.key: o for o in outcomes})
+        self._proven = True
+        if fits is not None:
+            self._shrink(fits)
+        # Something can be run after all, so what could not be has one more try.
+        self._ready.extend(pack for pack, _ in self.lost)
+        self.lost.clear()
+        self._outcomes.update({o.trial.key: _slim(o) for o in outcomes})
         for optimizer in dict.fromkeys(o.trial.optimizer for o in outcomes):
             self._go_on(optimizer)
 
-    def retry(self, pack: Pack, reason: str) -> None:
-        """Hand the pack out again, since its worker died; give it up after `ATTEMPTS`."""
+    def hand_back(self, pack: Pack, fault: Fault, reason: str) -> list[Outcome]:
+        """Take back a pack that came to nothing, to hand it out again whole or in parts.
+
+        Returns:
+            what to store and `record` in its place: a failed outcome where it is a trial alone
+            that fails again and again, while others can be run. Otherwise nothing.
+        """
+        self._attempts[pack, fault] += 1
+        again = self._again(pack, fault, self._attempts[pack, fault])
+        if again is None and self._proven:
+            return [Outcome(trial=pack.trials[0], state=State.FAIL, error=reason)]
         self._running -= 1
-        self._attempts[pack] += 1
-        if self._attempts[pack] < ATTEMPTS:
-            self._ready.appendleft(pack)
-        else:
+        if again is None:
             self.lost.append((pack, reason))
+        else:
+            self._ready.extendleft(reversed(again))
+        return []
+
+    def _again(self, pack: Pack, fault: Fault, times: int) -> list[Pack] | None:
+        """What to run in place of a pack that failed so often; None to give it up."""
+        if fault is Fault.MACHINE and times < MACHINES:
+            return [pack]
+        if len(pack.trials) == 1:
+            return [pack] if times < ATTEMPTS_ALONE else None
+        if fault is Fault.MEMORY:
+            first, second = halves(pack)
+            self._shrink(len(first.trials))
+            return [first, second]
+        if fault is Fault.WORKER and times < ATTEMPTS:
+            return [pack]
+        return alone(pack)
+
+    def _shrink(self, rows: int) -> None:
+        """Hand out no larger packs from now on."""
+        self._rows = rows
+        self._ready = deque(part for pack in self._ready for part in smaller(pack, rows))
+
+    def _is_hopeless(self) -> bool:
+        """Whether nothing could be run so far, so that it is not for the packs."""
+        return not self._proven and len(self.lost) >= HOPELESS
 
     @property
     def _tunable(self) -> tuple[str, ...]:
@@ -187,3 +253,8 @@ class Agenda:
         layout = misset_layout(self._study.hyperparameters)
         points = sum(item.kind in kinds for item in layout)
         return points * misset.seeds if misset else 0
+
+
+def _slim(outcome: Outcome) -> Outcome:
+    """The outcome without its learning curve, most of its memory; the store has it."""
+    return replace(outcome, curve=Curve())

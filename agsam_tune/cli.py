@@ -81,7 +81,7 @@ def run(
         ),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="Attach to this Ray cluster: auto, ray://…, HOST:PORT.")
+        str | None, typer.Option(help="Attach to this Ray cluster: auto, or HOST:PORT.")
     ] = None,
     cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")] = None,
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use of this machine.")] = None,
@@ -115,7 +115,7 @@ def run(
         from agsam_tune.manifest import command_line
         from agsam_tune.run import RunOptions, run_study
         from agsam_tune.signals import interrupt_on_sigterm
-        from agsam_tune.store import StorageError, storage_location
+        from agsam_tune.store import StorageError, storage_location, without_password
         from agsam_tune.study import load_study
 
         interrupt_on_sigterm()
@@ -123,10 +123,12 @@ def run(
         _set_data_folder(data)
         if address is not None and (cpus or gpus) is not None:
             raise UsageError("--cpus and --gpus are this machine's; leave them out with --address")
+        if address is not None and executor is Executor.INLINE:
+            raise UsageError("--address is a cluster's; leave it out with --executor inline")
         try:
             location = storage and storage_location(storage)
         except StorageError as error:
-            raise UsageError(f"--storage {storage}: {error}") from error
+            raise UsageError(f"--storage {without_password(storage or '')}: {error}") from error
         loaded = load_study(study, overrides=set_ or ())
         options = RunOptions(
             out=out or Path("runs") / loaded.name,
@@ -270,7 +272,8 @@ def import_(
         )
         imported = import_trials(options)
         optimizers = ", ".join(imported.study.optimizers)
-        typer.echo(f"{imported.trials} trials of {optimizers}")
+        plural = "" if imported.trials == 1 else "s"
+        typer.echo(f"{imported.trials} trial{plural} of {optimizers}")
         for note in imported.notes:
             typer.echo(note)
         _print_claim(report_run(out), out)

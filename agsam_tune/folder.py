@@ -6,12 +6,15 @@ Ray or Optuna.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import socket
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +22,13 @@ from typing import Any
 
 import filelock
 
-from agsam_tune.atomic import write_json
 from agsam_tune.errors import RunError, UsageError
 
-_LOCK, _DRIVER, _JOURNAL = ".driver.lock", ".driver.json", "study.journal"
+_LOCK, _JOURNAL = ".driver.lock", "study.journal"
 # What a driver that was killed at its start may leave in the folder.
-_BEGINNINGS = (_LOCK, _DRIVER, f".{_DRIVER}-", ".manifest.json-", _JOURNAL)
+_BEGINNINGS = (_LOCK, ".manifest.json-", _JOURNAL)
+# What file systems say that cannot lock files.
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,11 @@ class RunFolder:
     def journal(self) -> Path:
         """Where the results lie unless another storage is named."""
         return self.path.resolve() / _JOURNAL
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where long packs leave their state while they run."""
+        return self.path.resolve() / "checkpoints"
 
     @property
     def trials(self) -> Path:
@@ -85,6 +94,10 @@ class RunFolder:
             raise UsageError(msg)
         return None
 
+    def remove_checkpoints(self) -> None:
+        """Remove what long packs left, when all are finished."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
     def create(self) -> list[Path]:
         """Make the folder and make sure that it can be written to; returns what was made.
 
@@ -114,31 +127,17 @@ class RunFolder:
         made = self.create()
         try:
             with exclusive(self.path / _LOCK, self._refusal):
-                write_json(
-                    self.path / _DRIVER,
-                    {"host": socket.gethostname(), "pid": os.getpid(), "started": now()},
-                )
-                try:
-                    yield
-                finally:
-                    (self.path / _DRIVER).unlink(missing_ok=True)
+                yield
         finally:
             if made and not self.manifest.exists():
                 (self.path / _LOCK).unlink(missing_ok=True)
                 _remove_empty(made)
 
-    def _refusal(self) -> str:
+    def _refusal(self, holder: str) -> str:
         return (
-            f"{self.path}: another driver runs this study ({self._driver()}); "
+            f"{self.path}: another driver runs this study ({holder}); "
             "wait for it, or stop it and start again to carry on"
         )
-
-    def _driver(self) -> str:
-        try:
-            driver = json.loads((self.path / _DRIVER).read_text("utf-8"))
-        except (OSError, ValueError):
-            return "which did not say who it is"
-        return f"process {driver['pid']} on {driver['host']}, since {driver['started']}"
 
 
 def now() -> str:
@@ -147,21 +146,67 @@ def now() -> str:
 
 
 @contextmanager
-def exclusive(path: Path, refusal: Callable[[], str]) -> Iterator[None]:
-    """Hold a lock file; the lock dies with its owner.
+def exclusive(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
+    """Hold a lock file, which names its owner; the lock dies with its owner, the file stays.
+
+    Args:
+        path: the file.
+        refusal: what to tell the user where somebody else holds it, given who.
 
     Raises:
-        RunError: somebody else holds it; `refusal` says what to tell the user.
+        UsageError: files cannot be locked there.
+        RunError: somebody else holds it.
     """
     lock = filelock.FileLock(path, timeout=0)
     try:
-        lock.acquire()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a lock that does not die with its owner: refused
+            lock.acquire()
+        _check_kind(lock)
     except filelock.Timeout:
-        raise RunError(refusal()) from None
+        raise RunError(refusal(_holder(path))) from None
+    except (OSError, NotImplementedError) as error:
+        raise UsageError(_no_lock(path, error)) from error
     try:
+        _write_holder(path)
         yield
+        with suppress(OSError):
+            os.truncate(path, 0)
     finally:
         lock.release()
+
+
+def _check_kind(lock: filelock.BaseFileLock) -> None:
+    """Raise OSError where the library made do with a lock that outlives its owner."""
+    if isinstance(lock, filelock.SoftFileLock):
+        lock.release()
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+def _no_lock(path: Path, error: OSError | NotImplementedError) -> str:
+    if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+        return f"{path}: cannot be written to: {error.strerror or error}"
+    return (
+        f"{path}: files cannot be locked on this file system ({error}), so a second driver would "
+        "go unnoticed; choose a folder on a local disk, or on a file system that has locks"
+    )
+
+
+def _write_holder(path: Path) -> None:
+    """Say in the lock file itself who holds it: in place, since the lock is the file's."""
+    driver = {"host": socket.gethostname(), "pid": os.getpid(), "started": now()}
+    try:
+        path.write_text(json.dumps(driver) + "\n", "utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written to: {error.strerror or error}") from error
+
+
+def _holder(path: Path) -> str:
+    try:
+        driver = json.loads(path.read_text("utf-8"))
+        return f"process {driver['pid']} on {driver['host']}, since {driver['started']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "which did not say who it is"
 
 
 def _remove_empty(folders: list[Path]) -> None:

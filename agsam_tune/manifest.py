@@ -99,4 +99,10 @@ def _processor() -> str:
 
 def command_line() -> tuple[str, ...]:
     """The command line as it was given, without the passwords of storages."""
-    return ("agsam-tune", *(re.sub(r"(://[^:/@]*:)[^@]*@", r"\1…@", a) for a in sys.argv[1:]))
+    return ("agsam-tune", *map(_without_password, sys.argv[1:]))
+
+
+def _without_password(argument: str) -> str:
+    before, sign, rest = argument.partition("://")
+    rest = re.sub(r"^([^/?#]*?):.*@", r"\1:…@", rest)
+    return before + sign + (re.sub(r"\b((?:ssl)?password)=[^&#]*", r"\1=…", rest) if sign else "")

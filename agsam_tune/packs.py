@@ -36,6 +36,22 @@ def make_packs(trials: Iterable[Trial], rows: int | str) -> list[Pack]:
     return sorted(packs, key=lambda pack: (phases.index(pack.phase), pack.replicate))
 
 
+def smaller(pack: Pack, rows: int) -> list[Pack]:
+    """A pack in even parts of at most so many trials."""
+    return [Pack(trials=tuple(part)) for part in _even_parts(list(pack.trials), rows)]
+
+
+def halves(pack: Pack) -> tuple[Pack, Pack]:
+    """The two halves of a pack of two trials or more."""
+    middle = -(-len(pack.trials) // 2)
+    return Pack(trials=pack.trials[:middle]), Pack(trials=pack.trials[middle:])
+
+
+def alone(pack: Pack) -> list[Pack]:
+    """Each of the pack's trials as a pack of its own."""
+    return [Pack(trials=(trial,)) for trial in pack.trials]
+
+
 def _cut(trials: list[Trial], limit: int) -> list[Pack]:
     """Whole replicates together while they fit; a larger one in even parts."""
     packs: list[list[Trial]] = []

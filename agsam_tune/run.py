@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,19 @@ from rich.console import Console
 
 from agsam_tune.agenda import Agenda
 from agsam_tune.atomic import write_json
-from agsam_tune.errors import ExitCode, UsageError
-from agsam_tune.executors.work import Job, check_device, check_rules, device_of, plan
+from agsam_tune.errors import ExitCode, RunError, UsageError
+from agsam_tune.executors.checks import check_device, check_rules, device_of, own_rules, plan
+from agsam_tune.executors.ray_environment import before_ray, check_address
+from agsam_tune.executors.work import ImportPath, Job, Trained
 from agsam_tune.folder import RunFolder, exclusive, now
 from agsam_tune.manifest import new_manifest
 from agsam_tune.progress import StudyProgress
 from agsam_tune.reporting import report_run, write_trials
-from agsam_tune.store import ResultStore, StorageError, local_file
+from agsam_tune.store import ResultStore, StorageError, StorageTakenError, local_file
 from agsam_tune.study import Study, changed_keys
 from agsam_tune.tasks.loading import load_task
-from agsam_tune.trials import Outcome, State
+from agsam_tune.tasks.task import Task
+from agsam_tune.trials import State
 
 # How every run was computed before there was a choice; the manifests of then do not say it.
 _ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
@@ -73,6 +76,8 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     """
     folder = RunFolder(path=options.out)
     _manifest_of(folder, study)
+    if options.address is not None:
+        check_address(options.address)
     check_rules(study, options.import_path)
     check_device(study, gpus=options.gpus, address=options.address)
     task = load_task(
@@ -83,47 +88,67 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
         location = _location(folder, old, options)
         with _storage_lock(folder, location):
             # Before anything is written, since a model that cannot be trained is wrong use.
-            engine = plan(study, task) if old is None else _engine_of(folder, old, study)
+            job = _job(study, task, options, folder)
+            engine = _plan(job, options, console) if old is None else _engine_of(folder, old, study)
             facts = task.facts()
-            store = _open_store(study, location)
-            manifest = old or _new_manifest(folder, study, options, facts, engine)
-            if manifest["data"]["digest"] != facts["digest"]:
-                msg = f"{folder.path}: the task's data are no longer those that the run began with"
-                raise UsageError(msg)
-            return _run(folder, study, options, {**manifest, "engine": engine}, store, console)
+            with closing(_open_store(study, location)) as store:
+                manifest = old or _new_manifest(folder, study, options, facts, engine)
+                if manifest["data"]["digest"] != facts["digest"]:
+                    msg = f"{folder.path}: the task's data are no longer those the run began with"
+                    raise UsageError(msg)
+                job = replace(job, way=engine["way"])
+                manifest = {**manifest, "engine": engine}
+                agenda, interrupted = _train(folder, job, options, manifest, store, console)
+            return _conclude(folder, agenda, options, console, interrupted=interrupted)
 
 
-def _run(
+def _train(
     folder: RunFolder,
-    study: Study,
+    job: Job,
     options: RunOptions,
     manifest: dict[str, Any],
     store: ResultStore,
     console: Console,
-) -> ExitCode:
-    """Run what is left, and report on what there is."""
+) -> tuple[Agenda, bool]:
+    """Run what is left; returns what there is, and whether it was interrupted."""
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-    engine = manifest["engine"]
-    rows = engine["rows"] if study.packs.rows == "auto" else study.packs.rows
-    agenda = Agenda(study, store.outcomes(), rows=rows, deadline=deadline)
-    interrupted = _execute(study, options, engine["way"], agenda, store, console)
-    if len(agenda.outcomes) == agenda.total and manifest["finished"] is None:
-        write_json(folder.manifest, {**manifest, "finished": now()})
-    try:
-        # Whoever interrupts does not want to wait for a report.
-        if agenda.outcomes and options.report and not interrupted:
-            _print_result(console, folder, report_run(folder.path))
-        elif agenda.outcomes:
-            write_trials(folder.path)
-            _say(console, f"Trials: {folder.trials}; for a report: agsam-tune report {folder.path}")
-    except KeyboardInterrupt:
-        _say(
-            console,
-            f"Stopped while the report was written. {_stored(agenda)}; "
-            f"agsam-tune report {folder.path} writes the report",
-        )
-        return ExitCode.STOPPED
-    return _conclude(agenda, console, interrupted=interrupted)
+    asked = job.study.packs.rows
+    rows = manifest["engine"]["rows"] if asked == "auto" else asked
+    agenda = Agenda(job.study, store.outcomes(), rows=rows, deadline=deadline)
+    if job.checkpoints is not None:
+        job.checkpoints.mkdir(exist_ok=True)
+    interrupted = _execute(job, options, agenda, store, console)
+    if asked == "auto":  # where memory was wanting, the next run begins with what there was
+        manifest = {**manifest, "engine": {**manifest["engine"], "rows": agenda.rows}}
+    if len(agenda.outcomes) == agenda.total:
+        manifest = {**manifest, "finished": manifest["finished"] or now()}
+        folder.remove_checkpoints()
+    if manifest != folder.read_manifest():
+        write_json(folder.manifest, manifest)
+    return agenda, interrupted
+
+
+def _job(study: Study, task: Task, options: RunOptions, folder: RunFolder) -> Job:
+    """What workers are given; how they compute is not known yet."""
+    return Job(
+        import_path=ImportPath(options.import_path),
+        study=study,
+        task=task,
+        rules=own_rules(study),
+        device=device_of(study),
+        way="auto",
+        checkpoints=folder.checkpoints if study.packs.checkpoint else None,
+    )
+
+
+def _plan(job: Job, options: RunOptions, console: Console) -> dict[str, Any]:
+    """How packs are computed, measured where they will be: on this machine or a cluster's."""
+    if options.executor == "inline" or options.address is None:
+        return plan(job.study, job.task)
+    before_ray(address=options.address)
+    from agsam_tune.executors.ray_cluster import plan_on_cluster
+
+    return plan_on_cluster(job, options.address, lambda text: _say(console, text))
 
 
 def _manifest_of(folder: RunFolder, study: Study) -> dict[str, Any] | None:
@@ -177,21 +202,39 @@ def _location(folder: RunFolder, old: dict[str, Any] | None, options: RunOptions
 
 @contextmanager
 def _storage_lock(folder: RunFolder, location: str) -> Iterator[None]:
-    """Keep drivers of other folders off a storage that lies outside the folder, in a file."""
+    """Keep drivers of other folders off a storage that lies outside the folder, in a file.
+
+    On PostgreSQL the store does that. What the storage refuses meanwhile ends the run.
+    """
     file = local_file(location)
-    if file is None or file == folder.journal:
-        yield
-        return
-    if not file.parent.is_dir():
-        raise UsageError(f"{location}: there is no folder {file.parent}")
-    refusal = f"{location}: another driver uses this storage; wait for it, or name another"
-    with exclusive(file.with_name(f"{file.name}.driver.lock"), lambda: refusal):
-        yield
+    lock: AbstractContextManager[None] = nullcontext()
+    if file is not None and file != folder.journal:
+        if not file.parent.is_dir():
+            raise UsageError(f"{location}: there is no folder {file.parent}")
+        try:
+            ResultStore.check(location)
+        except StorageError as error:
+            raise UsageError(f"{location}: {error}") from error
+
+        def refusal(holder: str) -> str:
+            return (
+                f"{location}: another driver uses this storage ({holder}); wait for it, or name "
+                "another"
+            )
+
+        lock = exclusive(file.with_name(f"{file.name}.driver.lock"), refusal)
+    try:
+        with lock:
+            yield
+    except StorageError as error:
+        raise RunError(f"{location}: {error}") from error
 
 
 def _open_store(study: Study, location: str) -> ResultStore:
     try:
         return ResultStore.open(study, location)
+    except StorageTakenError as error:
+        raise RunError(f"{location}: {error}") from error
     except StorageError as error:
         raise UsageError(f"{location}: {error}") from error
 
@@ -218,24 +261,19 @@ def _new_manifest(
 
 
 def _execute(
-    study: Study,
-    options: RunOptions,
-    way: str,
-    agenda: Agenda,
-    store: ResultStore,
-    console: Console,
+    job: Job, options: RunOptions, agenda: Agenda, store: ResultStore, console: Console
 ) -> bool:
     """Run what is left; returns whether it was interrupted."""
     if agenda.finished:
         return False
-    job = Job(study=study, device=device_of(study), way=way, import_path=options.import_path)
+    study = job.study
     seeds = {str(phase.name): phase.seeds for phase in study.phases if phase.name in _CHOOSING}
     with StudyProgress(study.name, agenda.total, seeds, agenda.outcomes, console) as progress:
 
-        def deliver(outcomes: list[Outcome]) -> None:
-            new = agenda.unknown(outcomes)
+        def deliver(trained: Trained) -> None:
+            new = agenda.unknown(trained.outcomes)
             store.add(new)
-            agenda.record(outcomes)
+            agenda.record(trained.outcomes, fits=trained.fits)
             progress.add(new)
 
         try:
@@ -244,6 +282,7 @@ def _execute(
 
                 run_inline(agenda, job, deliver)
             else:
+                before_ray(address=options.address)
                 from agsam_tune.executors.ray_tune import run_ray
 
                 run_ray(
@@ -259,19 +298,55 @@ def _execute(
     return not agenda.finished
 
 
-def _print_result(console: Console, folder: RunFolder, summary: dict[str, Any]) -> None:
-    claim = summary.get("claim") or {}
+def _conclude(
+    folder: RunFolder,
+    agenda: Agenda,
+    options: RunOptions,
+    console: Console,
+    *,
+    interrupted: bool,
+) -> ExitCode:
+    """Report on what there is, and say what is missing."""
+    try:
+        # Whoever interrupts does not want to wait for a report.
+        _write_results(folder, agenda, console, report=options.report and not interrupted)
+    except KeyboardInterrupt:
+        _say(
+            console,
+            f"Stopped while the report was written. {_stored(agenda)}; "
+            f"agsam-tune report {folder.path} writes the report",
+        )
+        return ExitCode.STOPPED
+    except UsageError as error:  # the storage is away, now that all is in it
+        later = f"agsam-tune report {folder.path} writes the report when it can be read"
+        _say(console, f"{_stored(agenda)}, but cannot be read now: {error}; {later}")
+        return ExitCode.STOPPED if interrupted else ExitCode.FAILURE
+    return _exit_code(agenda, console, interrupted=interrupted)
+
+
+def _write_results(folder: RunFolder, agenda: Agenda, console: Console, *, report: bool) -> None:
+    if not agenda.outcomes:
+        return
+    if not report:
+        write_trials(folder.path)
+        _say(console, f"Trials: {folder.trials}; for a report: agsam-tune report {folder.path}")
+        return
+    claim = report_run(folder.path).get("claim") or {}
     if claim.get("text"):
         _say(console, claim["text"])
     _say(console, f"Report: {folder.report}")
 
 
-def _conclude(agenda: Agenda, console: Console, *, interrupted: bool) -> ExitCode:
+def _exit_code(agenda: Agenda, console: Console, *, interrupted: bool) -> ExitCode:
     failed = [o for o in agenda.outcomes if o.state is State.FAIL]
     if agenda.lost:
         _, reason = agenda.lost[0]
-        _say(console, f"{len(agenda.lost)} packs could not be run, the first: {reason}")
-        _say(console, f"{_stored(agenda)}; the same command tries the others again")
+        _say(
+            console,
+            f"Nothing could be trained: of {len(agenda.lost)} trials tried alone, the "
+            f"first: {reason}",
+        )
+        _say(console, f"{_stored(agenda)}; the same command tries again")
         return ExitCode.FAILURE
     if interrupted or len(agenda.outcomes) < agenda.total:
         _say(console, f"Stopped. {_stored(agenda)}; the same command carries on")

@@ -37,7 +37,7 @@ OWN = {
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
-        *("agenda", "contract", "data", "engine", "errors", "optimizers", "signals", "study"),
+        *("agenda", "contract", "engine", "errors", "optimizers", "packs", "signals", "study"),
         *("tasks", "trials"),
     },
     "contract": {"engine", "errors", "optimizers", "plugins", "study", "tasks"},
@@ -60,7 +60,7 @@ OWN = {
 # Of others': where the heavy packages may be imported at all.
 MAY_IMPORT = {
     "torch": {"contract", "engine", "models", "optim", "optimizers", "sharpness"},
-    "ray": {"executors/ray_tune.py"},
+    "ray": {f"executors/{name}.py" for name in ("ray_session", "ray_cluster", "ray_tune")},
     "optuna": {"design", "store", "cli.py", "importing"},
     "SALib": {"analysis"},
     "opda": {"analysis"},

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["claim"]
 
 _LENSES = {
-    "rho": "at the same raw rho",
+    "rho": "at the same settings",
     "own_best": "around each one's own best setting",
     "radius": "at the same measured radius",
 }
@@ -102,7 +102,9 @@ def _because(lens: str, row: Mapping[str, Any] | None, candidate: str, baseline:
         "candidate": f"{candidate} is the more robust one",
         "baseline": f"{baseline} is the more robust one",
         "equivalent": "no difference that matters",
-        "undecided": "no clear difference",
+        "undecided": "no clear difference"
+        if low <= 0 <= high
+        else "clear by itself, but not once the lens's other metrics are allowed for",
     }[row["verdict"]]
     return (
         f"{where.capitalize()} {candidate} loses {abs(points):.2f} points {more} than {baseline} "

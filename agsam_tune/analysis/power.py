@@ -34,7 +34,7 @@ POWER = 0.8
 _METRIC = "regret_sensitivity"
 
 _WHERE = {
-    "rho": "at raw rho",
+    "rho": "at the same settings",
     "own_best": "around each one's own best",
     "radius": "at the same measured radius",
 }

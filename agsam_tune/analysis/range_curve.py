@@ -54,7 +54,7 @@ Found = tuple[Row, Estimate | Unknown]
 _WINNERS = ("candidate", "baseline")
 _VERDICTS = (*_WINNERS, "equivalent", "undecided")
 _WHERE = {
-    "rho": "at raw rho",
+    "rho": "at the same settings",
     "own_best": "around each one's own best",
     "radius": "at the same measured radius",
 }
@@ -271,6 +271,6 @@ def _lr_sentence(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) ->
         return ""
     if len(set(verdicts)) == 1:
         rest = f"{verdicts[0]} wins" if own[0]["verdict"] in names else f"it is {verdicts[0]}"
-        return f"In each third of the learning rates {rest} at raw rho."
+        return f"In each third of the learning rates {rest} at the same settings."
     found = [f"{row['change']} {verdict}" for row, verdict in zip(own, verdicts, strict=True)]
-    return f"By learning rate the verdict at raw rho is: {', '.join(found)}."
+    return f"By learning rate the verdict at the same settings is: {', '.join(found)}."

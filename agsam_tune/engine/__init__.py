@@ -1,8 +1,17 @@
 """The engine trains a pack of trials in lockstep; see `training`."""
 
-from agsam_tune.engine.devices import gpu_is_available
+from agsam_tune.engine.checkpoint import Checkpoints
+from agsam_tune.engine.devices import gpu_is_available, is_out_of_memory
 from agsam_tune.engine.inspection import ModelError
 from agsam_tune.engine.plan import Plan, make_plan
 from agsam_tune.engine.training import train_pack
 
-__all__ = ["ModelError", "Plan", "gpu_is_available", "make_plan", "train_pack"]
+__all__ = [
+    "Checkpoints",
+    "ModelError",
+    "Plan",
+    "gpu_is_available",
+    "is_out_of_memory",
+    "make_plan",
+    "train_pack",
+]

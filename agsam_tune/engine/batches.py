@@ -40,12 +40,12 @@ class Batches:
         self._row_K = torch.tensor([self._seeds.index(s) for s in seeds], device=train.x_ND.device)
         self.per_epoch = -(-len(train.y_N) // batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of an epoch, (K, B, D) inputs and (K, B) labels."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of an epoch from number `start` on, (K, B, D) inputs and (K, B) labels."""
         n = len(self._train.y_N)
         orders = [self._order(seed, epoch, n) for seed in self._seeds]
         order_KN = torch.as_tensor(np.stack(orders), device=self._row_K.device)[self._row_K]
-        for index_KB in torch.split(order_KN, self._batch_size, dim=1):
+        for index_KB in torch.split(order_KN, self._batch_size, dim=1)[start:]:
             index = index_KB.reshape(-1)
             gathered = self._train.x_ND.index_select(0, index).view(*index_KB.shape, -1)
             x_KBD = row_aligned(tuple(gathered.shape), gathered).copy_(gathered)

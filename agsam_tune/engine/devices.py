@@ -9,3 +9,13 @@ import torch
 def gpu_is_available() -> bool:
     """Whether packs can be trained on a GPU of this machine."""
     return torch.cuda.is_available()
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an exception, or one that it came from, says that memory was wanting."""
+    if error is None:
+        return False
+    # PyTorch's allocator on a CPU raises a plain RuntimeError.
+    on_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    this = on_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return this or is_out_of_memory(error.__cause__)

@@ -3,14 +3,14 @@
 In: losses and radii step by step, accuracies epoch by epoch. Out: outcomes. Must not
 import Ray or Optuna.
 
-Shapes: K rows (models), M sums.
+Shapes: E epochs, K rows (models), M sums.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -34,7 +34,10 @@ class Record:
         total_MK: sums of f, gap and radius over the training, and of ‖g‖ and cos(g, gp).
         epoch_MK: the same over the current epoch.
         epoch_steps_K: whole steps of the current epoch.
-        epochs: what was closed: (means_MK, alive_K, val_accuracy_K, test_accuracy_K) each.
+        means_EMK: means over each epoch.
+        alive_EK: rows that had not diverged at the end of each epoch.
+        val_EK, test_EK: accuracies then, on the split to choose on and the test split.
+        closed: how many of the epochs have ended.
     """
 
     two_pass: bool
@@ -44,12 +47,19 @@ class Record:
     total_MK: Tensor
     epoch_MK: Tensor
     epoch_steps_K: Tensor
-    epochs: list[tuple[Tensor, Tensor, Tensor, Tensor]] = field(default_factory=list)
+    means_EMK: Tensor
+    alive_EK: Tensor
+    val_EK: Tensor
+    test_EK: Tensor
+    closed: int = 0
 
     @classmethod
-    def empty(cls, rows: int, *, two_pass: bool, like: Tensor, gradients: bool = False) -> Self:
+    def empty(
+        cls, rows: int, epochs: int, *, two_pass: bool, like: Tensor, gradients: bool = False
+    ) -> Self:
         zeros = torch.zeros(5 if gradients else 3, rows, dtype=torch.float64, device=like.device)
         counts = torch.zeros(rows, dtype=torch.int64, device=like.device)
+        shares_EK = zeros.new_zeros(epochs, rows)
         return cls(
             two_pass=two_pass,
             gradients=gradients,
@@ -58,7 +68,19 @@ class Record:
             total_MK=zeros,
             epoch_MK=zeros.clone(),
             epoch_steps_K=counts.clone(),
+            means_EMK=zeros.new_zeros(epochs, *zeros.shape),
+            alive_EK=shares_EK.bool(),
+            val_EK=shares_EK,
+            test_EK=shares_EK.clone(),
         )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that changes during the training but `closed`, by name."""
+        names = (
+            *("steps_K", "alive_K", "total_MK", "epoch_MK", "epoch_steps_K"),
+            *("means_EMK", "alive_EK", "val_EK", "test_EK"),
+        )
+        return {f"record.{name}": getattr(self, name) for name in names}
 
     def add_step(
         self,
@@ -80,8 +102,10 @@ class Record:
         """End an epoch with the accuracies on the split to choose on and the test split."""
         self.total_MK = self.total_MK + self.epoch_MK
         self.steps_K = self.steps_K + self.epoch_steps_K
-        means_MK = self.epoch_MK / self.epoch_steps_K
-        self.epochs.append((means_MK, self.alive_K, *accuracies))
+        self.means_EMK[self.closed] = self.epoch_MK / self.epoch_steps_K
+        self.alive_EK[self.closed] = self.alive_K
+        self.val_EK[self.closed], self.test_EK[self.closed] = accuracies
+        self.closed += 1
         self.epoch_MK = torch.zeros_like(self.epoch_MK)
         self.epoch_steps_K = torch.zeros_like(self.epoch_steps_K)
 
@@ -113,8 +137,7 @@ class Record:
         curves = self._curves(chance)
         means_MK = (self.total_MK / self.steps_K).tolist()
         alive, steps = self.alive_K.tolist(), self.steps_K.tolist()
-        *_, val_accuracy_K, test_accuracy_K = self.epochs[-1]
-        series = (val_accuracy_K, test_accuracy_K, test_loss_K, train_loss_K)
+        series = (self.val_EK[-1], self.test_EK[-1], test_loss_K, train_loss_K)
         rows = zip(*(values_K.tolist() for values_K in series), strict=True)
         return tuple(
             Outcome(
@@ -143,12 +166,9 @@ class Record:
 
     def _curves(self, chance: tuple[float, float]) -> list[Curve]:
         """Each row's curve: chance and NaN from the epoch of its divergence on."""
-        means_EMK, alive_EK, val_EK, test_EK = (
-            torch.stack(series) for series in zip(*self.epochs, strict=True)
-        )
-        means_EMK = torch.where(alive_EK.unsqueeze(1), means_EMK, math.nan)
-        val_EK = torch.where(alive_EK, val_EK, chance[0])
-        test_EK = torch.where(alive_EK, test_EK, chance[1])
+        means_EMK = torch.where(self.alive_EK.unsqueeze(1), self.means_EMK, math.nan)
+        val_EK = torch.where(self.alive_EK, self.val_EK, chance[0])
+        test_EK = torch.where(self.alive_EK, self.test_EK, chance[1])
         f_EK, gap_EK, radius_EK = means_EMK[:, : _RADIUS + 1].unbind(1)
         if not self.two_pass:
             gap_EK = radius_EK = torch.full_like(f_EK, math.nan)

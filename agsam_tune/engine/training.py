@@ -9,15 +9,19 @@ Shapes: K rows (models), P columns of one row, B examples of a batch, D inputs.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from agsam_tune import __version__
 from agsam_tune.engine.base import BaseOptimizer
 from agsam_tune.engine.batches import Batches
+from agsam_tune.engine.checkpoint import Checkpoint, Checkpoints
 from agsam_tune.engine.cpu import one_thread
 from agsam_tune.engine.evaluation import Evaluation, evaluate_accuracy, mean_loss
 from agsam_tune.engine.losses import Loss
@@ -44,6 +48,7 @@ def train_pack(
     way: str = "auto",
     sharpness: Sharpness | None = None,
     dtype: torch.dtype = torch.float32,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[Outcome, ...]:
     """Train every trial of the pack to the end.
 
@@ -60,6 +65,8 @@ def train_pack(
         way: how the models are computed; see `ways`.
         sharpness: what to measure of the final weights, and of the gradients on the way.
         dtype: of weights and data.
+        checkpoints: where the pack's checkpoint is written, and carried on from if one was left
+            behind; on a CPU the bits are those of a training without a break.
     """
     started = time.perf_counter()
     place = torch.device(device)
@@ -70,12 +77,18 @@ def train_pack(
         run = _Run.prepare(pack, task, training, study_seed, model, place, dtype)
         record = Record.empty(
             len(pack.trials),
+            run.epochs,
             two_pass=run.rule.ascent is not None,
             like=run.w_KP,
             gradients=sharpness is not None,
         )
-        for epoch in range(run.epochs):
-            run.train_epoch(epoch, record)
+        checkpoint = None
+        if checkpoints is not None and checkpoints.every:
+            facts = _facts(pack, training, run, way=way, sharpness=sharpness)
+            checkpoint = Checkpoint(checkpoints, task, facts, started=started)
+            started -= run.carry_on(record, checkpoint)
+        for epoch in range(record.closed, run.epochs):
+            run.train_epoch(epoch, record, checkpoint)
             record.close_epoch(evaluate_accuracy(model, run.w_KP, run.choosing, run.test))
         losses = [mean_loss(model, run.loss, run.w_KP, s) for s in (run.test, run.train)]
         record.close(*losses)
@@ -84,6 +97,8 @@ def train_pack(
             generator = stream(**run.coordinates, stream="sharpness")
             weights = zip(rows_of(model, run.w_KP), record.alive_K.tolist(), strict=True)
             measured = measured_sharpness(task, weights, sharpness, generator, place)
+        if checkpoint is not None:
+            checkpoint.remove()
         seconds = (time.perf_counter() - started) / len(pack.trials)
         chance = (task.choosing.chance, task.test.chance)
         return record.outcomes(
@@ -169,10 +184,32 @@ class _Run:
             alive_K=torch.ones(len(seeds), dtype=torch.bool, device=device),
         )
 
-    def train_epoch(self, epoch: int, record: Record) -> None:
-        for x_KBD, y_KB in self.batches.epoch(epoch):
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a step changes but its number, by name."""
+        means = {f"state.{number}": mean_KP for number, mean_KP in enumerate(self.state)}
+        return {"w_KP": self.w_KP, "alive_K": self.alive_K, **means}
+
+    def carry_on(self, record: Record, checkpoint: Checkpoint) -> float:
+        """Take over what a checkpoint holds, if there is one; returns the seconds it took."""
+        place = checkpoint.read(
+            {**self.tensors(), **record.tensors()},
+            epochs=self.epochs,
+            per_epoch=self.batches.per_epoch,
+        )
+        if place is None:
+            return 0.0
+        self.step, record.closed = place.step, place.epochs
+        return place.seconds
+
+    def train_epoch(self, epoch: int, record: Record, checkpoint: Checkpoint | None = None) -> None:
+        """Train the epoch, or what is left of it."""
+        start = self.step - epoch * self.batches.per_epoch
+        for x_KBD, y_KB in self.batches.epoch(epoch, start):
             self._step(x_KBD, y_KB, record)
             self.step += 1
+            if checkpoint is not None and checkpoint.is_due():
+                tensors = {**self.tensors(), **record.tensors()}
+                checkpoint.write(tensors, step=self.step, epochs=record.closed)
 
     def _step(self, x_KBD: Tensor, y_KB: Tensor, record: Record) -> None:
         """One step of every row that is alive; the others stay where they are."""
@@ -219,6 +256,25 @@ class _Run:
         if "rho" in columns:
             columns["rho"] = columns["rho"] * self.rho_factors[self.step]
         return columns
+
+
+def _facts(
+    pack: Pack, training: Training, run: _Run, *, way: str, sharpness: Sharpness | None
+) -> dict[str, Any]:
+    """What decides a pack's numbers, besides the data."""
+    # A model may be any function; what its weights begin with tells most of them apart.
+    weights = run.w_KP[0].cpu().numpy().tobytes()
+    return {
+        "agsam_tune": __version__,
+        "coordinates": run.coordinates,
+        "trials": pack.to_list(),
+        "training": training.model_dump(mode="json"),
+        "sharpness": sharpness and sharpness.model_dump(mode="json"),
+        "way": way,
+        "weights": hashlib.sha256(weights).hexdigest(),
+        "device": run.w_KP.device.type,
+        "dtype": str(run.w_KP.dtype),
+    }
 
 
 def _gradient_means(g_KP: Tensor, gp_KP: Tensor) -> tuple[Tensor, Tensor]:

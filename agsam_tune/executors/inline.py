@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agsam_tune.agenda import Agenda
-from agsam_tune.executors.work import Job, train
-from agsam_tune.trials import Outcome
+from agsam_tune.executors.work import Job, Trained, train
 
 
-def run_inline(agenda: Agenda, job: Job, deliver: Callable[[list[Outcome]], None]) -> None:
+def run_inline(agenda: Agenda, job: Job, deliver: Callable[[Trained], None]) -> None:
     """Train every pack of the agenda.
 
     Args:
         agenda: what to run.
         job: what all packs have in common.
-        deliver: is called with a pack's outcomes; it records them in the agenda.
+        deliver: is called with a trained pack; it records it in the agenda.
     """
     while (pack := agenda.next_pack()) is not None:
         deliver(train(job, pack))

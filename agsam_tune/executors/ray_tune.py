@@ -1,49 +1,33 @@
 """Ray Tune places packs on cores and GPUs: one Tune trial a pack.
 
-In: an agenda. Out: outcomes, handed to `deliver` in the driver. Ray listens on 127.0.0.1
-only, keeps its session in a private folder, and prints nothing. Must not import Optuna or
-torch.
+In: an agenda. Out: outcomes, handed to `deliver` in the driver. Must not import Optuna or
+torch. Import it after `ray_environment.before_ray`.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import tempfile
+import faulthandler
+import re
+import time
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-# Before Ray is imported: it reads them then. The first keeps its listeners on 127.0.0.1.
-_ENVIRONMENT = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "1e9",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1",
-}
-for _name, _value in _ENVIRONMENT.items():
-    os.environ.setdefault(_name, _value)
+import ray
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
 
-import filelock  # noqa: E402
-import ray  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+from agsam_tune.agenda import Agenda, Fault
+from agsam_tune.errors import UsageError
+from agsam_tune.executors.ray_cluster import carried_along
+from agsam_tune.executors.ray_session import ray_session
+from agsam_tune.executors.work import Job, Trained, train
+from agsam_tune.study import Resources
+from agsam_tune.trials import Outcome, Pack
 
-from agsam_tune.agenda import Agenda  # noqa: E402
-from agsam_tune.errors import UsageError  # noqa: E402
-from agsam_tune.executors.work import Job, train  # noqa: E402
-from agsam_tune.signals import interrupt_on_sigterm  # noqa: E402
-from agsam_tune.study import Resources  # noqa: E402
-from agsam_tune.trials import Outcome, Pack  # noqa: E402
-
-Deliver = Callable[[list[Outcome]], None]
-_SCRATCH, _OWNER = "agsam-", "owner.lock"
+Deliver = Callable[[Trained], None]
 
 
 def run_ray(
@@ -60,38 +44,48 @@ def run_ray(
     Args:
         agenda: what to run.
         job: what all packs have in common.
-        deliver: is called in this process with a pack's outcomes; it records them in the
-            agenda.
+        deliver: is called in this process with a trained pack; it records it in the agenda.
         cpus: cores to use of this machine; None for all.
         gpus: GPUs to use of this machine; None for all.
         address: of a Ray cluster that exists; None starts one for this run.
     """
-    resources = job.study.resources
-    logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters, the agenda says
-    with _ray_session(cpus, gpus, address) as scratch:
+    with ray_session(cpus=cpus, gpus=gpus, address=address) as scratch:
         if address is None:
-            _check_resources(resources)
-        trainable = tune.with_resources(
-            tune.with_parameters(_PackTrainable, job=job),
-            {"cpu": resources.cpus, "gpu": resources.gpus},
-        )
-        tuner = tune.Tuner(
-            trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=_PackSearcher(agenda, deliver),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial.trial_id,
-            ),
-            run_config=tune.RunConfig(
-                storage_path=str(scratch / "tune"),
-                verbose=0,
-                # The agenda hands a pack out again: Tune counts one death of a worker twice.
-                failure_config=tune.FailureConfig(max_failures=0),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        )
-        tuner.fit()
+            _check_resources(job.study.resources)
+            _tune_packs(agenda, job, deliver, scratch)
+        else:
+            with carried_along(job.import_path.folders):
+                _tune_packs(agenda, job, deliver, scratch)
+
+
+def _tune_packs(agenda: Agenda, job: Job, deliver: Deliver, scratch: Path) -> None:
+    resources = job.study.resources
+    packs = _Packs(agenda, deliver, resources, job.study.packs.time_limit)
+    trainable = tune.with_resources(
+        tune.with_parameters(_PackTrainable, job=job),
+        {"cpu": resources.cpus, "gpu": resources.gpus},
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=_PackSearcher(packs),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            storage_path=str(scratch / "tune"),
+            verbose=0,
+            stop=_StopAtFault(packs),
+            callbacks=[_PackCallback(packs)],
+            # The agenda hands a pack out again: Tune counts one death of a worker twice.
+            failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    tuner.fit()
+    if packs.fault is not None:
+        raise packs.fault
 
 
 def _check_resources(resources: Resources) -> None:
@@ -104,53 +98,170 @@ def _check_resources(resources: Resources) -> None:
             raise UsageError(msg)
 
 
+def _places(resources: Resources) -> int:
+    """How many packs can be trained at once now; a cluster may grow and shrink."""
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return min(int(there.get(kind, 0.0) / each + 1e-9) for kind, each in wanted.items() if each)
+
+
 class _PackTrainable(tune.Trainable):
     """Trains one pack in one step."""
 
-    def setup(self, config: dict[str, Any], **common: Job) -> None:  # noqa: ARG002
+    def setup(self, config: dict[str, Any], **common: Job) -> None:
         self._job = common["job"]
 
     def step(self) -> dict[str, Any]:
+        limit = self._job.study.packs.time_limit
         try:
-            outcomes = train(self._job, Pack.from_list(self.config["pack"]))
+            with _ended_after(limit):
+                trained = train(self._job, Pack.from_list(self.config["pack"]))
         except Exception as error:  # noqa: BLE001  (the driver says why; Tune would not)
             return {"failure": f"{type(error).__name__}: {error}", "done": True}
-        return {"outcomes": [outcome.to_dict() for outcome in outcomes], "done": True}
+        outcomes = [outcome.to_dict() for outcome in trained.outcomes]
+        return {"outcomes": outcomes, "fits": trained.fits, "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.config = new_config
         return True
 
 
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """End this process, with a traceback in Ray's logs, if the block takes longer; 0 is never.
+
+    Only the end of the process stops code that hangs outside Python.
+    """
+    if seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+class _Packs:
+    """The packs that Tune has, by its trials' ids: between the agenda and Tune's hooks.
+
+    Attributes:
+        fault: what `deliver` raised, as when the storage is gone; nothing is trained after it.
+    """
+
+    def __init__(
+        self, agenda: Agenda, deliver: Deliver, resources: Resources, time_limit: float
+    ) -> None:
+        self._agenda = agenda
+        self._deliver = deliver
+        self._resources = resources
+        self._time_limit = time_limit
+        self._running: dict[str, Pack] = {}
+        self._started: dict[str, float] = {}
+        self.fault: Exception | None = None
+
+    def next(self, trial_id: str) -> dict[str, Any] | None:
+        """The next pack as a Tune configuration; None where there is none now."""
+        if self._agenda.finished or self.fault is not None:
+            finished: Any = Searcher.FINISHED  # a text, whatever the signature says
+            return cast("dict[str, Any]", finished)
+        # One waits, so that no worker is idle; more would be begun after a time budget's end.
+        pack = self._agenda.next_pack() if len(self._running) <= _places(self._resources) else None
+        if pack is None:
+            return None
+        self._running[trial_id] = pack
+        return {"pack": pack.to_list()}
+
+    def started(self, trial_id: str) -> None:
+        self._started[trial_id] = time.monotonic()
+
+    def done(self, trial_id: str, result: dict[str, Any] | None) -> None:
+        """A pack came back, or was stopped with the run: then it has no result."""
+        pack = self._running.pop(trial_id, None)
+        if pack is None:
+            return
+        if result and "outcomes" in result:
+            outcomes = tuple(Outcome.from_dict(values) for values in result["outcomes"])
+            self._hand_on(Trained(outcomes=outcomes, fits=result["fits"]))
+        else:
+            self._hand_back(pack, Fault.WORKER, (result or {}).get("failure", "it was stopped"))
+
+    def died(self, trial_id: str, words: str) -> None:
+        """A pack's worker died; `words` is what Ray says of it."""
+        pack = self._running.pop(trial_id, None)
+        if pack is None:
+            return
+        seconds = time.monotonic() - self._started.get(trial_id, time.monotonic())
+        fault = fault_of(words)
+        if fault is Fault.WORKER and 0 < self._time_limit <= seconds:
+            reason = f"no result after {self._time_limit:g} s (packs.time_limit)"
+            self._hand_back(pack, Fault.TIME, reason)
+        else:
+            self._hand_back(pack, fault, _REASONS[fault])
+
+    def _hand_back(self, pack: Pack, fault: Fault, reason: str) -> None:
+        given_up = self._agenda.hand_back(pack, fault, reason)
+        if given_up:
+            self._hand_on(Trained(outcomes=tuple(given_up)))
+
+    def _hand_on(self, trained: Trained) -> None:
+        if self.fault is not None:
+            return
+        try:
+            self._deliver(trained)
+        except Exception as error:  # noqa: BLE001  (Tune would swallow it and wait for ever)
+            self.fault = error
+
+
+_REASONS = {
+    Fault.WORKER: "its worker process died",
+    Fault.MACHINE: "its machine was lost",
+    Fault.MEMORY: "its machine was out of memory, and Ray ended its worker process",
+}
+
+
+def fault_of(words: str) -> Fault:
+    """Why a worker was lost, from what Ray says of it.
+
+    What is not the death of this very process (a machine that is gone or cannot be reached) is
+    taken as the machine's, which is held against a pack the least.
+    """
+    if re.search(r"OutOfMemory|running low on memory", words):
+        return Fault.MEMORY
+    if "worker process has died" in words:
+        return Fault.WORKER
+    return Fault.MACHINE
+
+
+class _StopAtFault(tune.Stopper):
+    """Ends Tune when nothing more can be delivered."""
+
+    def __init__(self, packs: _Packs | None = None) -> None:
+        self._packs = packs
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return self.stop_all()
+
+    def stop_all(self) -> bool:
+        return self._packs is not None and self._packs.fault is not None
+
+    def __reduce__(self) -> tuple[type[_StopAtFault], tuple[()]]:
+        return (_StopAtFault, ())  # as the searcher
+
+
 class _PackSearcher(Searcher):
     """Hands Tune the agenda's packs and the agenda their outcomes."""
 
-    def __init__(self, agenda: Agenda | None = None, deliver: Deliver | None = None) -> None:
+    def __init__(self, packs: _Packs | None = None) -> None:
         super().__init__(metric=None, mode=None)
-        self._agenda = agenda
-        self._deliver = deliver
-        self._packs: dict[str, Pack] = {}
+        self._packs = packs
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        if self._agenda is None or self._agenda.finished:
-            finished: Any = Searcher.FINISHED  # a text, whatever the signature says
-            return cast("dict[str, Any]", finished)
-        pack = self._agenda.next_pack()
-        if pack is None:
-            return None
-        self._packs[trial_id] = pack
-        return {"pack": pack.to_list()}
+        return self._packs.next(trial_id) if self._packs else None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        pack = self._packs.pop(trial_id, None)
-        if pack is None or self._agenda is None or self._deliver is None:
-            return
-        if not error and result and "outcomes" in result:
-            self._deliver([Outcome.from_dict(values) for values in result["outcomes"]])
-        else:
-            self._agenda.retry(pack, (result or {}).get("failure", "its worker died"))
+        if self._packs and not error:  # of an error, the callback knows why
+            self._packs.done(trial_id, result)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: what is left to run follows from the store, never from Tune's state."""
@@ -163,57 +274,31 @@ class _PackSearcher(Searcher):
         return (_PackSearcher, ())
 
 
-@contextmanager
-def _ray_session(cpus: int | None, gpus: int | None, address: str | None) -> Iterator[Path]:
-    """Ray started or attached to; yields a private scratch folder that is removed after."""
-    with _scratch_folder() as scratch:
-        try:
-            # Workers put the folder that Ray is started in first on their path, and would
-            # import a user's files in place of packages of the same name.
-            with chdir(scratch):
-                _start_ray(cpus, gpus, address, scratch)
-            interrupt_on_sigterm()  # Ray has put a handler of its own in place
-            yield scratch
-        finally:
-            ray.shutdown()
+class _PackCallback(tune.Callback):
+    """Hears from Tune when a pack is begun and why one was lost."""
 
+    def __init__(self, packs: _Packs | None = None) -> None:
+        self._packs = packs
 
-def _start_ray(cpus: int | None, gpus: int | None, address: str | None, scratch: Path) -> None:
-    if address:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-        return
-    ray.init(
-        num_cpus=cpus,
-        num_gpus=gpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.CRITICAL,
-        _temp_dir=str(scratch / "ray"),
-    )
+    def on_trial_start(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
+    ) -> None:
+        if self._packs:
+            self._packs.started(trial.trial_id)
 
+    def on_trial_complete(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
+    ) -> None:
+        # Tune keeps every trial with its result to the end; the store has these.
+        trial.run_metadata.last_result = {}
 
-@contextmanager
-def _scratch_folder() -> Iterator[Path]:
-    """A folder for Ray's session, removed after, or by the next run if this one is killed.
+    def on_trial_error(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
+    ) -> None:
+        if self._packs:
+            file = trial.error_file
+            words = Path(file).read_text("utf-8") if file and Path(file).is_file() else ""
+            self._packs.died(trial.trial_id, words)
 
-    Ray opens its session folder to everybody, so it lies in one that only we can enter;
-    short, since the paths of sockets are limited to about 100 characters.
-    """
-    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/{_OWNER}"):
-        with suppress(filelock.Timeout, OSError), filelock.FileLock(left, timeout=0):
-            _remove(left.parent)
-    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH))
-    with filelock.FileLock(scratch / _OWNER):
-        try:
-            yield scratch
-        finally:
-            _remove(scratch)
-
-
-def _remove(scratch: Path) -> None:
-    """Remove the folder, its lock last: what a dying process still writes, the next run finds."""
-    for path in scratch.iterdir():
-        if path.name != _OWNER:
-            shutil.rmtree(path, ignore_errors=True)
-    if {path.name for path in scratch.iterdir()} <= {_OWNER}:
-        shutil.rmtree(scratch, ignore_errors=True)
+    def __reduce__(self) -> tuple[type[_PackCallback], tuple[()]]:
+        return (_PackCallback, ())  # as the searcher

@@ -14,6 +14,7 @@ from agsam_tune.optimizers.rules import (
     penalised,
     perturbed,
     plain,
+    register,
     rule,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "penalised",
     "perturbed",
     "plain",
+    "register",
     "rule",
     "unit",
 ]

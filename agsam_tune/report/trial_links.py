@@ -132,7 +132,6 @@ class Behind:
         if candidate is None or baseline is None or "there is no estimate" in words:
             return ""
         lenses = {
-            "raw rho": "rho",
             "same settings": "rho",
             "own best setting": "own_best",
             "measured radius": "radius",

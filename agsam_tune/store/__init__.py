@@ -1,10 +1,15 @@
 """The store: Optuna's storage, the only truth about results."""
 
-from agsam_tune.store.location import (
-    StorageError,
-    local_file,
-    storage_location,
-)
+from agsam_tune.store.faults import StorageAwayError, StorageError, StorageTakenError
+from agsam_tune.store.location import local_file, storage_location, without_password
 from agsam_tune.store.results import ResultStore
 
-__all__ = ["ResultStore", "StorageError", "local_file", "storage_location"]
+__all__ = [
+    "ResultStore",
+    "StorageAwayError",
+    "StorageError",
+    "StorageTakenError",
+    "local_file",
+    "storage_location",
+    "without_password",
+]

@@ -1,42 +1,96 @@
-"""Where results lie: a journal file, or a database that SQLAlchemy knows.
+"""Where results lie: a journal file, an SQLite file, or a PostgreSQL database.
 
-In: what `--storage` says. Out: an opened Optuna storage. Must not import torch or Ray.
+In: what `--storage` says. Out: a location that any folder finds again and that holds no
+password. Must not import torch or Ray.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
-# A writer that was killed leaves its lock behind; a write takes milliseconds.
-_LOCK_GRACE_SECONDS = 5
-_BLOCK = 1 << 16
+from agsam_tune.store.faults import StorageError
 
-
-class StorageError(Exception):
-    """The storage cannot be opened, or does not hold the study."""
+_SUPPORTED = (
+    "supported are a journal's path, sqlite:///FILE, "
+    "and postgresql+psycopg://USER@HOST:PORT/DATABASE"
+)
+# What every SQLite file begins with.
+SQLITE_BEGINNING = b"SQLite format 3\0"
+# libpq takes a password from the query too, and a second one, which it takes from nowhere else.
+_PASSWORD, _KEY_PASSWORD = "password", "sslpassword"
 
 
 def storage_location(text: str) -> str:
     """What `--storage` names, with paths made absolute, so that any folder finds it again.
 
+    A password goes to the environment variable PGPASSWORD, where PostgreSQL's own library
+    looks for it, here and in what this process starts; the location can then be shown and
+    kept. Without one, PGPASSWORD or ~/.pgpass have it, or none is needed.
+
     Raises:
-        StorageError: it looks like a URL and is none.
+        StorageError: it is no URL of a storage that is supported. The message holds no password.
     """
     if "://" not in text:
         return str(Path(text).expanduser().resolve())
-    with storage_errors():
+    try:
         url = make_url(text)
-    if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
-        url = url.set(database=str(Path(str(url.database)).resolve()))
-    return url.render_as_string(hide_password=False)
+    except (ArgumentError, ValueError) as error:
+        msg = f"not a URL that can be read; {_SUPPORTED}"
+        raise StorageError(msg) from error
+    if url.drivername in {"sqlite", "sqlite+pysqlite"}:
+        return _sqlite_location(url)
+    if url.drivername in {"postgresql", "postgresql+psycopg"}:
+        return _postgresql_location(url)
+    msg = f"no storage of this kind ({url.drivername}) can be used; {_SUPPORTED}"
+    raise StorageError(msg)
+
+
+def _sqlite_location(url: URL) -> str:
+    if url.host is not None or not url.database or url.database == ":memory:" or "uri" in url.query:
+        msg = f"an SQLite storage is named by its file's path, such as sqlite:///FILE; {_SUPPORTED}"
+        raise StorageError(msg)
+    file = str(Path(url.database).expanduser().resolve())
+    return url.set(drivername="sqlite", database=file).render_as_string(hide_password=False)
+
+
+def _postgresql_location(url: URL) -> str:
+    try:
+        importlib.import_module("psycopg")
+    except ImportError as error:
+        msg = "PostgreSQL needs the package psycopg: pip install 'agsam-tune[postgresql]'"
+        raise StorageError(msg) from error
+    if "@" in (url.host or ""):
+        raise StorageError("an @ in a user's name or password is written %40 in a URL")
+    if _KEY_PASSWORD in url.query:
+        msg = f"{_KEY_PASSWORD} cannot be given, since it would be kept; use a key without one"
+        raise StorageError(msg)
+    secret = url.password or _first(url.query.get(_PASSWORD))
+    if secret:
+        os.environ["PGPASSWORD"] = secret
+    bare = URL.create(
+        *("postgresql+psycopg", url.username, None, url.host, url.port, url.database),
+        query=url.difference_update_query([_PASSWORD]).query,
+    )
+    return bare.render_as_string(hide_password=False)
+
+
+def _first(value: str | tuple[str, ...] | None) -> str | None:
+    return value[0] if isinstance(value, tuple) else value
+
+
+def without_password(text: str) -> str:
+    """A location as people may see it, whether or not it is a URL that can be read."""
+    if "://" not in text:
+        return text
+    scheme, _, rest = text.partition("://")
+    rest = re.sub(r"^([^/?#]*?):.*@", r"\1:…@", rest)
+    return f"{scheme}://" + re.sub(rf"\b({_PASSWORD}|{_KEY_PASSWORD})=[^&#]*", r"\1=…", rest)
 
 
 def local_file(location: str) -> Path | None:
@@ -44,48 +98,4 @@ def local_file(location: str) -> Path | None:
     if "://" not in location:
         return Path(location)
     url = make_url(location)
-    is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
-    return Path(str(url.database)) if is_file else None
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn what a storage raises into a StorageError of one line."""
-    try:
-        yield
-    except (OSError, SQLAlchemyError, ImportError, ValueError) as error:
-        line = str(error).splitlines()[0]
-        msg = f"cannot be used as a storage: {type(error).__name__}: {line}"
-        raise StorageError(msg) from error
-
-
-def open_storage(location: str) -> BaseStorage:
-    """The Optuna storage at `location`; a journal that does not exist is created."""
-    if "://" in location:
-        return RDBStorage(location)
-    lock = JournalFileSymlinkLock(location, grace_period=_LOCK_GRACE_SECONDS)
-    return JournalStorage(JournalFileBackend(location, lock_obj=lock))
-
-
-def mend_journal(location: str) -> int:
-    """Cut a journal after its last whole line; returns the number of bytes cut.
-
-    A driver that is killed while it writes leaves half a line, with which the next line
-    would merge and make the file unreadable. Call it only while holding the study's lock.
-    """
-    path = Path(location)
-    if "://" in location or not path.exists():
-        return 0
-    with path.open("r+b") as file:
-        size = end = file.seek(0, os.SEEK_END)
-        while end:
-            start = max(end - _BLOCK, 0)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        if end < size:
-            file.truncate(end)
-    return size - end
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None

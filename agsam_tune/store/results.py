@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from agsam_tune.signals import interrupts_held
-from agsam_tune.store.location import (
+from agsam_tune.store.databases import check_sqlite, open_database
+from agsam_tune.store.faults import (
+    PATIENCE_SECONDS,
+    STORAGE_FAULTS,
     StorageError,
-    local_file,
-    mend_journal,
-    open_storage,
+    StorageTakenError,
+    patiently,
+    reason,
     storage_errors,
 )
+from agsam_tune.store.journal import check_journal, mend_journal, open_journal
+from agsam_tune.store.location import local_file
 from agsam_tune.study import Study
 from agsam_tune.trials import Curve, Key, Outcome, State, Trial
 
@@ -41,28 +48,60 @@ class _AbsentError(StorageError):
 class ResultStore:
     """The results of one study.
 
-    One driver at a time may write: it holds the study's lock before it opens the store.
+    One driver at a time may write. On a journal or SQLite it holds a lock before it opens the
+    store; on PostgreSQL the store holds it.
 
     Args:
-        studies: the Optuna study of each optimizer; see `open` and `read`.
+        storage: Optuna's storage; see `open` and `read`.
+        studies: the Optuna study of each optimizer in it.
         study: the study.
+        patience: how long a storage that is away is waited for in a write, in seconds.
     """
 
-    def __init__(self, studies: Mapping[str, optuna.Study], study: Study) -> None:
+    def __init__(
+        self,
+        storage: BaseStorage,
+        studies: Mapping[str, optuna.Study],
+        study: Study,
+        *,
+        patience: float,
+    ) -> None:
+        self._storage = storage
         self._optuna = studies
         self._study = study
+        self._patience = patience
 
     @classmethod
-    def open(cls, study: Study, location: str) -> ResultStore:
+    def open(
+        cls, study: Study, location: str, *, patience: float = PATIENCE_SECONDS
+    ) -> ResultStore:
         """Open or create the store at `location`, mending a journal that was cut short.
 
         Raises:
+            StorageTakenError: another driver has it.
             StorageError: it cannot be opened, or holds another study of this name.
         """
         with storage_errors(), interrupts_held():
-            mend_journal(location)
-            storage = open_storage(location)
-            return cls({o: _opened(study, o, storage) for o in study.optimizers}, study)
+            if "://" in location:
+                storage: BaseStorage = open_database(location, driven=study.name)
+            else:
+                mend_journal(location)
+                storage = open_journal(location)
+            with _left_if_refused(storage):
+                studies = {o: _opened(study, o, storage) for o in study.optimizers}
+            return cls(storage, studies, study, patience=patience)
+
+    @staticmethod
+    def check(location: str) -> None:
+        """Look whether a file may hold results, before anything is written, be it a lock.
+
+        Raises:
+            StorageError: it cannot be read, or holds something else.
+        """
+        file = local_file(location)
+        if file is not None:
+            with storage_errors():
+                (check_sqlite if "://" in location else check_journal)(file)
 
     @classmethod
     def read(cls, study: Study, location: str) -> ResultStore:
@@ -75,14 +114,59 @@ class ResultStore:
         if file is not None and not file.is_file():
             raise StorageError(f"the results are gone: there is no {file}")
         with storage_errors():
-            storage = open_storage(location)
-            return cls({o: _loaded(study, o, storage) for o in study.optimizers}, study)
+            is_database = "://" in location
+            storage = (
+                open_database(location, driven=None) if is_database else open_journal(location)
+            )
+            with _left_if_refused(storage):
+                studies = {o: _loaded(study, o, storage) for o in study.optimizers}
+            return cls(storage, studies, study, patience=0)
+
+    def close(self) -> None:
+        """Leave the storage, and let its lock go where the store has it."""
+        _leave(self._storage)
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Write finished trials, one write each, which an interrupt does not cut short."""
+        """Write finished trials, one write each, which an interrupt does not cut short.
+
+        A storage that is away is waited for, and nothing is written twice.
+
+        Raises:
+            StorageTakenError: another driver took the study over while the storage was away.
+            StorageError: it cannot be written to; what was written before is there.
+        """
         for outcome in outcomes:
-            with interrupts_held():
-                self._optuna[outcome.trial.optimizer].add_trial(self._frozen(outcome))
+            try:
+                patiently(partial(self._write, outcome), self._patience)
+            except StorageTakenError:
+                raise
+            except StorageError as error:
+                msg = (
+                    f"cannot be written to: {error}; all that was stored before is kept, and the "
+                    "same command carries on when that is mended"
+                )
+                raise StorageError(msg) from error
+
+    def _write(self, outcome: Outcome, again: bool) -> None:
+        with interrupts_held():
+            fault = self._attempt(outcome, again)
+        # Only here, since an exception would lose an interrupt that is held.
+        if fault is not None:
+            raise fault
+
+    def _attempt(self, outcome: Outcome, again: bool) -> StorageError | None:
+        """Write a trial, unless it turns out that the attempt before has."""
+        study = self._optuna[outcome.trial.optimizer]
+        try:
+            if not (again and outcome.trial.key in _keys(outcome.trial.optimizer, study)):
+                study.add_trial(self._frozen(outcome))
+        except StorageError as error:
+            return error
+        except STORAGE_FAULTS as error:
+            fault = StorageError(reason(error))
+            fault.__cause__ = error
+            return fault
+        return None
 
     def outcomes(self) -> list[Outcome]:
         """All that is stored, by optimizer in the study's order, then as written."""
@@ -94,9 +178,9 @@ class ResultStore:
         Of a key that two drivers wrote, the first counts: they are equal.
         """
         found: dict[Key, tuple[Outcome, int]] = {}
-        for optimizer, study in self._optuna.items():
-            for trial in study.get_trials(deepcopy=False, states=(_COMPLETE, _FAIL)):
-                if "phase" in trial.user_attrs:  # not one that somebody enqueued by hand
+        with storage_errors():
+            for optimizer, study in self._optuna.items():
+                for trial in _own_trials(study):
                     outcome = _outcome(optimizer, trial)
                     found.setdefault(outcome.trial.key, (outcome, trial.number))
         return list(found.values())
@@ -118,6 +202,32 @@ class ResultStore:
 
 
 _COMPLETE, _FAIL = TrialState.COMPLETE, TrialState.FAIL
+
+
+@contextmanager
+def _left_if_refused(storage: BaseStorage) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _leave(storage)
+        raise
+
+
+def _leave(storage: BaseStorage) -> None:
+    if isinstance(storage, RDBStorage):
+        storage.scoped_session.remove()
+        storage.engine.dispose()
+
+
+def _own_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """The finished trials, without what somebody enqueued by hand."""
+    finished = study.get_trials(deepcopy=False, states=(_COMPLETE, _FAIL))
+    return [trial for trial in finished if "phase" in trial.user_attrs]
+
+
+def _keys(optimizer: str, study: optuna.Study) -> set[Key]:
+    names = ("phase", "point", "seed")
+    return {Key(optimizer, *(t.user_attrs[name] for name in names)) for t in _own_trials(study)}
 
 
 def optuna_study_name(study: str, optimizer: str) -> str:
@@ -192,12 +302,15 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
     return attributes if outcome.error is None else {**attributes, "error": outcome.error}
 
 
-def _json_number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _json_number(value: float) -> float | str | None:
+    """NaN as null and infinities as texts, which JSON has no numbers for."""
+    if math.isnan(value):
+        return None
+    return float(value) if math.isfinite(value) else str(float(value))
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def _number(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _outcome(optimizer: str, frozen: FrozenTrial) -> Outcome:

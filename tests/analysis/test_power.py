@@ -150,8 +150,8 @@ def test_sentences() -> None:
     both = power_sentence({"rho": able, "own_best": unable | {"smallest_difference": 0.0213}})
     assert both == (
         "With a probability of 80 % this study would have found a difference in lost accuracy of "
-        "0.8 points at raw rho and 2.1 points around each one's own best. It could have shown the "
-        "two to be equal within the margin of 0.5 points only at raw rho."
+        "0.8 points at the same settings and 2.1 points around each one's own best. It could have "
+        "shown the two to be equal within the margin of 0.5 points only at the same settings."
     )
     assert "Nowhere are its intervals narrow enough" in power_sentence({"rho": unable})
     assert "narrow enough to show differences below" in power_sentence({"rho": able})

@@ -207,13 +207,15 @@ def test_a_planted_flip_is_found() -> None:
     assert own["upper half"]["verdict"] == "baseline"
     assert own["upper half"]["flips"] is False
     sentence = range_sentence(rows, "adaptive_gsam", "gsam")
-    assert "The verdict at raw rho (gsam wins) flips in" in sentence
+    assert "The verdict at the same settings (gsam wins) flips in" in sentence
 
 
 def test_without_a_flip_the_sentence_says_so() -> None:
     found = planted(lambda x: 0.9 - 0.0 * x, lambda x: 0.9 - 0.05 * np.abs(x + 0.7), seed=2)
     sentence = range_sentence(range_curve(found), "adaptive_gsam", "gsam")
-    assert "The verdict at raw rho (adaptive_gsam wins) does not flip in any of" in sentence
+    assert (
+        "The verdict at the same settings (adaptive_gsam wins) does not flip in any of" in sentence
+    )
     assert range_sentence([], "a", "b") == ""
 
 
@@ -246,7 +248,7 @@ def test_thirds_of_the_learning_rate() -> None:
     own = {r["change"]: r for r in rows if (r["lens"], r["axis"]) == ("rho", "lr")}
     assert [own[third.name]["verdict"] for third in THIRDS][2] == "candidate"
     assert own["lower third"]["verdict"] in ("equivalent", "undecided")
-    assert "By learning rate the verdict at raw rho is: lower third" in range_sentence(
+    assert "By learning rate the verdict at the same settings is: lower third" in range_sentence(
         rows, "adaptive_gsam", "gsam"
     )
 

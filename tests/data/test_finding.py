@@ -1,6 +1,8 @@
 """Where files are looked for, in which order, and what is said of them."""
 
 import json
+import pickle
+import shutil
 from pathlib import Path
 from types import MappingProxyType
 
@@ -9,8 +11,9 @@ import pytest
 
 from agsam_tune.data import DataError, load, load_images
 from agsam_tune.data.published import DATASETS
-from agsam_tune.executors.work import Job, train
+from agsam_tune.executors.work import ImportPath, Job, train
 from agsam_tune.study import available_studies, load_study
+from agsam_tune.tasks.loading import load_task
 from agsam_tune.trials import Pack, State, Trial
 from tests.data.files import (
     TEST,
@@ -106,15 +109,18 @@ def test_a_home_may_be_written_as_a_tilde(data: Path, monkeypatch: pytest.Monkey
     assert load_images("mnist").source["found_in"] == "data folder"
 
 
-def test_a_worker_is_told_of_the_data_folder(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a cluster it has another environment than the driver."""
+def test_a_worker_needs_no_files(data: Path) -> None:
+    """On a cluster it is on another machine than the driver."""
     write(data / "mnist", FILES)
     options = 'task_options={train_size = 30, val_size = 10, model = "mlp", width = 2}'
     study = load_study(available_studies()["mnist_small"], overrides=[options])
-    job = Job(study=study, device="cpu", way="stacked", import_path=())
-    monkeypatch.delenv("AGSAM_TUNE_DATA")
+    task = load_task(study.task, study.task_options, seed=study.seed)
+    path = ImportPath(())
+    job = Job(import_path=path, study=study, task=task, rules=(), device="cpu", way="stacked")
+    sent = pickle.dumps(job)
+    shutil.rmtree(data)
     trial = Trial(optimizer="sgd", phase="map", replicate=0, point=0, seed=0, hyperparameters=())
-    (outcome,) = train(job, Pack(trials=(trial,)))
+    (outcome,) = train(pickle.loads(sent), Pack(trials=(trial,))).outcomes  # noqa: S301
     assert outcome.state is State.COMPLETE
 
 

@@ -1,10 +1,14 @@
 """What can be said of a GPU without one, and what needs one."""
 
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from agsam_tune.engine import make_plan, train_pack
+from agsam_tune.engine import Checkpoints, make_plan, train_pack
+from agsam_tune.engine.checkpoint import Checkpoint
 from agsam_tune.engine.record import Record
 from agsam_tune.engine.training import _Run
 from agsam_tune.engine.ways import pack_model
@@ -29,8 +33,9 @@ def test_no_epoch_waits_for_the_device(way: str, optimizer: str, recipe: Trainin
     model = pack_model(task, recipe, way=way, device=device, dtype=torch.float32)
     with torch.no_grad():
         run = _Run.prepare(a_pack(optimizer, 3), task, recipe, 0, model, device, torch.float32)
-        record = Record.empty(3, two_pass=run.rule.ascent is not None, like=run.w_KP)
-        run.train_epoch(0, record)
+        record = Record.empty(3, run.epochs, two_pass=run.rule.ascent is not None, like=run.w_KP)
+        never = Checkpoints(folder=Path("none"), every=math.inf)
+        run.train_epoch(0, record, Checkpoint(never, task, {}, started=0.0))
     assert run.step == run.batches.per_epoch
     with pytest.raises((RuntimeError, NotImplementedError)):
         bool(run.alive_K.all())
@@ -55,7 +60,7 @@ def test_an_epoch_on_a_gpu_does_not_synchronise() -> None:
     model = pack_model(task, RECIPE, way="vmap", device=device, dtype=torch.float32)
     with torch.no_grad():
         run = _Run.prepare(a_pack("gsam", 3), task, RECIPE, 0, model, device, torch.float32)
-        record = Record.empty(3, two_pass=True, like=run.w_KP)
+        record = Record.empty(3, run.epochs, two_pass=True, like=run.w_KP)
         run.train_epoch(0, record)  # kernels are chosen and loaded
         batches = list(run.batches.epoch(1))
         torch.cuda.set_sync_debug_mode("error")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from agsam_tune.errors import UsageError
-from agsam_tune.executors.work import check_rules
+from agsam_tune.executors.checks import check_rules
 from agsam_tune.optimizers import load_rule, rule
 from agsam_tune.plugins import find_object
 from agsam_tune.study import Study, available_studies, load_study

@@ -1,8 +1,9 @@
 """The command line as a user calls it, in a process of its own."""
 
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -27,10 +28,19 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def agsam_tune(
-    *arguments: str | Path, cwd: Path | None = None, timeout: float = 300
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    timeout: float = 300,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+        command(*arguments),
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
 
 
@@ -49,3 +59,19 @@ def results(out: Path) -> pd.DataFrame:
 
 def tree(folder: Path) -> Sequence[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
+
+
+def stored_keys(out: Path) -> list[tuple[object, ...]]:
+    """The keys in the journal, read without the program."""
+    journal = out / "study.journal"
+    lines = journal.read_text().splitlines() if journal.exists() else []
+    keys = []
+    for line in lines:
+        try:
+            attributes = json.loads(line).get("user_attrs", {})
+        except json.JSONDecodeError:
+            continue
+        if "phase" in attributes:
+            study = json.loads(line)["study_id"]
+            keys.append((study, attributes["phase"], attributes["point"], attributes["seed"]))
+    return keys

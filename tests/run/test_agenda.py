@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agsam_tune.agenda import ATTEMPTS, Agenda
+from agsam_tune.agenda import ATTEMPTS, ATTEMPTS_ALONE, HOPELESS, MACHINES, Agenda, Fault
 from agsam_tune.design import tune_batch
 from agsam_tune.study import Study, load_study
 from agsam_tune.trials import Outcome, Pack, State, Trial
@@ -104,19 +104,108 @@ def test_what_ran_twice_counts_once() -> None:
     assert agenda.unknown(outcomes) == []
 
 
-def test_a_pack_whose_worker_dies_is_tried_again_and_given_up_at_last() -> None:
+def _fail(agenda: Agenda, guilty: Trial, fault: Fault, most: int = 1000) -> list[int]:
+    """Run everything, a pack that holds the guilty trial coming to nothing; its packs' sizes."""
+    sizes = []
+    while (pack := agenda.next_pack()) is not None and len(sizes) < most:
+        if guilty in pack.trials:
+            sizes.append(len(pack.trials))
+            given_up = agenda.hand_back(pack, fault, "it died")
+            if given_up:
+                agenda.record(given_up)
+        else:
+            agenda.record([_outcome(trial) for trial in pack.trials])
+    return sizes
+
+
+def _guilty(study: Study) -> Trial:
+    """One of the second pack, so that one succeeds before."""
+    agenda = Agenda(study, [])
+    agenda.next_pack()
+    pack = agenda.next_pack()
+    assert pack is not None
+    return pack.trials[3]
+
+
+def test_a_trial_that_kills_its_workers_fails_alone_and_the_others_finish() -> None:
+    study = _study()
+    agenda = Agenda(study, [])
+    guilty = _guilty(study)
+    sizes = _fail(agenda, guilty, Fault.WORKER)
+    rows = sizes[0]
+    assert rows > 1
+    assert sizes == [rows] * ATTEMPTS + [1] * ATTEMPTS_ALONE
+    assert agenda.finished
+    assert len(agenda.outcomes) == agenda.total
+    failed = [o for o in agenda.outcomes if o.state is State.FAIL]
+    assert [(o.trial, o.error) for o in failed] == [(guilty, "it died")]
+
+
+def test_the_guilty_trial_of_the_first_pack_is_found_too() -> None:
     agenda = Agenda(_study(), [])
     first = agenda.next_pack()
     assert first is not None
-    for attempt in range(ATTEMPTS):
-        assert not agenda.lost
-        agenda.retry(first, f"death {attempt}")
-        if attempt < ATTEMPTS - 1:
-            assert agenda.next_pack() is first
-    assert agenda.lost == [(first, f"death {ATTEMPTS - 1}")]
-    _run(agenda)
+    agenda.hand_back(first, Fault.WORKER, "it died")
+    _fail(agenda, first.trials[0], Fault.WORKER)
+    failed = [o.trial for o in agenda.outcomes if o.state is State.FAIL]
+    assert failed == [first.trials[0]]
+    assert len(agenda.outcomes) == agenda.total
+    assert not agenda.lost
+
+
+def test_where_nothing_can_be_run_the_trials_are_not_to_blame() -> None:
+    agenda = Agenda(_study(), [])
+    handed = 0
+    while (pack := agenda.next_pack()) is not None:
+        handed += 1
+        assert agenda.hand_back(pack, Fault.WORKER, "no such module") == []
+    assert handed == ATTEMPTS + HOPELESS * ATTEMPTS_ALONE
     assert agenda.finished
-    assert len(agenda.outcomes) < agenda.total
+    assert [reason for _, reason in agenda.lost] == ["no such module"] * HOPELESS
+    assert agenda.outcomes == ()
+
+
+def test_a_machine_that_is_taken_away_is_not_held_against_a_pack() -> None:
+    agenda = Agenda(_study(), [])
+    pack = agenda.next_pack()
+    for _ in range(MACHINES - 1):
+        assert pack is not None
+        assert agenda.hand_back(pack, Fault.MACHINE, "gone") == []
+        again = agenda.next_pack()
+        assert again == pack
+    _run(agenda)
+
+
+def test_a_pack_that_hangs_is_run_in_its_trials() -> None:
+    study = _study()
+    agenda = Agenda(study, [])
+    guilty = _guilty(study)
+    sizes = _fail(agenda, guilty, Fault.TIME)
+    assert sizes == [sizes[0], *[1] * ATTEMPTS_ALONE]
+    assert [o.trial for o in agenda.outcomes if o.state is State.FAIL] == [guilty]
+
+
+@pytest.mark.parametrize("rows", [64, 7])
+def test_where_memory_is_wanting_all_packs_become_smaller(rows: int) -> None:
+    agenda = Agenda(_study(), [], rows=rows)
+    pack = agenda.next_pack()
+    assert pack is not None
+    most = -(-len(pack.trials) // 2)
+    agenda.hand_back(pack, Fault.MEMORY, "no memory")
+    assert agenda.rows == most
+    later = _run(agenda)
+    assert max(len(p.trials) for p in later) == most
+    assert len(agenda.outcomes) == agenda.total
+
+
+def test_the_size_that_a_worker_found_to_fit_is_kept() -> None:
+    agenda = Agenda(_study(), [], rows=64)
+    pack = agenda.next_pack()
+    assert pack is not None
+    agenda.record([_outcome(trial) for trial in pack.trials], fits=5)
+    assert agenda.rows == 5
+    assert max(len(p.trials) for p in _run(agenda)) == 5
+    assert len(agenda.outcomes) == agenda.total
 
 
 def test_an_optimizer_of_which_nothing_ran_is_not_mis_set() -> None:

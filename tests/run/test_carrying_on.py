@@ -1,6 +1,5 @@
 """A driver that is killed loses nothing and runs nothing twice."""
 
-import json
 import random
 import signal
 import subprocess
@@ -11,24 +10,7 @@ import pandas as pd
 import pytest
 
 from agsam_tune.folder import RunFolder
-from tests.run.commands import QUICK, TINY, agsam_tune, command, results
-
-
-def _stored(out: Path) -> list[tuple[object, ...]]:
-    """The keys in the journal, read without the program."""
-    journal = out / "study.journal"
-    lines = journal.read_text().splitlines() if journal.exists() else []
-    keys = []
-    for line in lines:
-        try:
-            attributes = json.loads(line).get("user_attrs", {})
-        except json.JSONDecodeError:
-            continue
-        if "phase" in attributes:
-            study = json.loads(line)["study_id"]
-            keys.append((study, attributes["phase"], attributes["point"], attributes["seed"]))
-    return keys
-
+from tests.run.commands import QUICK, TINY, agsam_tune, command, results, stored_keys
 
 # Long enough to be still running when a busy machine gets round to stopping it.
 LONG = ("--set", "training.epochs=100")
@@ -50,7 +32,7 @@ def _start(
 def _kill_after(process: subprocess.Popen[bytes], out: Path, trials: int) -> None:
     """Kill −9 as soon as that many trials are stored."""
     end = time.monotonic() + 120
-    while len(_stored(out)) < trials and process.poll() is None:
+    while len(stored_keys(out)) < trials and process.poll() is None:
         assert time.monotonic() < end
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
@@ -64,12 +46,12 @@ def test_kill_9_at_random_moments(executor: str, tmp_path: Path, expected: pd.Da
     rng = random.Random(seed)
     out = tmp_path / "killed"
     for moment in sorted(rng.sample(range(1, len(expected) - 10), 3)):
-        before = _stored(out)
+        before = stored_keys(out)
         _kill_after(_start(out, executor), out, moment)
-        assert _stored(out)[: len(before)] == before
+        assert stored_keys(out)[: len(before)] == before
     done = agsam_tune("run", QUICK, *TINY, "--out", out, "--executor", executor)
     assert done.returncode == 0, done.stdout + done.stderr
-    keys = _stored(out)
+    keys = stored_keys(out)
     assert len(keys) == len(set(keys)) == len(expected)
     pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
 
@@ -81,12 +63,12 @@ def test_a_signal_keeps_everything_and_exits_with_3(
 ) -> None:
     out = tmp_path / "stopped"
     process = _start(out, executor, *LONG)
-    while len(_stored(out)) < 10:
+    while len(stored_keys(out)) < 10:
         time.sleep(0.01)
     process.send_signal(number)
     assert process.wait(timeout=60) == 3
-    assert 10 <= len(_stored(out)) < len(expected)
-    assert len(results(out)) == len(_stored(out))
+    assert 10 <= len(stored_keys(out)) < len(expected)
+    assert len(results(out)) == len(stored_keys(out))
     assert not (out / "report.html").exists()  # whoever stops a run is not made to wait for it
 
 
@@ -94,7 +76,7 @@ def test_a_signal_keeps_everything_and_exits_with_3(
 def test_sigterm_stops_a_run_in_the_background(executor: str, tmp_path: Path) -> None:
     out = tmp_path / "stopped"
     process = _start(out, executor, *LONG, sigint=signal.SIG_IGN)
-    while len(_stored(out)) < 10:
+    while len(stored_keys(out)) < 10:
         time.sleep(0.01)
     process.terminate()
     assert process.wait(timeout=60) == 3
@@ -104,7 +86,7 @@ def test_a_second_driver_is_refused_by_name(tmp_path: Path) -> None:
     out = tmp_path / "locked"
     process = _start(out, "inline", *LONG)
     try:
-        while not _stored(out):
+        while not stored_keys(out):
             time.sleep(0.01)
         second = agsam_tune("run", QUICK, *TINY, *LONG, "--out", out)
     finally:

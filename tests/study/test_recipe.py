@@ -51,7 +51,11 @@ def problems_of(path: Path, *overrides: str) -> list[str]:
         ("training.base_optimizer=adamm", "sgd, adam, adamw; did you mean 'adam'?"),
         ("packs.way=vmapp", "packs.way: found 'vmapp', allowed: auto, stacked, rows, vmap"),
         ("packs.way=vmapp", "did you mean 'vmap'?"),
-        ("packs.wy=rows", "packs.wy: unknown key, allowed: rows, way, checkpoint, time_limit; did you mean 'way'?"),
+        (
+            "packs.wy=rows",
+            "packs.wy: unknown key, allowed: rows, way, checkpoint, time_limit; did you mean "
+            "'way'?",
+        ),
         ("sharpness=true", "sharpness: found true, allowed: a table"),
         ("sharpness.rho=0", "sharpness.rho: found 0, allowed: a number > 0"),
         ("sharpness.gamma=-1", "sharpness.gamma: found -1, allowed: a number >= 0"),

@@ -1,0 +1,129 @@
+"""What is checked of a study before it runs, and how its packs will be computed.
+
+In: a study and its task, in the process that trains or drives. Out: nothing, or an error that
+says what is wrong; the plan. Must not import Ray or Optuna.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from agsam_tune.errors import UsageError
+from agsam_tune.study import BASE_HYPERPARAMETERS, SearchSpace, Study
+from agsam_tune.tasks.task import Task
+
+if TYPE_CHECKING:
+    from agsam_tune.optimizers import Rule
+
+
+def check_rules(study: Study, import_path: Sequence[str] = ()) -> None:
+    """Load the study's update rules; `optimizers.rule(name)` finds each of them from then on.
+
+    A search space may also hold lr, momentum and weight_decay, which the base optimizer takes.
+
+    Args:
+        study: the study.
+        import_path: folders in which a user's module is looked for as well.
+
+    Raises:
+        UsageError: an optimizer has no update rule, or one that does not take its search space.
+    """
+    problems = []
+    for name in study.optimizers:
+        try:
+            _check_rule(study.search_spaces[name], import_path)
+        except UsageError as error:
+            problems.append(str(error))
+    if problems:
+        raise UsageError("; ".join(problems))
+
+
+def own_rules(study: Study) -> tuple[Rule, ...]:
+    """The update rules of the study that are not built in, after `check_rules`."""
+    from agsam_tune.optimizers import rule  # imports torch
+
+    spaces = study.search_spaces.values()
+    return tuple(rule(space.optimizer) for space in spaces if space.rule)
+
+
+def _check_rule(space: SearchSpace, import_path: Sequence[str]) -> None:
+    from agsam_tune.optimizers import RULES, load_rule  # imports torch: only to train
+
+    name = space.optimizer
+    if space.rule is None and name not in RULES:
+        how = "for one of your own write optimizer = 'package.module:function' in it"
+        raise UsageError(f"{name} has a search space, but no update rule of this name; {how}")
+    chosen = load_rule(name, space.rule, import_path) if space.rule else RULES[name]
+    given = set(space.names) - set(BASE_HYPERPARAMETERS)
+    if given == set(chosen.hyperparameters):
+        if space.rule:
+            _try_rule(chosen, space)
+        return
+    wanted = ", ".join(chosen.hyperparameters) or "no hyperparameters"
+    found = ", ".join(sorted(given)) or "none"
+    where = (
+        f"; its ranges go into [search_spaces.{name}.NAME] of the study or {name}.toml beside it"
+    )
+    raise UsageError(f"{name} takes {wanted}, but its search space has {found}{where}")
+
+
+def _try_rule(own: Rule, space: SearchSpace) -> None:
+    """Raise UsageError where a rule of the user's own would spoil a study's numbers."""
+    from agsam_tune.contract import ContractError, check_before_a_run  # imports torch
+
+    try:
+        check_before_a_run(own, space)
+    except ContractError as error:
+        raise UsageError(f"optimizer {space.optimizer} ({space.rule}): {error}") from error
+
+
+def device_of(study: Study) -> str:
+    """Where the study's trials are trained, as PyTorch names it."""
+    return "cuda" if study.resources.gpus else "cpu"
+
+
+def check_device(study: Study, *, gpus: int | None, address: str | None) -> None:
+    """Raise UsageError where packs ask for a GPU that this machine does not have, or should.
+
+    On a cluster the workers' machines decide.
+    """
+    from agsam_tune.engine import gpu_is_available  # imports torch
+
+    wanted = study.resources.gpus
+    if not wanted and study.training.precision == "tf32":
+        msg = (
+            "training.precision: tf32 is for GPUs, and a pack takes none (resources.gpus = 0); "
+            "allowed here: float32, bfloat16"
+        )
+        raise UsageError(msg)
+    if gpus and not gpu_is_available():
+        raise UsageError(f"--gpus {gpus}: there is no GPU to use here")
+    if wanted and address is None and (gpus == 0 or not gpu_is_available()):
+        msg = (
+            f"resources.gpus: a pack takes {wanted:g}, but there is no GPU to use here; "
+            "set resources.gpus=0 to train on the CPU"
+        )
+        raise UsageError(msg)
+
+
+def plan(study: Study, task: Task) -> dict[str, Any]:
+    """How the study's packs are computed on this machine's device, found by measuring.
+
+    Raises:
+        UsageError: the task's model cannot be trained, or not as the study says.
+    """
+    from agsam_tune.engine import ModelError, make_plan  # imports torch
+
+    try:
+        return make_plan(
+            task,
+            study.training,
+            device=device_of(study),
+            way=study.packs.way,
+            rows=study.packs.rows,
+            share=study.resources.gpus,
+            sharpness=study.sharpness,
+        ).to_dict()
+    except ModelError as error:
+        raise UsageError(f"task {task.name}: {error}") from error

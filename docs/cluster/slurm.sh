@@ -1,0 +1,64 @@
+#!/bin/bash
+# A study on several machines of a SLURM cluster: sbatch slurm.sh studies/moons.toml
+# Not run on a real cluster by us; docs/cluster.md says what to adapt.
+#SBATCH --job-name=agsam-tune
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=16
+#SBATCH --time=04:00:00
+#SBATCH --signal=B:TERM@300
+#SBATCH --requeue
+##SBATCH --gpus-per-node=4
+
+set -euo pipefail
+
+study=${1:?usage: sbatch slurm.sh STUDY [options of agsam-tune run]}
+shift
+out=${AGSAM_TUNE_OUT:-$PWD/runs/$(basename "$study" .toml)}
+port=${RAY_PORT:-6379}
+
+# The environment that has agsam-tune, at the same path on every machine.
+source "${AGSAM_TUNE_VENV:-$HOME/agsam-tune/.venv}/bin/activate"
+
+# Only who can read this file may use the cluster's Ray.
+export RAY_AUTH_MODE=token
+export RAY_AUTH_TOKEN_PATH="$HOME/.agsam-tune-$SLURM_JOB_ID.token"
+(umask 077 && python -c "import secrets; print(secrets.token_hex(32), end='')" > "$RAY_AUTH_TOKEN_PATH")
+export RAY_USAGE_STATS_ENABLED=0
+
+mapfile -t machines < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${machines[0]}
+address=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $1}')
+
+started=()
+trap 'kill -TERM "${driver:-}" 2>/dev/null || true' TERM
+trap 'kill "${started[@]}" 2>/dev/null || true; rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
+
+resources=(--num-cpus "$SLURM_CPUS_PER_TASK" --num-gpus "${SLURM_GPUS_ON_NODE:-0}")
+srun --nodes=1 --ntasks=1 --nodelist="$head" --overlap \
+    ray start --head --node-ip-address="$address" --port="$port" --include-dashboard=false \
+    "${resources[@]}" --block &
+started+=($!)
+sleep 15
+
+if ((${#machines[@]} > 1)); then
+    others=$(IFS=,; echo "${machines[*]:1}")
+    srun --nodes=$((${#machines[@]} - 1)) --ntasks-per-node=1 --nodelist="$others" --overlap \
+        ray start --address="$address:$port" "${resources[@]}" --block &
+    started+=($!)
+fi
+
+# SLURM's TERM, five minutes before the end, reaches the driver, which stores what is done and
+# exits with 3; the requeued job carries on.
+agsam-tune run "$study" --address "$address:$port" --out "$out" "$@" &
+driver=$!
+code=0
+wait "$driver" || code=$?
+while kill -0 "$driver" 2>/dev/null; do # a signal ends `wait`, not the driver
+    code=0
+    wait "$driver" || code=$?
+done
+if ((code == 3)); then
+    scontrol requeue "$SLURM_JOB_ID" || true
+fi
+exit "$code"

@@ -1,0 +1,52 @@
+"""A task of which one seed's trials do what a test asks for, in the middle of a study."""
+
+from pathlib import Path
+
+from tests.run.commands import QUICK
+
+TASK = """
+import os, signal, time
+import numpy as np
+import torch
+from agsam_tune.streams import stream
+from agsam_tune.tasks.task import Network, Split, Task
+
+SEEDS = {seed: int(stream(study_seed=0, task="guilty", seed=seed, stream="weights")
+                   .integers(2**63)) for seed in range(8)}
+
+def guilty(*, seed, seeds=(1,), does="nothing", log=""):
+    rng = np.random.default_rng(0)
+    def split():
+        x = rng.normal(size=(40, 2)).astype(np.float32)
+        return Split(x=x, y=(x[:, 0] > 0).astype(np.int64))
+    def build():
+        if torch.initial_seed() in {SEEDS[s] for s in seeds}:
+            if log:
+                with open(log, "a") as file:
+                    file.write(f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n")
+            if does == "raise":
+                raise RuntimeError("this seed is cursed")
+            if does == "die":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            if does == "hang":
+                time.sleep(1e6)
+            if does == "sleep":
+                time.sleep(0.5)
+            if does == "starve":
+                raise MemoryError
+        return torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    return Task(name="guilty", train=split(), validation=None, test=split(),
+                model=Network(build=build, outputs=2))
+"""
+
+
+def write_study(folder: Path, options: str) -> Path:
+    """The quick study of two optimizers with this task; `options` are its [task_options]."""
+    (folder / "guilty.py").write_text(TASK)
+    text = Path(QUICK).read_text()
+    old = text[text.index("[task_options]") : text.index("[training]")]
+    text = text.replace(old, f"[task_options]\n{options}\n\n")
+    text = text.replace('task = "moons"', 'task = "guilty:guilty"')
+    text = text.replace(', "gsam_matched"]', "]").replace('control = "gsam_matched"\n', "")
+    (folder / "mine.toml").write_text(text)
+    return folder / "mine.toml"

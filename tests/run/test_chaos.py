@@ -1,0 +1,79 @@
+"""Thirty random kills of driver, worker or node over one study of two thousand trials."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.run.cluster import Nodes, nodes
+from tests.run.commands import QUICK, agsam_tune, command, results, stored_keys
+from tests.run.processes import descendants, is_training
+
+KILLS = 30
+STUDY = [
+    *("--set", "training.epochs=2", "--set", "packs.rows=16", "--no-report"),
+    *("--set", "phases.map.points=64", "--set", "phases.map.replicates=8"),
+    *("--set", "phases.map.seeds=8", "--set", "phases.tune.points=48"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_thirty_kills(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    rng = random.Random(seed)
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
+    done = agsam_tune("run", QUICK, *STUDY, "--executor", "inline", "--out", undisturbed)
+    assert done.returncode == 0, done.stderr
+    expected = results(undisturbed)
+    assert len(expected) >= 2000
+    moments = sorted(rng.sample(range(1, len(expected) - 50), KILLS))
+    killed: Counter[str] = Counter()
+    with nodes(1, 1) as cluster:
+        arguments = ("run", QUICK, *STUDY, "--out", out, "--address", cluster.address)
+        driver = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL)
+        for moment in moments:
+            what = rng.choice(["driver", "worker", "node"])
+            _wait_for_trials(out, moment, driver)
+            stored = stored_keys(out)
+            killed[what] += _kill(what, driver, cluster, rng)
+            if what == "driver":
+                driver.wait()
+                assert stored_keys(out)[: len(stored)] == stored
+                driver = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL)
+        assert driver.wait(timeout=900) == 0
+    print(killed)  # noqa: T201
+    keys = stored_keys(out)
+    assert len(keys) == len(set(keys)) == len(expected)
+    pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
+
+
+def _kill(what: str, driver: subprocess.Popen[bytes], cluster: Nodes, rng: random.Random) -> int:
+    """Returns how many were killed: between packs there may be no worker to kill."""
+    if what == "driver":
+        driver.kill()
+        return 1
+    if what == "node":
+        cluster.say(f"replace {rng.randrange(2)}")
+        return 1
+    busy = sorted(pid for pid in descendants(cluster.pid) if is_training(pid))
+    if not busy:
+        return 0
+    os.kill(rng.choice(busy), signal.SIGKILL)
+    return 1
+
+
+def _wait_for_trials(out: Path, trials: int, driver: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 300
+    journal = out / "study.journal"
+    while not journal.exists() or journal.read_bytes().count(b'"phase"') < trials:
+        assert driver.poll() is None, driver.returncode
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -1,0 +1,106 @@
+"""Trials that raise, kill, hang or starve their worker are FAIL, and the others finish."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+
+from agsam_tune import engine
+from agsam_tune.run import RunOptions, run_study
+from agsam_tune.study import load_study
+from agsam_tune.trials import Outcome, Pack
+from tests.run.commands import QUICK, agsam_tune
+from tests.run.guilty import write_study
+
+# One guilty seed, which only `iid` has: a trial of each of two optimizers.
+SMALL = [
+    *("--set", "training.epochs=1", "--set", "training.batch_size=20"),
+    *("--set", "phases.map.points=4", "--set", "phases.map.replicates=2"),
+    *("--set", "phases.tune.points=1", "--set", "phases.iid.points=4"),
+    *("--set", "phases.misset.seeds=1"),
+    "--no-report",
+]
+GUILTY = 3
+
+
+def _run(folder: Path, does: str, *more: str) -> subprocess.CompletedProcess[str]:
+    study = write_study(folder, f"seeds = [{GUILTY}]\ndoes = '{does}'")
+    return agsam_tune("run", study, *SMALL, *more, "--out", folder / "run")
+
+
+def _failed(folder: Path) -> pd.DataFrame:
+    """The failed trials, after a look at the others."""
+    table = pd.read_parquet(folder / "run" / "trials.parquet")
+    assert not table.duplicated(["optimizer", "phase", "point", "seed"]).any()
+    failed = table[table["state"] == "FAIL"]
+    assert list(failed["phase"]) == ["iid", "iid"]
+    assert set(failed["seed"]) == {GUILTY}
+    assert table.loc[table["state"] == "COMPLETE", "test_accuracy"].notna().all()
+    assert not (folder / "run" / "checkpoints").exists()
+    return failed
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_a_trial_that_raises(executor: str, tmp_path: Path) -> None:
+    done = _run(tmp_path, "raise", "--executor", executor)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "2 trials raised, the first, of " in done.stdout
+    assert "RuntimeError: this seed is cursed. They are stored as FAIL" in done.stdout
+    _failed(tmp_path)
+    # A trial that raised is finished: it is not run again.
+    again = _run(tmp_path, "raise", "--executor", executor)
+    assert again.returncode == 1
+    assert "2 trials raised" in again.stdout
+
+
+def test_a_trial_that_kills_its_worker(tmp_path: Path) -> None:
+    done = _run(tmp_path, "die")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "its worker process died. They are stored as FAIL" in done.stdout
+    assert done.stderr == ""
+    _failed(tmp_path)
+
+
+def test_a_trial_that_hangs(tmp_path: Path) -> None:
+    done = _run(tmp_path, "hang", "--set", "packs.time_limit=5")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "no result after 5 s (packs.time_limit). They are stored" in done.stdout
+    _failed(tmp_path)
+
+
+def test_a_trial_for_which_memory_is_wanting(tmp_path: Path) -> None:
+    done = _run(tmp_path, "starve", "--executor", "inline", "--set", "packs.rows='auto'")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "MemoryError. They are stored as FAIL" in done.stdout
+    _failed(tmp_path)
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["engine"]["rows"] > 1  # the others fit
+
+
+def test_the_size_for_which_there_is_memory_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def greedy(pack: Pack, *arguments: object, **options: object) -> tuple[Outcome, ...]:
+        sizes.append(len(pack.trials))
+        if len(pack.trials) > 3:
+            raise torch.OutOfMemoryError
+        return train_pack(pack, *arguments, **options)  # type: ignore[arg-type]
+
+    train_pack = engine.train_pack
+    monkeypatch.setattr(engine, "train_pack", greedy)
+    study = load_study(Path(QUICK), overrides=["training.epochs=1", "phases.tune.points=1"])
+    out = tmp_path / "run"
+    code = run_study(
+        study, RunOptions(out=out, executor="inline", report=False), Console(quiet=True)
+    )
+    assert code == 0
+    # One pack was halved until its parts fitted; no pack was larger than these after it.
+    assert sorted(size for size in sizes if size > 3) == [4] * 8 + [8] * 4 + [16] * 2 + [32]
+    assert max(sizes[sizes.index(32) + 31 :]) == 2
+    assert json.loads((out / "manifest.json").read_text())["engine"]["rows"] == 2

@@ -1,0 +1,71 @@
+"""Packs share out GPUs, which Ray is told of, so that this is tested where there are none.
+
+Where there is a GPU, `tests/engine/test_gpu.py` trains on it.
+"""
+
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.run.guilty import write_study
+
+PROGRAM = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from agsam_tune.agenda import Agenda
+from agsam_tune.executors.ray_environment import before_ray
+from agsam_tune.executors.work import ImportPath, Job
+from agsam_tune.study import load_study
+from agsam_tune.tasks.loading import load_task
+
+before_ray(address=None)
+from agsam_tune.executors.ray_tune import run_ray
+
+file, share, gpus = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+path = (str(file.parent),)
+study = load_study(file, overrides=[f"resources.gpus={share}", "training.epochs=1",
+                                    "phases.map.points=8", "phases.map.replicates=8"])
+task = load_task(study.task, study.task_options, seed=0, import_path=path)
+job = Job(import_path=ImportPath(path), study=study, task=task, rules=(), device="cpu", way="rows")
+agenda = Agenda(study, [], rows=1)
+left = 32
+
+def deliver(trained):
+    global left
+    agenda.record(trained.outcomes)
+    left -= 1
+    if not left:
+        agenda._ready.clear()
+
+run_ray(agenda, job, deliver, cpus=4, gpus=gpus, address=None)
+"""
+
+
+@pytest.mark.parametrize(("share", "gpus"), [("1.0", 3), ("0.5", 2)])
+def test_every_gpu_is_kept_busy(share: str, gpus: int, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    study = write_study(tmp_path, f"seeds = [0, 1]\ndoes = 'sleep'\nlog = '{log}'")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, study, share, str(gpus)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    packs: dict[str, list[str]] = defaultdict(list)  # of each worker, the GPU of each pack
+    for line in log.read_text().splitlines():
+        pid, devices = line.split()
+        packs[pid].append(devices)
+    # A worker keeps its GPU, and no pack sees two.
+    devices = {pid: set(seen) for pid, seen in packs.items()}
+    assert all(len(seen) == 1 for seen in devices.values())
+    shared = sorted(next(iter(seen)) for seen in devices.values())
+    workers = round(gpus / float(share))
+    assert shared == sorted(str(gpu) for gpu in range(gpus) for _ in range(workers // gpus))
+    # Packs sleep for a while, so all workers get some.
+    assert min(len(seen) for seen in packs.values()) >= 3
