@@ -141,7 +141,9 @@ def _scratch_folder() -> Iterator[Path]:
 def _remove(scratch: Path) -> None:
     """Remove the folder, its lock last: what a dying process still writes, the next run finds."""
     for path in scratch.iterdir():
-        if path.name != _OWNER:
+        if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+        elif path.name != _OWNER:
+            path.unlink(missing_ok=True)
     if {path.name for path in scratch.iterdir()} <= {_OWNER}:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -14,7 +14,7 @@ from agsam_tune.tasks.task import Network, Split, Task
 SEEDS = {seed: int(stream(study_seed=0, task="guilty", seed=seed, stream="weights")
                    .integers(2**63)) for seed in range(8)}
 
-def guilty(*, seed, seeds=(1,), does="nothing", log=""):
+def guilty(*, seed, seeds=(1,), does="nothing", log="", meet=1):
     rng = np.random.default_rng(0)
     def split():
         x = rng.normal(size=(40, 2)).astype(np.float32)
@@ -30,8 +30,11 @@ def guilty(*, seed, seeds=(1,), does="nothing", log=""):
                 os.kill(os.getpid(), signal.SIGSEGV)
             if does == "hang":
                 time.sleep(1e6)
-            if does == "sleep":
-                time.sleep(0.5)
+            if does == "meet":  # wait for so many workers to be here at once
+                end = time.monotonic() + 120
+                while len({line.split()[0] for line in open(log)}) < meet:
+                    assert time.monotonic() < end
+                    time.sleep(0.1)
             if does == "starve":
                 raise MemoryError
         return torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))

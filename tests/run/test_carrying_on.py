@@ -39,13 +39,24 @@ def _kill_after(process: subprocess.Popen[bytes], out: Path, trials: int) -> Non
     process.wait()
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
-def test_kill_9_at_random_moments(executor: str, tmp_path: Path, expected: pd.DataFrame) -> None:
+@pytest.mark.parametrize(
+    ("executor", "kills"),
+    [
+        ("inline", 2),
+        ("ray", 1),
+        pytest.param("inline", 20, marks=pytest.mark.slow),
+        pytest.param("ray", 20, marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.timeout(1800)
+def test_kill_9_at_random_moments(
+    executor: str, kills: int, tmp_path: Path, expected: pd.DataFrame
+) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201
     rng = random.Random(seed)
     out = tmp_path / "killed"
-    for moment in sorted(rng.sample(range(1, len(expected) - 10), 3)):
+    for moment in sorted(rng.sample(range(1, len(expected) - 10), kills)):
         before = stored_keys(out)
         _kill_after(_start(out, executor), out, moment)
         assert stored_keys(out)[: len(before)] == before
@@ -56,8 +67,15 @@ def test_kill_9_at_random_moments(executor: str, tmp_path: Path, expected: pd.Da
     pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("executor", "number"),
+    [
+        ("inline", signal.SIGINT),
+        ("inline", signal.SIGTERM),
+        ("ray", signal.SIGINT),
+        pytest.param("ray", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_keeps_everything_and_exits_with_3(
     executor: str, number: signal.Signals, tmp_path: Path, expected: pd.DataFrame
 ) -> None:
@@ -72,7 +90,7 @@ def test_a_signal_keeps_everything_and_exits_with_3(
     assert not (out / "report.html").exists()  # whoever stops a run is not made to wait for it
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_sigterm_stops_a_run_in_the_background(executor: str, tmp_path: Path) -> None:
     out = tmp_path / "stopped"
     process = _start(out, executor, *LONG, sigint=signal.SIG_IGN)

@@ -44,7 +44,7 @@ def _failed(folder: Path) -> pd.DataFrame:
     return failed
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_trial_that_raises(executor: str, tmp_path: Path) -> None:
     done = _run(tmp_path, "raise", "--executor", executor)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -65,6 +65,7 @@ def test_a_trial_that_kills_its_worker(tmp_path: Path) -> None:
     _failed(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs(tmp_path: Path) -> None:
     done = _run(tmp_path, "hang", "--set", "packs.time_limit=5")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -7,30 +7,66 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from tests.run.commands import QUICK, TINY, agsam_tune, command, results
+from tests.run.commands import QUICK, TINY, command, results
 from tests.run.processes import LOCAL, descendants, is_training, listeners
 
 
-def test_every_listener_is_on_this_machine(tmp_path: Path) -> None:
+def test_doors_are_shut_and_the_console_is_clean(tmp_path: Path) -> None:
+    """One run, watched: who listens where, who can read the token, what is printed and left."""
+    arguments = ("run", QUICK, *TINY, "--report", "--out", tmp_path / "run")
     process = subprocess.Popen(
-        command("run", QUICK, *TINY, "--out", tmp_path / "run"), stdout=subprocess.DEVNULL
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     seen: set[str] = set()
     pids: set[int] = set()
+    tokens: dict[Path, tuple[int, int]] = {}
     while process.poll() is None:
-        pids |= descendants(process.pid)
-        seen |= listeners(descendants(process.pid))
+        pids |= (now := descendants(process.pid))
+        seen |= listeners(now)
+        tokens |= _tokens(now)
         time.sleep(0.2)
+    stdout, stderr = process.communicate()
     assert process.returncode == 0
     assert len(seen) >= 3  # the head's own
     assert {address.partition(":")[0] for address in seen} <= LOCAL
+    assert set(tokens.values()) == {(0o600, 0o700)}  # of the file and of the folder
+    assert not any(path.exists() for path in tokens)
+    _check_console(stdout, stderr, tmp_path / "run" / "report.html")
     end = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < end, "processes are left behind"
         time.sleep(0.2)
 
 
+def _tokens(pids: set[int]) -> dict[Path, tuple[int, int]]:
+    """Modes of the processes' token files and of the folders that they lie in."""
+    found = {}
+    for pid in pids:
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            for entry in environment:
+                name, _, value = entry.decode(errors="replace").partition("=")
+                if name == "RAY_AUTH_TOKEN_PATH":
+                    path = Path(value)
+                    modes = (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777)
+                    found[path] = modes
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def _check_console(stdout: str, stderr: str, report: Path) -> None:
+    assert stderr == ""
+    *progress, verdict, where = stdout.splitlines()
+    assert all(" trials, " in line and " diverged" in line for line in progress)
+    assert progress[-1].startswith("354/354 trials, ")
+    assert "adaptive_gsam" in verdict
+    assert where == f"Report: {report}"
+
+
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, expected: pd.DataFrame) -> None:
     process = subprocess.Popen(
         command("run", QUICK, *TINY, "--set", "packs.rows=8", "--out", tmp_path / "run"),
@@ -50,13 +86,3 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, expected: pd.Data
     assert killed
     assert process.returncode == 0, output
     pd.testing.assert_frame_equal(results(tmp_path / "run"), expected, check_exact=True)
-
-
-def test_the_console_is_clean(tmp_path: Path) -> None:
-    done = agsam_tune("run", QUICK, *TINY, "--report", "--out", tmp_path / "run")
-    assert done.stderr == ""
-    *progress, verdict, report = done.stdout.splitlines()
-    assert all(" trials, " in line and " diverged" in line for line in progress)
-    assert progress[-1].startswith("354/354 trials, ")
-    assert "adaptive_gsam" in verdict
-    assert report == f"Report: {tmp_path / 'run' / 'report.html'}"

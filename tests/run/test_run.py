@@ -61,13 +61,13 @@ def test_the_seed_changes_the_results(tmp_path: Path, expected: pd.DataFrame) ->
     assert not other["test_accuracy"].equals(expected["test_accuracy"])
 
 
-@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 5])
 def test_packs_do_not_change_results(rows: int, tmp_path: Path, expected: pd.DataFrame) -> None:
     other = run_tiny(tmp_path / "packs", "--set", f"packs.rows={rows}")
     pd.testing.assert_frame_equal(other, expected, check_exact=True)
 
 
-@pytest.mark.parametrize("cpus", ["1", "2"])
+@pytest.mark.parametrize("cpus", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_ray_gives_the_same_results(cpus: str, tmp_path: Path, expected: pd.DataFrame) -> None:
     other = run_tiny(tmp_path / "ray", "--cpus", cpus, executor="ray")
     pd.testing.assert_frame_equal(other, expected, check_exact=True)

@@ -205,11 +205,12 @@ main()
 """
 
 
+@pytest.mark.parametrize("executor", [pytest.param("inline", marks=pytest.mark.slow), "ray"])
 def test_a_file_that_stays_locked_stops_the_run_and_the_same_command_carries_on(
-    tmp_path: Path, expected: pd.DataFrame
+    executor: str, tmp_path: Path, expected: pd.DataFrame
 ) -> None:
     location, out = f"sqlite:///{tmp_path}/x.db?timeout=0.2", tmp_path / "run"
-    run = ("run", QUICK, *TINY, *SLOWLY, "--executor", "inline", "--out", out)
+    run = ("run", QUICK, *TINY, *SLOWLY, "--executor", executor, "--out", out)
     run = (*run, "--storage", location)
     process = started(*run, program=[sys.executable, "-c", IMPATIENT])
     wait_until_stored(process, location)
