@@ -17,7 +17,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from agsam_tune.signals import interrupts_held
@@ -55,6 +55,7 @@ class ResultStore:
         storage: Optuna's storage; see `open` and `read`.
         studies: the Optuna study of each optimizer in it.
         study: the study.
+        location: where the storage is.
         patience: how long a storage that is away is waited for in a write, in seconds.
     """
 
@@ -64,8 +65,11 @@ class ResultStore:
         studies: Mapping[str, optuna.Study],
         study: Study,
         *,
+        location: str,
         patience: float,
     ) -> None:
+        self._location = location
+        self._forgot = False
         self._storage = storage
         self._optuna = studies
         self._study = study
@@ -89,7 +93,7 @@ class ResultStore:
                 storage = open_journal(location)
             with _left_if_refused(storage):
                 studies = {o: _opened(study, o, storage) for o in study.optimizers}
-            return cls(storage, studies, study, patience=patience)
+            return cls(storage, studies, study, location=location, patience=patience)
 
     @staticmethod
     def check(location: str) -> None:
@@ -120,7 +124,7 @@ class ResultStore:
             )
             with _left_if_refused(storage):
                 studies = {o: _loaded(study, o, storage) for o in study.optimizers}
-            return cls(storage, studies, study, patience=0)
+            return cls(storage, studies, study, location=location, patience=0)
 
     def close(self) -> None:
         """Leave the storage, and let its lock go where the store has it."""
@@ -159,7 +163,7 @@ class ResultStore:
         study = self._optuna[outcome.trial.optimizer]
         try:
             if not (again and outcome.trial.key in _keys(outcome.trial.optimizer, study)):
-                study.add_trial(self._frozen(outcome))
+                self._add(study, self._frozen(outcome))
         except StorageError as error:
             return error
         except STORAGE_FAULTS as error:
@@ -167,6 +171,24 @@ class ResultStore:
             fault.__cause__ = error
             return fault
         return None
+
+    def _add(self, study: optuna.Study, frozen: FrozenTrial) -> None:
+        if not isinstance(self._storage, JournalStorage):
+            study.add_trial(frozen)
+            return
+        study_id = self._storage.get_study_id_from_name(study.study_name)
+        trial_id = self._storage.create_new_trial(study_id, template_trial=frozen)
+        self._forget(self._storage.get_trial(trial_id))
+
+    def _forget(self, trial: FrozenTrial) -> None:
+        """Empty a trial in Optuna's copy of the journal in memory; the file has it.
+
+        It keeps all of every trial, some 10 KB, for samplers that nobody asks here.
+        """
+        if isinstance(self._storage, JournalStorage):
+            trial.user_attrs.clear()
+            trial.distributions.clear()
+            self._forgot = True
 
     def outcomes(self) -> list[Outcome]:
         """All that is stored, by optimizer in the study's order, then as written."""
@@ -177,12 +199,15 @@ class ResultStore:
 
         Of a key that two drivers wrote, the first counts: they are equal.
         """
+        if self._forgot:
+            return ResultStore.read(self._study, self._location).numbered_outcomes()
         found: dict[Key, tuple[Outcome, int]] = {}
         with storage_errors():
             for optimizer, study in self._optuna.items():
                 for trial in _own_trials(study):
                     outcome = _outcome(optimizer, trial)
                     found.setdefault(outcome.trial.key, (outcome, trial.number))
+                    self._forget(trial)
         return list(found.values())
 
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
