@@ -29,7 +29,7 @@ from agsam_tune.store import ResultStore, StorageError, StorageTakenError, local
 from agsam_tune.study import Study, changed_keys
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
-from agsam_tune.trials import State
+from agsam_tune.trials import Outcome, State
 
 # How every run was computed before there was a choice; the manifests of then do not say it.
 _ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
@@ -98,8 +98,47 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
                     raise UsageError(msg)
                 job = replace(job, way=engine["way"])
                 manifest = {**manifest, "engine": engine}
-                agenda, interrupted = _train(folder, job, options, manifest, store, console)
-            return _conclude(folder, agenda, options, console, interrupted=interrupted)
+                end = _train(folder, job, options, manifest, store, console)
+            return _conclude(folder, end, options, console)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """What there is when the training ends; little, for the report needs the memory.
+
+    Attributes:
+        stored: trials that are stored.
+        total: trials of the whole study.
+        failed: trials that are stored as FAIL.
+        first_failed: the first of them.
+        lost: trials tried alone while nothing could be trained.
+        reason: why the first of these could not be.
+        interrupted: whether the user ended it.
+    """
+
+    stored: int
+    total: int
+    failed: int
+    first_failed: Outcome | None
+    lost: int
+    reason: str
+    interrupted: bool
+
+    @classmethod
+    def of(cls, agenda: Agenda, *, interrupted: bool) -> _End:
+        failed = [o for o in agenda.outcomes if o.state is State.FAIL]
+        return cls(
+            stored=len(agenda.outcomes),
+            total=agenda.total,
+            failed=len(failed),
+            first_failed=failed[0] if failed else None,
+            lost=len(agenda.lost),
+            reason=agenda.lost[0][1] if agenda.lost else "",
+            interrupted=interrupted,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.stored} of {self.total} trials are stored"
 
 
 def _train(
@@ -109,8 +148,8 @@ def _train(
     manifest: dict[str, Any],
     store: ResultStore,
     console: Console,
-) -> tuple[Agenda, bool]:
-    """Run what is left; returns what there is, and whether it was interrupted."""
+) -> _End:
+    """Run what is left."""
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
     asked = job.study.packs.rows
     rows = manifest["engine"]["rows"] if asked == "auto" else asked
@@ -125,7 +164,7 @@ def _train(
         folder.remove_checkpoints()
     if manifest != folder.read_manifest():
         write_json(folder.manifest, manifest)
-    return agenda, interrupted
+    return _End.of(agenda, interrupted=interrupted)
 
 
 def _job(study: Study, task: Task, options: RunOptions, folder: RunFolder) -> Job:
@@ -298,35 +337,24 @@ def _execute(
     return not agenda.finished
 
 
-def _conclude(
-    folder: RunFolder,
-    agenda: Agenda,
-    options: RunOptions,
-    console: Console,
-    *,
-    interrupted: bool,
-) -> ExitCode:
+def _conclude(folder: RunFolder, end: _End, options: RunOptions, console: Console) -> ExitCode:
     """Report on what there is, and say what is missing."""
     try:
         # Whoever interrupts does not want to wait for a report.
-        _write_results(folder, agenda, console, report=options.report and not interrupted)
+        if end.stored:
+            _write_results(folder, console, report=options.report and not end.interrupted)
     except KeyboardInterrupt:
-        _say(
-            console,
-            f"Stopped while the report was written. {_stored(agenda)}; "
-            f"agsam-tune report {folder.path} writes the report",
-        )
+        later = f"agsam-tune report {folder.path} writes the report"
+        _say(console, f"Stopped while the report was written. {end}; {later}")
         return ExitCode.STOPPED
     except UsageError as error:  # the storage is away, now that all is in it
         later = f"agsam-tune report {folder.path} writes the report when it can be read"
-        _say(console, f"{_stored(agenda)}, but cannot be read now: {error}; {later}")
-        return ExitCode.STOPPED if interrupted else ExitCode.FAILURE
-    return _exit_code(agenda, console, interrupted=interrupted)
+        _say(console, f"{end}, but cannot be read now: {error}; {later}")
+        return ExitCode.STOPPED if end.interrupted else ExitCode.FAILURE
+    return _exit_code(end, console)
 
 
-def _write_results(folder: RunFolder, agenda: Agenda, console: Console, *, report: bool) -> None:
-    if not agenda.outcomes:
-        return
+def _write_results(folder: RunFolder, console: Console, *, report: bool) -> None:
     if not report:
         write_trials(folder.path)
         _say(console, f"Trials: {folder.trials}; for a report: agsam-tune report {folder.path}")
@@ -337,34 +365,27 @@ def _write_results(folder: RunFolder, agenda: Agenda, console: Console, *, repor
     _say(console, f"Report: {folder.report}")
 
 
-def _exit_code(agenda: Agenda, console: Console, *, interrupted: bool) -> ExitCode:
-    failed = [o for o in agenda.outcomes if o.state is State.FAIL]
-    if agenda.lost:
-        _, reason = agenda.lost[0]
-        _say(
-            console,
-            f"Nothing could be trained: of {len(agenda.lost)} trials tried alone, the "
-            f"first: {reason}",
+def _exit_code(end: _End, console: Console) -> ExitCode:
+    if end.lost:
+        what = (
+            f"Nothing could be trained: of {end.lost} trials tried alone, the first: {end.reason}"
         )
-        _say(console, f"{_stored(agenda)}; the same command tries again")
+        _say(console, what)
+        _say(console, f"{end}; the same command tries again")
         return ExitCode.FAILURE
-    if interrupted or len(agenda.outcomes) < agenda.total:
-        _say(console, f"Stopped. {_stored(agenda)}; the same command carries on")
+    if end.interrupted or end.stored < end.total:
+        _say(console, f"Stopped. {end}; the same command carries on")
         return ExitCode.STOPPED
-    if failed:
-        first = failed[0]
+    if end.first_failed:
+        first, plural = end.first_failed, "" if end.failed == 1 else "s"
+        what = f"{end.failed} trial{plural} failed, the first, of {first.trial.optimizer}"
         _say(
             console,
-            f"{len(failed)} trials raised, the first, of {first.trial.optimizer}: {first.error}. "
-            "They are stored as FAIL and not run again: when the cause is mended, run the study "
-            "in another folder (--out)",
+            f"{what}: {first.error}. They are stored as FAIL and not run again: when the cause is "
+            "mended, run the study in another folder (--out)",
         )
         return ExitCode.FAILURE
     return ExitCode.DONE
-
-
-def _stored(agenda: Agenda) -> str:
-    return f"{len(agenda.outcomes)} of {agenda.total} trials are stored"
 
 
 def _say(console: Console, text: str) -> None:

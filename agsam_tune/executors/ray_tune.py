@@ -289,8 +289,9 @@ class _PackCallback(tune.Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
     ) -> None:
-        # Tune keeps every trial with its result to the end; the store has these.
+        # Tune keeps every trial to the end, with its pack and its result; the store has these.
         trial.run_metadata.last_result = {}
+        trial.config, trial.evaluated_params = {}, {}
 
     def on_trial_error(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object

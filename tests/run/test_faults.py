@@ -48,13 +48,13 @@ def _failed(folder: Path) -> pd.DataFrame:
 def test_a_trial_that_raises(executor: str, tmp_path: Path) -> None:
     done = _run(tmp_path, "raise", "--executor", executor)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "2 trials raised, the first, of " in done.stdout
+    assert "2 trials failed, the first, of " in done.stdout
     assert "RuntimeError: this seed is cursed. They are stored as FAIL" in done.stdout
     _failed(tmp_path)
     # A trial that raised is finished: it is not run again.
     again = _run(tmp_path, "raise", "--executor", executor)
     assert again.returncode == 1
-    assert "2 trials raised" in again.stdout
+    assert "2 trials failed" in again.stdout
 
 
 def test_a_trial_that_kills_its_worker(tmp_path: Path) -> None:
