@@ -43,7 +43,7 @@ def _kill_after(process: subprocess.Popen[bytes], out: Path, trials: int) -> Non
     ("executor", "kills"),
     [
         ("inline", 2),
-        ("ray", 1),
+        pytest.param("ray", 1, marks=pytest.mark.slow),
         pytest.param("inline", 20, marks=pytest.mark.slow),
         pytest.param("ray", 20, marks=pytest.mark.slow),
     ],

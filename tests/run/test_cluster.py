@@ -75,6 +75,7 @@ def test_the_head_is_lost(tmp_path: Path, expected: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_head_that_ray_start_started_and_that_asks_for_a_token(
     tmp_path: Path, expected: pd.DataFrame
 ) -> None:

@@ -205,7 +205,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("executor", [pytest.param("inline", marks=pytest.mark.slow), "ray"])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_file_that_stays_locked_stops_the_run_and_the_same_command_carries_on(
     executor: str, tmp_path: Path, expected: pd.DataFrame
 ) -> None:
