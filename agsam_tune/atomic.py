@@ -9,13 +9,19 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there.
+@contextmanager
+def replacing(path: Path, *, mode: int) -> Iterator[IO[bytes]]:
+    """A file beside the path to write to, which takes its place when the block is done.
+
+    Args:
+        path: where it is moved to.
+        mode: its permissions.
 
     Raises:
         OSError: the folder cannot be written to; then nothing is left behind.
@@ -25,14 +31,24 @@ def replace_file(path: Path, content: bytes) -> None:
     ) as file:
         temporary = Path(file.name)
         try:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-            temporary.chmod(0o644)  # a temporary file is private, a result is not
+            temporary.chmod(mode)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there; others may read it.
+
+    Raises:
+        OSError: the folder cannot be written to; then nothing is left behind.
+    """
+    with replacing(path, mode=0o644) as file:
+        file.write(content)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -113,9 +113,10 @@ def run(
         from rich.console import Console
 
         from agsam_tune.manifest import command_line
+        from agsam_tune.passwords import without_password
         from agsam_tune.run import RunOptions, run_study
         from agsam_tune.signals import interrupt_on_sigterm
-        from agsam_tune.store import StorageError, storage_location, without_password
+        from agsam_tune.store import StorageError, storage_location
         from agsam_tune.study import load_study
 
         interrupt_on_sigterm()

@@ -7,7 +7,6 @@ Must not import torch, Ray or Optuna.
 from __future__ import annotations
 
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agsam_tune.folder import now
+from agsam_tune.passwords import without_password
 from agsam_tune.study import Study
 
 _PACKAGES = ("agsam-tune", "torch", "ray", "optuna", "numpy", "scipy", "pandas", "scikit-learn")
@@ -99,10 +99,4 @@ def _processor() -> str:
 
 def command_line() -> tuple[str, ...]:
     """The command line as it was given, without the passwords of storages."""
-    return ("agsam-tune", *map(_without_password, sys.argv[1:]))
-
-
-def _without_password(argument: str) -> str:
-    before, sign, rest = argument.partition("://")
-    rest = re.sub(r"^([^/?#]*?):.*@", r"\1:…@", rest)
-    return before + sign + (re.sub(r"\b((?:ssl)?password)=[^&#]*", r"\1=…", rest) if sign else "")
+    return ("agsam-tune", *map(without_password, sys.argv[1:]))

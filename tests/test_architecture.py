@@ -13,6 +13,7 @@ OWN = {
     "atomic": set(),
     "columns": set(),
     "errors": set(),
+    "passwords": set(),
     "signals": set(),
     "streams": set(),
     "trials": set(),
@@ -27,13 +28,23 @@ OWN = {
     "sharpness": {"optimizers"},
     "models": set(),
     "engine": {
-        *("columns", "models", "optimizers", "sharpness", "streams", "study", "tasks", "trials"),
+        *(
+            "atomic",
+            "columns",
+            "models",
+            "optimizers",
+            "sharpness",
+            "streams",
+            "study",
+            "tasks",
+            "trials",
+        ),
     },
     "store": {"columns", "signals", "study", "trials"},
     "analysis": {"columns", "study"},
     "report": {"analysis", "atomic", "columns", "study"},
     "folder": {"atomic", "errors"},
-    "manifest": {"folder", "study"},
+    "manifest": {"folder", "passwords", "study"},
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
@@ -53,7 +64,7 @@ OWN = {
     },
     "cli": {
         *("atomic", "data", "errors", "export", "folder", "importing", "listing", "manifest"),
-        *("reporting", "run", "signals", "store", "study"),
+        *("passwords", "reporting", "run", "signals", "store", "study"),
     },
 }
 

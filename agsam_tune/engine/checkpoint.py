@@ -10,13 +10,11 @@ starts anew or goes on without.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import math
 import os
-import tempfile
 import time
 import zipfile
 from collections.abc import Mapping
@@ -29,6 +27,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from agsam_tune.atomic import replacing
 from agsam_tune.engine.inspection import raised
 from agsam_tune.tasks.task import Task
 
@@ -126,7 +125,10 @@ class Checkpoint:
         }
         try:
             content["tensors"] = {name: tensor.cpu() for name, tensor in tensors.items()}
-            _replace(self._path, content)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Straight to the disk, since a GPU pack's state may be as large as its memory.
+            with replacing(self._path, mode=0o600) as file:
+                torch.save(content, file)
         except (OSError, RuntimeError, MemoryError) as error:  # PyTorch's, for a full disk
             self._warn("cannot be written; the pack trains on without: %s", error)
         self._due = time.monotonic() + self._every
@@ -174,25 +176,6 @@ class Checkpoint:
         if not self._warned:
             _LOG.warning(f"checkpoint %s {what}", self._path, _line(error))
         self._warned = True
-
-
-def _replace(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the file, for its owner alone, beside its place and move it there."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Straight to the disk, since the state of a GPU's pack may be as large as its memory.
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}-", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
 
 
 def _loaded(path: Path, most: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from agsam_tune.packs import halves
 from agsam_tune.study import Study
 from agsam_tune.tasks.task import Task
-from agsam_tune.trials import Outcome, Pack, State, Trial
+from agsam_tune.trials import Outcome, Pack, State
 
 if TYPE_CHECKING:
     from agsam_tune.optimizers import Rule
@@ -105,7 +105,7 @@ def train(job: Job, pack: Pack) -> Trained:
             if len(part.trials) == 1:
                 _LOG.debug("trial %s raised", part.name, exc_info=True)
                 message = f"{type(error).__name__}: {error}"
-                return (failed(part.trials[0], message),)
+                return (Outcome(trial=part.trials[0], state=State.FAIL, error=message),)
         else:
             fitting.append(len(part.trials))
             return outcomes
@@ -116,11 +116,6 @@ def train(job: Job, pack: Pack) -> Trained:
     # Where a trial alone finds no memory, it is not for the size of the pack.
     shrinks = starved and min(starved) > 1
     return Trained(outcomes=outcomes, fits=max(fitting, default=1) if shrinks else None)
-
-
-def failed(trial: Trial, message: str) -> Outcome:
-    """The outcome of a trial that has none."""
-    return Outcome(trial=trial, state=State.FAIL, error=message)
 
 
 def _train(job: Job, pack: Pack) -> tuple[Outcome, ...]:

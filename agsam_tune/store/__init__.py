@@ -1,7 +1,7 @@
 """The store: Optuna's storage, the only truth about results."""
 
 from agsam_tune.store.faults import StorageAwayError, StorageError, StorageTakenError
-from agsam_tune.store.location import local_file, storage_location, without_password
+from agsam_tune.store.location import local_file, storage_location
 from agsam_tune.store.results import ResultStore
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "StorageTakenError",
     "local_file",
     "storage_location",
-    "without_password",
 ]

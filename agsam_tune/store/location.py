@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -82,15 +81,6 @@ def _postgresql_location(url: URL) -> str:
 
 def _first(value: str | tuple[str, ...] | None) -> str | None:
     return value[0] if isinstance(value, tuple) else value
-
-
-def without_password(text: str) -> str:
-    """A location as people may see it, whether or not it is a URL that can be read."""
-    if "://" not in text:
-        return text
-    scheme, _, rest = text.partition("://")
-    rest = re.sub(r"^([^/?#]*?):.*@", r"\1:…@", rest)
-    return f"{scheme}://" + re.sub(rf"\b({_PASSWORD}|{_KEY_PASSWORD})=[^&#]*", r"\1=…", rest)
 
 
 def local_file(location: str) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.page import commands, moves, shown_files, write_folder, write_package
-from tests.run.commands import agsam_tune, command, results
+from tests.run.commands import agsam_tune, results
 
 # The page's study in seconds: 96 trainings.
 TINY = [
@@ -79,14 +79,7 @@ def test_the_package_announces_both(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(target)}
 
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments),
-            cwd=work,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return agsam_tune(*arguments, cwd=work, environment=environment)
 
     listed = call("list").stdout
     assert "blobs " in listed

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agsam_tune.store import StorageError, local_file, storage_location, without_password
+from agsam_tune.passwords import without_password
+from agsam_tune.store import StorageError, local_file, storage_location
 
 SECRET = "s3cr3t"  # noqa: S105
 
