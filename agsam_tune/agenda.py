@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
@@ -21,7 +20,7 @@ from agsam_tune.design.tune import BATCH
 from agsam_tune.packs import alone, halves, make_packs, smaller
 from agsam_tune.store.tables import trials_table
 from agsam_tune.study import Study, misset_layout
-from agsam_tune.trials import Curve, Key, Outcome, Pack, State, Trial
+from agsam_tune.trials import Key, Outcome, Pack, State, Trial
 
 # A pack whose worker dies is run this often before its trials are run alone, and a trial alone
 # as often as this before it is given up.
@@ -87,7 +86,7 @@ class Agenda:
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """All that is known, of this run and before it, without the learning curves."""
+        """All that is known, of this run and before it: how each ended and was judged."""
         return tuple(self._outcomes.values())
 
     @property
@@ -256,5 +255,11 @@ class Agenda:
 
 
 def _slim(outcome: Outcome) -> Outcome:
-    """The outcome without its learning curve, most of its memory; the store has it."""
-    return replace(outcome, curve=Curve())
+    """What the agenda needs of an outcome, a fifth of its memory; the store has all of it."""
+    return Outcome(
+        trial=outcome.trial,
+        state=outcome.state,
+        val_accuracy=outcome.val_accuracy,
+        diverged=outcome.diverged,
+        error=outcome.error,
+    )

@@ -45,8 +45,12 @@ class StoredRun:
     curves: pd.DataFrame
 
 
-def read_run(path: Path) -> StoredRun:
+def read_run(path: Path, *, curves: bool = True) -> StoredRun:
     """Everything that is stored of a run.
+
+    Args:
+        path: its folder.
+        curves: whether the learning curves are wanted; else that table is empty.
 
     Raises:
         UsageError: the folder holds no run, or its results are gone.
@@ -71,20 +75,23 @@ def read_run(path: Path) -> StoredRun:
             curves=curves_table([]),
         )
     try:
-        numbered = ResultStore.read(study, location).numbered_outcomes()
+        store = ResultStore.read(study, location, curves=curves)
+        numbered = store.numbered_outcomes()
+        trained = list(numbered) if curves else []
+        trials = trials_table(study, trained or numbered)
     except StorageError as error:
         raise UsageError(f"{path}: {error}") from error
     return StoredRun(
         study=study,
         manifest=manifest,
-        trials=trials_table(study, numbered),
-        curves=curves_table([outcome for outcome, _ in numbered]),
+        trials=trials,
+        curves=curves_table([outcome for outcome, _ in trained]),
     )
 
 
 def write_trials(path: Path) -> None:
     """Write `trials.parquet` of a run and nothing else."""
-    _write_table(RunFolder(path=path), read_run(path).trials)
+    _write_table(RunFolder(path=path), read_run(path, curves=False).trials)
 
 
 def report_run(path: Path, *, out: Path | None = None) -> dict[str, Any]:

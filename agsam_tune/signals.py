@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -18,16 +18,18 @@ def interrupt_on_sigterm() -> None:
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[Callable[[], bool]]:
     """Let a first SIGINT or SIGTERM wait until the block is left; a second one interrupts it.
 
-    For code of others that does not survive a KeyboardInterrupt at any line. Does nothing
-    outside the main thread, where Python delivers no signals, and leaves ignored signals be.
+    For code of others that does not survive a KeyboardInterrupt at any line, or would lose one
+    that comes while objects are destroyed. Gives a function that says whether one waits. Does
+    nothing outside the main thread, where Python delivers no signals, and leaves ignored
+    signals be.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     waiting: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
 
     def hold(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         if waiting:
@@ -42,11 +44,11 @@ def interrupts_held() -> Iterator[None]:
     for number in before:
         signal.signal(number, hold)
     try:
-        yield
+        yield lambda: bool(waiting)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if waiting:
+    if waiting:  # not where the block raised: the error says more
         signal.raise_signal(waiting[0])
 
 

@@ -149,13 +149,16 @@ class Outcome:
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values, without the trial: whoever asked for it has it."""
+        values = asdict(self)
+        del values["trial"]
+        return values
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Outcome:
+    def from_dict(cls, trial: Trial, values: Mapping[str, Any]) -> Outcome:
         curve = Curve(**{name: tuple(series) for name, series in values["curve"].items()})
-        known = {**values, "trial": _trial(values["trial"]), "curve": curve}
-        return cls(**{**known, "state": State(values["state"])})
+        state = State(values["state"])
+        return cls(**{**values, "trial": trial, "curve": curve, "state": state})
 
 
 def _trial(row: Mapping[str, Any]) -> Trial:

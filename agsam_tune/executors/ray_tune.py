@@ -179,7 +179,8 @@ class _Packs:
         if pack is None:
             return
         if result and "outcomes" in result:
-            outcomes = tuple(Outcome.from_dict(values) for values in result["outcomes"])
+            pairs = zip(pack.trials, result["outcomes"], strict=True)
+            outcomes = tuple(Outcome.from_dict(trial, values) for trial, values in pairs)
             self._hand_on(Trained(outcomes=outcomes, fits=result["fits"]))
         else:
             self._hand_back(pack, Fault.WORKER, (result or {}).get("failure", "it was stopped"))
@@ -291,7 +292,8 @@ class _PackCallback(tune.Callback):
     ) -> None:
         # Tune keeps every trial to the end, with its pack and its result; the store has these.
         trial.run_metadata.last_result = {}
-        trial.config, trial.evaluated_params = {}, {}
+        trial.config, trial.evaluated_params, trial.experiment_tag = {}, {}, ""
+        trial.invalidate_json_state()  # type: ignore[no-untyped-call]
 
     def on_trial_error(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object

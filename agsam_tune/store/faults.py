@@ -15,7 +15,7 @@ from optuna.exceptions import OptunaError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 PATIENCE_SECONDS = 120.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _BLINK = 0.25, 5.0, 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -60,15 +60,19 @@ def storage_errors() -> Iterator[None]:
         raise StorageError(f"cannot be used as a storage: {reason(error)}") from error
 
 
-def patiently(write: Callable[[bool], None], seconds: float) -> None:
+def patiently(
+    write: Callable[[bool], None], seconds: float, *, interrupted: Callable[[], bool]
+) -> None:
     """Write, and while the storage is away, try again for so long.
 
     Args:
         write: writes; is told whether it is tried again, when the time before may have been
             a success of which only the answer was lost.
         seconds: how long to wait.
+        interrupted: says whether the user has had enough of it.
 
     Raises:
+        KeyboardInterrupt: the user had.
         StorageAwayError: it was away for longer.
         StorageError: waiting does not help.
     """
@@ -81,7 +85,8 @@ def patiently(write: Callable[[bool], None], seconds: float) -> None:
             now = time.monotonic()
             if began is None:
                 began = now
-                _log.warning("The storage is away (%s): waiting up to %g s", error, seconds)
+                message = "The storage is away (%s): waiting up to %g s"
+                _log.warning(message, str(error), seconds)
             elif now - began >= seconds:
                 msg = f"it was away for {seconds:g} s, the last reason: {error}"
                 raise StorageAwayError(msg) from error
@@ -90,5 +95,13 @@ def patiently(write: Callable[[bool], None], seconds: float) -> None:
                 elapsed = time.monotonic() - began
                 _log.warning("The storage is back after %.0f s: the run goes on", elapsed)
             return
-        time.sleep(pause)
+        _sleep(pause, interrupted)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _sleep(seconds: float, interrupted: Callable[[], bool]) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not interrupted():
+        time.sleep(min(left, _BLINK))
+    if interrupted():
+        raise KeyboardInterrupt

@@ -24,15 +24,19 @@ _BLOCK = 1 << 16
 _BEGINNING = b'{"op_code":'
 
 
-def open_journal(location: str) -> JournalStorage:
+def open_journal(location: str, *, without: str | None = None) -> JournalStorage:
     """The storage in a journal file, which is created where there is none.
+
+    Args:
+        location: the file.
+        without: an attribute of trials that is not read, which saves its memory.
 
     Raises:
         StorageError: it is no journal, or a line of it is broken.
         OSError: it cannot be read.
     """
     check_journal(Path(location))
-    backend = _JournalFile(location)
+    backend = _JournalFile(location, without)
     try:
         return JournalStorage(backend)
     except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
@@ -50,16 +54,19 @@ class _JournalFile(JournalFileBackend):
         line: the number of the line that is read, from 1.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, without: str | None) -> None:
         lock = JournalFileSymlinkLock(location, grace_period=_LOCK_GRACE_SECONDS)
         super().__init__(location, lock_obj=lock)
         self._location = location
         self._identity = _identity(location)
+        self._without = without
         self.line = 0
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         self.line = log_number_from + 1
         for log in super().read_logs(log_number_from):
+            if self._without is not None:
+                log.get("user_attrs", {}).pop(self._without, None)
             yield log
             self.line += 1
 

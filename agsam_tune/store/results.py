@@ -39,6 +39,7 @@ from agsam_tune.trials import Curve, Key, Outcome, State, Trial
 # Everything of an outcome that is one number, besides Optuna's own value.
 METRICS = ("test_accuracy", "test_loss", "train_loss", "radius", "surrogate_gap", "seconds")
 _HASH = "agsam_tune_study_hash"
+_CURVE = "curve"
 
 
 class _AbsentError(StorageError):
@@ -57,6 +58,7 @@ class ResultStore:
         study: the study.
         location: where the storage is.
         patience: how long a storage that is away is waited for in a write, in seconds.
+        curves: whether learning curves are read, most of what is stored.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class ResultStore:
         *,
         location: str,
         patience: float,
+        curves: bool,
     ) -> None:
         self._location = location
+        self._curves = curves
         self._forgot = False
         self._storage = storage
         self._optuna = studies
@@ -90,10 +94,10 @@ class ResultStore:
                 storage: BaseStorage = open_database(location, driven=study.name)
             else:
                 mend_journal(location)
-                storage = open_journal(location)
+                storage = open_journal(location, without=_CURVE)
             with _left_if_refused(storage):
                 studies = {o: _opened(study, o, storage) for o in study.optimizers}
-            return cls(storage, studies, study, location=location, patience=patience)
+            return cls(storage, studies, study, location=location, patience=patience, curves=False)
 
     @staticmethod
     def check(location: str) -> None:
@@ -108,8 +112,13 @@ class ResultStore:
                 (check_sqlite if "://" in location else check_journal)(file)
 
     @classmethod
-    def read(cls, study: Study, location: str) -> ResultStore:
+    def read(cls, study: Study, location: str, *, curves: bool = True) -> ResultStore:
         """The store at `location` to read from, whoever writes to it now.
+
+        Args:
+            study: the study.
+            location: where its results are.
+            curves: whether the learning curves are wanted, most of what is stored.
 
         Raises:
             StorageError: it is not there, or does not hold the study.
@@ -119,12 +128,14 @@ class ResultStore:
             raise StorageError(f"the results are gone: there is no {file}")
         with storage_errors():
             is_database = "://" in location
-            storage = (
-                open_database(location, driven=None) if is_database else open_journal(location)
+            storage: BaseStorage = (
+                open_database(location, driven=None)
+                if is_database
+                else open_journal(location, without=None if curves else _CURVE)
             )
             with _left_if_refused(storage):
                 studies = {o: _loaded(study, o, storage) for o in study.optimizers}
-            return cls(storage, studies, study, location=location, patience=0)
+            return cls(storage, studies, study, location=location, patience=0, curves=curves)
 
     def close(self) -> None:
         """Leave the storage, and let its lock go where the store has it."""
@@ -141,7 +152,9 @@ class ResultStore:
         """
         for outcome in outcomes:
             try:
-                patiently(partial(self._write, outcome), self._patience)
+                with interrupts_held() as interrupted:
+                    write = partial(self._write, outcome)
+                    patiently(write, self._patience, interrupted=interrupted)
             except StorageTakenError:
                 raise
             except StorageError as error:
@@ -152,25 +165,15 @@ class ResultStore:
                 raise StorageError(msg) from error
 
     def _write(self, outcome: Outcome, again: bool) -> None:
-        with interrupts_held():
-            fault = self._attempt(outcome, again)
-        # Only here, since an exception would lose an interrupt that is held.
-        if fault is not None:
-            raise fault
-
-    def _attempt(self, outcome: Outcome, again: bool) -> StorageError | None:
         """Write a trial, unless it turns out that the attempt before has."""
         study = self._optuna[outcome.trial.optimizer]
         try:
             if not (again and outcome.trial.key in _keys(outcome.trial.optimizer, study)):
                 self._add(study, self._frozen(outcome))
-        except StorageError as error:
-            return error
+        except StorageError:
+            raise
         except STORAGE_FAULTS as error:
-            fault = StorageError(reason(error))
-            fault.__cause__ = error
-            return fault
-        return None
+            raise StorageError(reason(error)) from error
 
     def _add(self, study: optuna.Study, frozen: FrozenTrial) -> None:
         if not isinstance(self._storage, JournalStorage):
@@ -188,27 +191,34 @@ class ResultStore:
         if isinstance(self._storage, JournalStorage):
             trial.user_attrs.clear()
             trial.distributions.clear()
+            trial.params.clear()
             self._forgot = True
 
-    def outcomes(self) -> list[Outcome]:
-        """All that is stored, by optimizer in the study's order, then as written."""
-        return [outcome for outcome, _ in self.numbered_outcomes()]
+    def outcomes(self) -> Iterator[Outcome]:
+        """All that is stored, by optimizer in the study's order, then as written.
 
-    def numbered_outcomes(self) -> list[tuple[Outcome, int]]:
+        Without the learning curves, unless the store was opened to read them.
+        """
+        return (outcome for outcome, _ in self.numbered_outcomes())
+
+    def numbered_outcomes(self) -> Iterator[tuple[Outcome, int]]:
         """The same, each with the number of its Optuna trial.
 
         Of a key that two drivers wrote, the first counts: they are equal.
         """
         if self._forgot:
-            return ResultStore.read(self._study, self._location).numbered_outcomes()
-        found: dict[Key, tuple[Outcome, int]] = {}
+            again = ResultStore.read(self._study, self._location, curves=self._curves)
+            yield from again.numbered_outcomes()
+            return
+        known: set[Key] = set()
         with storage_errors():
             for optimizer, study in self._optuna.items():
                 for trial in _own_trials(study):
-                    outcome = _outcome(optimizer, trial)
-                    found.setdefault(outcome.trial.key, (outcome, trial.number))
+                    outcome = _outcome(optimizer, trial, curves=self._curves)
                     self._forget(trial)
-        return list(found.values())
+                    if outcome.trial.key not in known:
+                        known.add(outcome.trial.key)
+                        yield outcome, trial.number
 
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
         trial = outcome.trial
@@ -317,7 +327,7 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
         "diverged": outcome.diverged,
         "diverged_step": outcome.diverged_step,
         **{name: _json_number(getattr(outcome, name)) for name in METRICS},
-        "curve": {
+        _CURVE: {
             name: [_json_number(value) for value in getattr(outcome.curve, name)]
             for name in Curve.__slots__
         },
@@ -338,8 +348,9 @@ def _number(value: float | str | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _outcome(optimizer: str, frozen: FrozenTrial) -> Outcome:
+def _outcome(optimizer: str, frozen: FrozenTrial, *, curves: bool) -> Outcome:
     attributes: Mapping[str, Any] = frozen.user_attrs
+    curve = attributes[_CURVE] if curves else {}
     trial = Trial(
         optimizer=optimizer,
         phase=attributes["phase"],
@@ -356,9 +367,7 @@ def _outcome(optimizer: str, frozen: FrozenTrial) -> Outcome:
         **{name: _number(attributes[name]) for name in METRICS},
         diverged=attributes["diverged"],
         diverged_step=attributes["diverged_step"],
-        curve=Curve(
-            **{name: tuple(map(_number, values)) for name, values in attributes["curve"].items()}
-        ),
+        curve=Curve(**{name: tuple(map(_number, values)) for name, values in curve.items()}),
         sharpness={n: _number(v) for n, v in attributes.get("sharpness", {}).items()},
         error=attributes.get("error"),
     )

@@ -25,17 +25,22 @@ def trials_table(study: Study, numbered: Iterable[tuple[Outcome, int]]) -> pd.Da
         study: the study; its hyperparameters are columns, NaN where an optimizer has none.
         numbered: outcomes, each with its Optuna trial's number.
     """
-    rows = [_row(study, outcome, number) for outcome, number in numbered]
     after = list(AFTER_HYPERPARAMETERS)
     if study.sharpness:
         place = after.index("diverged")
         after[place:place] = SHARPNESS
-    columns = [*BEFORE_HYPERPARAMETERS, *study.hyperparameters, *after]
+    columns: dict[str, list[object]] = {
+        name: [] for name in (*BEFORE_HYPERPARAMETERS, *study.hyperparameters, *after)
+    }
+    for outcome, number in numbered:  # which may be read as it comes
+        row = _row(study, outcome, number)
+        for name, column in columns.items():
+            column.append(row.get(name))
     kinds = dict.fromkeys(columns, "float64")
     kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state"], "str")
     kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
     kinds |= dict.fromkeys(["point", "seed", "trial_number"], "int64") | {"diverged": "bool"}
-    frame = pd.DataFrame(rows, columns=columns).astype(kinds)
+    frame = pd.DataFrame(columns, dtype=object).astype(kinds)
     return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
 
 

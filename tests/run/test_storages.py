@@ -36,7 +36,7 @@ def stored(location: str, *more: str) -> int:
     except StorageError:
         return 0
     with closing(store):
-        return len(store.outcomes())
+        return sum(1 for _ in store.outcomes())
 
 
 def started(*arguments: str | Path, program: list[str] | None = None) -> subprocess.Popen[str]:

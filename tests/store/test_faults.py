@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import tempfile
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from agsam_tune.store import ResultStore, StorageError, StorageTakenError, databases
+from agsam_tune.store.faults import StorageAwayError
 from tests.store.outcomes import STUDY, outcome, points
 from tests.store.servers import PostgreSQL
 from tests.store.writers import Writer
@@ -139,6 +141,25 @@ def test_an_interrupt_ends_the_waiting(tmp_path: Path) -> None:
             with pytest.raises(KeyboardInterrupt):
                 store.add([outcome()])
             assert time.monotonic() - began < 20  # of the two minutes that it would wait
+
+
+class _Interrupting(StorageAwayError):
+    """Interrupts as it is destroyed, where Python drops what is raised."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_is_not_lost_as_a_failed_write_is_cleared_away(tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise _Interrupting("away")
+
+    with opened(f"sqlite:///{tmp_path / 'x.db'}") as store:
+        store._add = fail  # type: ignore[method-assign]
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            store.add([outcome()])
+        assert time.monotonic() - began < 20
 
 
 def test_a_second_driver_on_postgresql_is_told_who_the_first_is(postgresql: PostgreSQL) -> None:
