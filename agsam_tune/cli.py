@@ -110,13 +110,8 @@ def run(
 ) -> None:
     """Run a study, or carry it on, and write its report."""
     with _readable_errors(debug):
-        from rich.console import Console
-
-        from agsam_tune.manifest import command_line
         from agsam_tune.passwords import without_password
-        from agsam_tune.run import RunOptions, run_study
         from agsam_tune.signals import interrupt_on_sigterm
-        from agsam_tune.store import StorageError, storage_location
         from agsam_tune.study import load_study
 
         interrupt_on_sigterm()
@@ -126,11 +121,20 @@ def run(
             raise UsageError("--cpus and --gpus are this machine's; leave them out with --address")
         if address is not None and executor is Executor.INLINE:
             raise UsageError("--address is a cluster's; leave it out with --executor inline")
+        budget = None if time_budget is None else _seconds(time_budget)
+        loaded = load_study(study, overrides=set_ or ())
+
+        # All that takes its time to import comes after what may be wrong in a file or a key.
+        from rich.console import Console
+
+        from agsam_tune.manifest import command_line
+        from agsam_tune.run import RunOptions, run_study
+        from agsam_tune.store import StorageError, storage_location
+
         try:
             location = storage and storage_location(storage)
         except StorageError as error:
             raise UsageError(f"--storage {without_password(storage or '')}: {error}") from error
-        loaded = load_study(study, overrides=set_ or ())
         options = RunOptions(
             out=out or Path("runs") / loaded.name,
             storage=location,
@@ -138,7 +142,7 @@ def run(
             address=address,
             cpus=cpus,
             gpus=gpus,
-            time_budget=None if time_budget is None else _seconds(time_budget),
+            time_budget=budget,
             import_path=(str(study.resolve().parent), str(Path.cwd())),
             command=command_line(),
             report=report,

@@ -1,7 +1,7 @@
 """Running a study: the glue between the agenda, an executor, the store and the console.
 
 In: a study and where and how to run it. Out: a run's folder with every result, and an exit
-code. Must not import torch; Ray is imported where it is used.
+code. Must not import torch; Ray and the report are imported where they are used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from agsam_tune.executors.work import ImportPath, Job, Trained
 from agsam_tune.folder import RunFolder, exclusive, now
 from agsam_tune.manifest import new_manifest
 from agsam_tune.progress import StudyProgress
-from agsam_tune.reporting import report_run, write_trials
 from agsam_tune.store import ResultStore, StorageError, StorageTakenError, local_file
 from agsam_tune.study import Study, changed_keys
 from agsam_tune.tasks.loading import load_task
@@ -355,6 +354,9 @@ def _conclude(folder: RunFolder, end: _End, options: RunOptions, console: Consol
 
 
 def _write_results(folder: RunFolder, console: Console, *, report: bool) -> None:
+    # Here, since it takes its time, and memory, to import.
+    from agsam_tune.reporting import report_run, write_trials
+
     if not report:
         write_trials(folder.path)
         _say(console, f"Trials: {folder.trials}; for a report: agsam-tune report {folder.path}")

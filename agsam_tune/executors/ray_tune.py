@@ -105,6 +105,22 @@ def _places(resources: Resources) -> int:
     return min(int(there.get(kind, 0.0) / each + 1e-9) for kind, each in wanted.items() if each)
 
 
+class _Handed:
+    """A pack in Tune's hands, which copies and keeps what it is given, to the end of the run.
+
+    There is one object, however often it is copied, and it is emptied when the pack is done.
+    """
+
+    def __init__(self, pack: Pack | None) -> None:
+        self.pack = pack
+
+    def __deepcopy__(self, memo: object) -> _Handed:
+        return self
+
+    def __repr__(self) -> str:
+        return self.pack.name if self.pack else "done"
+
+
 class _PackTrainable(tune.Trainable):
     """Trains one pack in one step."""
 
@@ -115,7 +131,7 @@ class _PackTrainable(tune.Trainable):
         limit = self._job.study.packs.time_limit
         try:
             with _ended_after(limit):
-                trained = train(self._job, Pack.from_list(self.config["pack"]))
+                trained = train(self._job, self.config["pack"].pack)
         except Exception as error:  # noqa: BLE001  (the driver says why; Tune would not)
             return {"failure": f"{type(error).__name__}: {error}", "done": True}
         outcomes = [outcome.to_dict() for outcome in trained.outcomes]
@@ -154,7 +170,7 @@ class _Packs:
         self._deliver = deliver
         self._resources = resources
         self._time_limit = time_limit
-        self._running: dict[str, Pack] = {}
+        self._running: dict[str, _Handed] = {}
         self._started: dict[str, float] = {}
         self.fault: Exception | None = None
 
@@ -167,15 +183,15 @@ class _Packs:
         pack = self._agenda.next_pack() if len(self._running) <= _places(self._resources) else None
         if pack is None:
             return None
-        self._running[trial_id] = pack
-        return {"pack": pack.to_list()}
+        handed = self._running[trial_id] = _Handed(pack)
+        return {"pack": handed}
 
     def started(self, trial_id: str) -> None:
         self._started[trial_id] = time.monotonic()
 
     def done(self, trial_id: str, result: dict[str, Any] | None) -> None:
         """A pack came back, or was stopped with the run: then it has no result."""
-        pack = self._running.pop(trial_id, None)
+        pack = self._taken_back(trial_id)
         if pack is None:
             return
         if result and "outcomes" in result:
@@ -187,16 +203,23 @@ class _Packs:
 
     def died(self, trial_id: str, words: str) -> None:
         """A pack's worker died; `words` is what Ray says of it."""
-        pack = self._running.pop(trial_id, None)
+        pack = self._taken_back(trial_id)
         if pack is None:
             return
-        seconds = time.monotonic() - self._started.get(trial_id, time.monotonic())
+        seconds = time.monotonic() - self._started.pop(trial_id, time.monotonic())
         fault = fault_of(words)
         if fault is Fault.WORKER and 0 < self._time_limit <= seconds:
             reason = f"no result after {self._time_limit:g} s (packs.time_limit)"
             self._hand_back(pack, Fault.TIME, reason)
         else:
             self._hand_back(pack, fault, _REASONS[fault])
+
+    def _taken_back(self, trial_id: str) -> Pack | None:
+        handed = self._running.pop(trial_id, None)
+        if handed is None:
+            return None
+        pack, handed.pack = handed.pack, None
+        return pack
 
     def _hand_back(self, pack: Pack, fault: Fault, reason: str) -> None:
         given_up = self._agenda.hand_back(pack, fault, reason)
@@ -290,9 +313,9 @@ class _PackCallback(tune.Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
     ) -> None:
-        # Tune keeps every trial to the end, with its pack and its result; the store has these.
-        trial.run_metadata.last_result = {}
-        trial.config, trial.evaluated_params, trial.experiment_tag = {}, {}, ""
+        # Tune keeps every trial to the end, with its result; the store has that.
+        metadata = trial.run_metadata
+        metadata.last_result, metadata.metric_analysis, metadata.metric_n_steps = {}, {}, {}
         trial.invalidate_json_state()  # type: ignore[no-untyped-call]
 
     def on_trial_error(

@@ -6,6 +6,7 @@ In: a journal's path. Out: an Optuna storage. Must not import torch or Ray.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Generator
 from contextlib import suppress
@@ -65,10 +66,16 @@ class _JournalFile(JournalFileBackend):
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         self.line = log_number_from + 1
         for log in super().read_logs(log_number_from):
-            if self._without is not None:
-                log.get("user_attrs", {}).pop(self._without, None)
-            yield log
+            yield self._lean(log)
             self.line += 1
+
+    def _lean(self, log: dict[str, Any]) -> dict[str, Any]:
+        """A line's content, of which Optuna keeps all, with each name in memory once."""
+        log.get("user_attrs", {}).pop(self._without, None)
+        for part in ("user_attrs", "params", "distributions"):
+            if part in log:
+                log[part] = {sys.intern(name): value for name, value in log[part].items()}
+        return log
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         if _identity(self._location) != self._identity:

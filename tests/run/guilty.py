@@ -43,13 +43,19 @@ def guilty(*, seed, seeds=(1,), does="nothing", log="", meet=1):
 """
 
 
-def write_study(folder: Path, options: str) -> Path:
-    """The quick study of two optimizers with this task; `options` are its [task_options]."""
+def write_study(folder: Path, options: str, *, alone: bool = False) -> Path:
+    """The quick study of two optimizers with this task, or of one alone.
+
+    `options` are its [task_options].
+    """
     (folder / "guilty.py").write_text(TASK)
     text = Path(QUICK).read_text()
     old = text[text.index("[task_options]") : text.index("[training]")]
     text = text.replace(old, f"[task_options]\n{options}\n\n")
     text = text.replace('task = "moons"', 'task = "guilty:guilty"')
     text = text.replace(', "gsam_matched"]', "]").replace('control = "gsam_matched"\n', "")
+    if alone:
+        text = text.replace(', "adaptive_gsam"]', "]").replace('baseline = "gsam"\n', "")
+        text = text.replace('candidate = "adaptive_gsam"\n', "")
     (folder / "mine.toml").write_text(text)
     return folder / "mine.toml"

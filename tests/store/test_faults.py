@@ -143,7 +143,7 @@ def test_an_interrupt_ends_the_waiting(tmp_path: Path) -> None:
             assert time.monotonic() - began < 20  # of the two minutes that it would wait
 
 
-class _Interrupting(StorageAwayError):
+class _InterruptingError(StorageAwayError):
     """Interrupts as it is destroyed, where Python drops what is raised."""
 
     def __del__(self) -> None:
@@ -152,7 +152,7 @@ class _Interrupting(StorageAwayError):
 
 def test_an_interrupt_is_not_lost_as_a_failed_write_is_cleared_away(tmp_path: Path) -> None:
     def fail(*_: object) -> None:
-        raise _Interrupting("away")
+        raise _InterruptingError("away")
 
     with opened(f"sqlite:///{tmp_path / 'x.db'}") as store:
         store._add = fail  # type: ignore[method-assign]
