@@ -123,7 +123,6 @@ def run(
             raise UsageError("--address is a cluster's; leave it out with --executor inline")
         budget = None if time_budget is None else _seconds(time_budget)
         loaded = load_study(study, overrides=set_ or ())
-
         # All that takes its time to import comes after what may be wrong in a file or a key.
         from rich.console import Console
 

@@ -7,7 +7,6 @@ torch. Import it after `ray_environment.before_ray`.
 from __future__ import annotations
 
 import faulthandler
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +15,14 @@ from typing import Any, cast
 
 import ray
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from agsam_tune.agenda import Agenda, Fault
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.ray_cluster import carried_along
+from agsam_tune.executors.ray_faults import REASONS, fault_of, greediest
 from agsam_tune.executors.ray_session import ray_session
 from agsam_tune.executors.work import Job, Trained, train
 from agsam_tune.study import Resources
@@ -59,8 +60,16 @@ def run_ray(
 
 
 def _tune_packs(agenda: Agenda, job: Job, deliver: Deliver, scratch: Path) -> None:
+    packs = _Packs(agenda, deliver, job.study.resources, job.study.packs.time_limit)
+    while not _tuned(packs, job, scratch):  # Tune does not outlive every loss of a worker
+        pass
+    if packs.fault is not None:
+        raise packs.fault
+
+
+def _tuned(packs: _Packs, job: Job, scratch: Path) -> bool:
+    """Let Tune train packs; returns whether it came to the end, not to a loss it does not know."""
     resources = job.study.resources
-    packs = _Packs(agenda, deliver, resources, job.study.packs.time_limit)
     trainable = tune.with_resources(
         tune.with_parameters(_PackTrainable, job=job),
         {"cpu": resources.cpus, "gpu": resources.gpus},
@@ -83,9 +92,14 @@ def _tune_packs(agenda: Agenda, job: Job, deliver: Deliver, scratch: Path) -> No
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    tuner.fit()
-    if packs.fault is not None:
-        raise packs.fault
+    try:
+        tuner.fit()
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, RayError):
+            raise
+        packs.all_died(str(error.__cause__))
+        return False
+    return True
 
 
 def _check_resources(resources: Resources) -> None:
@@ -172,6 +186,7 @@ class _Packs:
         self._time_limit = time_limit
         self._running: dict[str, _Handed] = {}
         self._started: dict[str, float] = {}
+        self._actors: dict[str, str] = {}
         self.fault: Exception | None = None
 
     def next(self, trial_id: str) -> dict[str, Any] | None:
@@ -186,12 +201,15 @@ class _Packs:
         handed = self._running[trial_id] = _Handed(pack)
         return {"pack": handed}
 
-    def started(self, trial_id: str) -> None:
+    def started(self, trial_id: str, actor: str) -> None:
+        """A pack was begun by a worker, Ray's actor of this id."""
         self._started[trial_id] = time.monotonic()
+        self._actors[actor] = trial_id
 
     def done(self, trial_id: str, result: dict[str, Any] | None) -> None:
         """A pack came back, or was stopped with the run: then it has no result."""
         pack = self._taken_back(trial_id)
+        self._started.pop(trial_id, None)
         if pack is None:
             return
         if result and "outcomes" in result:
@@ -212,7 +230,19 @@ class _Packs:
             reason = f"no result after {self._time_limit:g} s (packs.time_limit)"
             self._hand_back(pack, Fault.TIME, reason)
         else:
-            self._hand_back(pack, fault, _REASONS[fault])
+            self._hand_back(pack, fault, REASONS[fault])
+
+    def all_died(self, words: str) -> None:
+        """Every worker was lost, one of them as Ray says in `words`.
+
+        Of workers that Ray ended for want of memory, only the one that had most is to blame.
+        """
+        to_blame = self._actors.get(greediest(words) or "")
+        for trial_id in list(self._running):
+            pack = self._taken_back(trial_id)
+            if pack is not None:
+                fault = Fault.MEMORY if trial_id == to_blame else Fault.MACHINE
+                self._hand_back(pack, fault, REASONS[fault])
 
     def _taken_back(self, trial_id: str) -> Pack | None:
         handed = self._running.pop(trial_id, None)
@@ -233,26 +263,6 @@ class _Packs:
             self._deliver(trained)
         except Exception as error:  # noqa: BLE001  (Tune would swallow it and wait for ever)
             self.fault = error
-
-
-_REASONS = {
-    Fault.WORKER: "its worker process died",
-    Fault.MACHINE: "its machine was lost",
-    Fault.MEMORY: "its machine was out of memory, and Ray ended its worker process",
-}
-
-
-def fault_of(words: str) -> Fault:
-    """Why a worker was lost, from what Ray says of it.
-
-    What is not the death of this very process (a machine that is gone or cannot be reached) is
-    taken as the machine's, which is held against a pack the least.
-    """
-    if re.search(r"OutOfMemory|running low on memory", words):
-        return Fault.MEMORY
-    if "worker process has died" in words:
-        return Fault.WORKER
-    return Fault.MACHINE
 
 
 class _StopAtFault(tune.Stopper):
@@ -307,8 +317,9 @@ class _PackCallback(tune.Callback):
     def on_trial_start(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object
     ) -> None:
-        if self._packs:
-            self._packs.started(trial.trial_id)
+        actor = trial.temporary_state.ray_actor
+        if self._packs and actor:
+            self._packs.started(trial.trial_id, actor._actor_id.hex())
 
     def on_trial_complete(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object

@@ -35,6 +35,12 @@ def guilty(*, seed, seeds=(1,), does="nothing", log="", meet=1):
                 while len({line.split()[0] for line in open(log)}) < meet:
                     assert time.monotonic() < end
                     time.sleep(0.1)
+            if does == "hog":
+                kept = []
+                for _ in range(40):
+                    kept.append(np.ones(2**28 // 8))  # 256 MiB
+                    time.sleep(0.1)
+                raise RuntimeError("nobody minded")
             if does == "starve":
                 raise MemoryError
         return torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))

@@ -10,6 +10,8 @@ import torch
 from rich.console import Console
 
 from agsam_tune import engine
+from agsam_tune.agenda import Fault
+from agsam_tune.executors.ray_faults import fault_of, greediest
 from agsam_tune.run import RunOptions, run_study
 from agsam_tune.study import load_study
 from agsam_tune.trials import Outcome, Pack
@@ -72,6 +74,32 @@ def test_a_trial_that_hangs(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "no result after 5 s (packs.time_limit). They are stored" in done.stdout
     _check_failed(tmp_path)
+
+
+@pytest.mark.slow  # takes 3 GiB, and Ray looks at what other programs take too
+def test_a_trial_that_takes_all_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    kilobytes = {line.split(":")[0]: float(line.split()[1]) for line in lines}
+    limit = 1 - (kilobytes["MemAvailable"] - 3 * 2**20) / kilobytes["MemTotal"]
+    monkeypatch.setenv("RAY_memory_usage_threshold", f"{limit:.3f}")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    done = _run(tmp_path, "hog", alone=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "out of memory, and Ray ended its worker process. They are stored" in done.stdout
+    assert done.stderr == ""
+    _check_failed(tmp_path, optimizers=1)
+
+
+def test_of_workers_ended_for_memory_the_one_with_most_is_found() -> None:
+    words = (
+        "2 worker(s) were killed due to the node running low on memory. Selected to kill: "
+        "(Actor(a2cf0001): job ID=01000000, pid=1, actual memory used=0.31GB, worker ID=d)\n"
+        "Selected to kill: (Actor(e5d40002): job ID=01000000, pid=2, actual memory used=4.18GB, "
+        "worker ID=e)\n]"
+    )
+    assert greediest(words) == "e5d40002"
+    assert fault_of(words) is Fault.MEMORY
+    assert greediest("The actor died unexpectedly") is None
 
 
 def test_a_trial_for_which_memory_is_wanting(tmp_path: Path) -> None:
