@@ -156,19 +156,21 @@ def mean_over_tasks(estimates: Sequence[Estimate]) -> Estimate:
         method=f"mean over {T} tasks; {estimates[0].method}",
         best_terms=tuple((w / T, best) for one in estimates for w, best in one.best_terms),
         imagined_B=np.sum(choices, axis=0) / T if choices else np.zeros(0),
-        extra=tuple(
-            Component(variance=part.variance / T**2, degrees=part.degrees)
-            for one in estimates
-            for part in one.extra
-        ),
+        extra=_of_the_mean([part for one in estimates for part in one.extra], T),
+        common=_of_the_mean([part for one in estimates for part in one.common], T),
         bias=float(np.mean([one.bias for one in estimates])),
         least_variance=float(np.mean([one.least_variance for one in estimates])),
+        unseen=float(np.mean([one.unseen for one in estimates])),
         compares=any(one.compares for one in estimates),
         step=max(one.step for one in estimates),
         values_P=widest.values_P,
         low=float(np.mean([one.low for one in estimates])),
         high=float(np.mean([one.high for one in estimates])),
     )
+
+
+def _of_the_mean(parts: Sequence[Component], tasks: int) -> tuple[Component, ...]:
+    return tuple(replace(part, variance=part.variance / tasks**2) for part in parts)
 
 
 def _comparisons(

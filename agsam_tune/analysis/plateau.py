@@ -20,7 +20,14 @@ from scipy.stats import chi2
 
 from agsam_tune.analysis.table import Cells
 
-__all__ = ["NO_COLLAPSES", "Collapses", "find_collapses", "noise_bound", "noise_near"]
+__all__ = [
+    "NO_COLLAPSES",
+    "Collapses",
+    "common_excess",
+    "find_collapses",
+    "noise_bound",
+    "noise_near",
+]
 
 Array = NDArray[np.float64]
 
@@ -123,12 +130,18 @@ def noise_bound(cells: Cells, level: float, collapses: Collapses) -> float | Non
     variance = _variances(cells, level)
     if variance is None:
         return None
-    total, common = variance
-    seeds = int(cells.present_PS.any(axis=0).sum())
-    if seeds > 1:
-        total += common * ((seeds - 1) / float(chi2.ppf(1.0 - _SURE, seeds - 1)) - 1.0)
     # A single one may have been the edge of a cliff.
-    return float(np.sqrt(total + (collapses.variance if collapses.seen > 1 else 0.0)))
+    collapsed = collapses.variance if collapses.seen > 1 else 0.0
+    return float(np.sqrt(variance[0] + common_excess(cells, level) + collapsed))
+
+
+def common_excess(cells: Cells, level: float) -> float:
+    """By how much that bound of the variance of the seeds' common effect exceeds its estimate."""
+    seeds = int(cells.present_PS.any(axis=0).sum())
+    variance = _variances(cells, level)
+    if variance is None or seeds < 2:
+        return 0.0
+    return variance[1] * ((seeds - 1) / float(chi2.ppf(1.0 - _SURE, seeds - 1)) - 1.0)
 
 
 def _variances(cells: Cells, level: float) -> tuple[float, float] | None:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agsam_tune.analysis.curves import Curve, fit_curve, smoothing_bias
-from agsam_tune.analysis.estimate import Estimate, point_means
+from agsam_tune.analysis.estimate import UNSEEN_FAILURES, Estimate, point_means
 from agsam_tune.analysis.leaf import Unknown
 from agsam_tune.analysis.local_linear import Smoother, choose_bandwidth
 from agsam_tune.analysis.plateau import NO_COLLAPSES, Collapses
@@ -84,6 +84,8 @@ class RadiusFit:
         best: the cross-fitted a*; None with one seed.
         half_best: the same with half the bandwidth.
         best_PS: contributions of points and seeds to its error.
+        fall_GP: how far m_o would fall if as many points failed beside one as may have failed
+            unseen.
         left_out: m_o and a* without each replicate, or without each of some blocks of points;
             none with one seed.
         collapses: those around the optimizer's own best.
@@ -95,6 +97,7 @@ class RadiusFit:
     best: float | None
     half_best: float
     best_PS: Array
+    fall_GP: Array
     left_out: tuple[tuple[Array, float], ...]
     collapses: Collapses = NO_COLLAPSES
 
@@ -130,7 +133,8 @@ class RadiusFit:
         # No finer than one point of a replicate more or less, as in the rho lens.
         step = len(left_out) / int(self.curve.used_P.sum())
         estimate = self._estimate(share, moved_PS, np.array(left_out), step=step)
-        return replace(estimate, bias=smoothing_bias(share, half))
+        least = float(np.mean(m_G[:, None] - self.fall_GP >= threshold, axis=0).min())
+        return replace(estimate, bias=smoothing_bias(share, half), unseen=share - least)
 
     def _both(self, best: float) -> tuple[tuple[Array, float], tuple[Array, float]]:
         """m_o and a* with the bandwidth, and with half of it."""
@@ -166,6 +170,7 @@ def fit_radius(
         return Unknown(reason=f"fewer than {FEWEST_POINTS} points in the window of radius")
     smoother = Smoother(x_P[used_P], window.grid, window.bandwidth)
     best, half_best, best_PS = _cross_fitted(smoother, cells, used_P)
+    above_P = np.maximum(point_means(cells.accuracy_PS[used_P])[0] - chance, 0.0)
     return RadiusFit(
         curve=fit_curve(cells, smoother, used_P),
         window=window,
@@ -173,6 +178,7 @@ def fit_radius(
         best=best,
         half_best=half_best,
         best_PS=best_PS,
+        fall_GP=UNSEEN_FAILURES * smoother.weights_GP * above_P,
         left_out=() if best is None else _left_out(cells, window),
         collapses=collapses,
     )

@@ -20,9 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agsam_tune.analysis.best import Best
-from agsam_tune.analysis.estimate import Estimate, count_present, per_cluster, point_means
+from agsam_tune.analysis.estimate import (
+    UNSEEN_FAILURES,
+    Estimate,
+    count_present,
+    per_cluster,
+    point_means,
+)
+from agsam_tune.analysis.intervals import KNOWN, Component
 from agsam_tune.analysis.leaf import Unknown
-from agsam_tune.analysis.plateau import Collapses, noise_bound, noise_near
+from agsam_tune.analysis.plateau import Collapses, common_excess, noise_bound, noise_near
 from agsam_tune.analysis.table import Cells, paired_wins
 
 __all__ = [
@@ -41,7 +48,8 @@ def mean_accuracy(cells: Cells | None, chance: float) -> Estimate | Unknown:
     if cells is None or cells.n == 0:
         return Unknown(reason=NO_MAP)
     mean = _average(cells, clipped(cells.accuracy_PS, chance))
-    return replace(mean, low=0.0, high=1.0)
+    unseen = UNSEEN_FAILURES / len(mean.values_P) * (mean.value - chance)
+    return replace(mean, unseen=unseen, low=0.0, high=1.0)
 
 
 def regret(mean: Estimate | Unknown, best: Best | Unknown) -> Estimate | Unknown:
@@ -59,6 +67,7 @@ def regret(mean: Estimate | Unknown, best: Best | Unknown) -> Estimate | Unknown
         n=mean.n + len(best.accuracy),
         method=f"{mean.method} + {best.seeds}",
         best_terms=((1.0, best),),
+        unseen=mean.unseen,
         values_P=mean.values_P,
     )
 
@@ -90,7 +99,9 @@ def tolerance_volume(
     and just below the plateau. How the share moves with the seeds and with a* is taken from the
     density of points around the threshold: within epsilon / 2, or twice the threshold's standard
     error if that is more. For a*, which moves all points at once, it is the density on the denser
-    side: where a plateau ends the two differ much.
+    side: where a plateau ends the two differ much. Studies whose seeds happened to agree are those
+    in which it is not withheld, so what the seeds do to all points alike counts with the upper
+    bound of its variance that decided that.
     """
     if cells is None or cells.n == 0:
         return Unknown(reason=NO_MAP)
@@ -109,13 +120,16 @@ def tolerance_volume(
     denser = max(np.mean(sides_P[has_P] > 0), np.mean(sides_P[has_P] < 0)) / width
     share = float(inside_P[has_P].mean())
     moved_PS = np.where(has_P, inside_P - share, 0.0)[:, None] + density_P[:, None] * deviation_PS
-    return _estimate(
+    estimate = _estimate(
         cells,
         share,
         moved_PS / has_P.sum(),
         share=True,
         best_terms=((-float(denser), best),),
     )
+    excess = common_excess(cells, threshold - epsilon) / estimate.seeds
+    common = Component(variance=float(denser) ** 2 * excess, degrees=KNOWN)
+    return replace(estimate, common=(common,))
 
 
 def _threshold_error(cells: Cells, best: Best, level: float) -> float:
