@@ -22,6 +22,7 @@ from agsam_tune.tasks.loading import load_task
 from tests.run.cluster import nodes
 from tests.run.commands import QUICK, TINY, agsam_tune, results
 from tests.run.guilty import write_study
+from tests.store.servers import PostgreSQL
 
 SMALL_PACKS = ["--set", "packs.rows=8"]
 
@@ -56,6 +57,25 @@ def test_a_node_is_lost_and_another_comes(tmp_path: Path, expected: pd.DataFrame
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert "raylet" not in done.stdout
+    pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpus", [(1,), (1, 1, 1)])
+@pytest.mark.parametrize("kind", ["journal", "sqlite", "postgresql"])
+def test_storages_and_nodes_do_not_change_results(
+    cpus: tuple[int, ...], kind: str, tmp_path: Path, expected: pd.DataFrame
+) -> None:
+    out = tmp_path / "run"
+    with nodes(*cpus) as cluster, PostgreSQL.started() as server:
+        locations = {
+            "journal": str(tmp_path / "results.journal"),
+            "sqlite": f"sqlite:///{tmp_path / 'results.db'}",
+            "postgresql": server.new_database(),
+        }
+        where = ("--storage", locations[kind], "--address", cluster.address, "--out", out)
+        done = agsam_tune("run", QUICK, *TINY, *SMALL_PACKS, *where)
+    assert done.returncode == 0, done.stdout + done.stderr
     pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
 
 
