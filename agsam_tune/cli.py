@@ -131,7 +131,7 @@ def run(
         from agsam_tune.store import StorageError, storage_location
 
         try:
-            location = storage and storage_location(storage)
+            location = None if storage is None else storage_location(storage)
         except StorageError as error:
             raise UsageError(f"--storage {without_password(storage or '')}: {error}") from error
         options = RunOptions(

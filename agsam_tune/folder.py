@@ -73,13 +73,9 @@ class RunFolder:
         Raises:
             UsageError: it is a file, holds other things, or its manifest is unreadable.
         """
-        if self.manifest.is_file():
-            try:
-                manifest: dict[str, Any] = json.loads(self.manifest.read_text("utf-8"))
-            except (OSError, ValueError) as error:
-                raise UsageError(f"{self.manifest}: not a readable manifest: {error}") from error
-            return manifest
         try:
+            if self.manifest.is_file():
+                return self._manifest()
             names = [path.name for path in self.path.iterdir()]
             others = [name for name in names if not name.startswith(_BEGINNINGS)]
         except FileNotFoundError:
@@ -93,6 +89,15 @@ class RunFolder:
             )
             raise UsageError(msg)
         return None
+
+    def _manifest(self) -> dict[str, Any]:
+        try:
+            manifest: dict[str, Any] = json.loads(self.manifest.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise UsageError(f"{self.manifest}: not a readable manifest: {error}") from error
+        if not isinstance(manifest, dict):
+            raise UsageError(f"{self.manifest}: not the manifest of a run")
+        return manifest
 
     def remove_checkpoints(self) -> None:
         """Remove what long packs left, when all are finished."""

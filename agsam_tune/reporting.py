@@ -65,8 +65,9 @@ def read_run(path: Path, *, curves: bool = True) -> StoredRun:
         else:
             study = Study.from_resolved(manifest["study"])
             location = manifest["storage"] or str(folder.journal)
-    except (KeyError, StudyError) as error:
-        raise UsageError(f"{folder.manifest}: not the manifest of a run: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, StudyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{folder.manifest}: not the manifest of a run: {reason}") from error
     if is_imported(manifest):
         return StoredRun(
             study=study,

@@ -7,8 +7,7 @@ code. Must not import torch; Ray and the report are imported where they are used
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,15 @@ from rich.console import Console
 
 from agsam_tune.agenda import Agenda
 from agsam_tune.atomic import write_json
-from agsam_tune.errors import ExitCode, RunError, UsageError
+from agsam_tune.errors import ExitCode, UsageError
 from agsam_tune.executors.checks import check_device, check_rules, device_of, own_rules, plan
 from agsam_tune.executors.ray_environment import before_ray, check_address
 from agsam_tune.executors.work import ImportPath, Job, Trained
-from agsam_tune.folder import RunFolder, exclusive, now
+from agsam_tune.folder import RunFolder, now
 from agsam_tune.manifest import new_manifest
 from agsam_tune.progress import StudyProgress
-from agsam_tune.store import ResultStore, StorageError, StorageTakenError, local_file
+from agsam_tune.run_storage import asked_storage, location_of, open_store, storage_lock
+from agsam_tune.store import ResultStore
 from agsam_tune.study import Study, changed_keys
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
@@ -84,13 +84,13 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     )
     with folder.driver():
         old = _manifest_of(folder, study)
-        location = _location(folder, old, options)
-        with _storage_lock(folder, location):
+        location = location_of(folder, old, options.storage)
+        with storage_lock(folder, location):
             # Before anything is written, since a model that cannot be trained is wrong use.
             job = _job(study, task, options, folder)
             engine = _plan(job, options, console) if old is None else _engine_of(folder, old, study)
             facts = task.facts()
-            with closing(_open_store(study, location)) as store:
+            with closing(open_store(study, location)) as store:
                 manifest = old or _new_manifest(folder, study, options, facts, engine)
                 if manifest["data"]["digest"] != facts["digest"]:
                     msg = f"{folder.path}: the task's data are no longer those the run began with"
@@ -222,61 +222,6 @@ def _engine_of(folder: RunFolder, old: dict[str, Any], study: Study) -> dict[str
     return engine
 
 
-def _asked_storage(folder: RunFolder, options: RunOptions) -> str | None:
-    """The storage that was asked for; None for the folder's own journal, asked for or not."""
-    return options.storage if options.storage != str(folder.journal) else None
-
-
-def _location(folder: RunFolder, old: dict[str, Any] | None, options: RunOptions) -> str:
-    """Where the results lie; raises UsageError where the run began with another storage."""
-    asked = _asked_storage(folder, options)
-    if old is not None and options.storage is not None and asked != old["storage"]:
-        there = old["storage"] or folder.journal
-        msg = f"{folder.path}: its results lie in {there}, not in {options.storage}"
-        raise UsageError(msg)
-    recorded = asked if old is None else old["storage"]
-    return recorded or str(folder.journal)
-
-
-@contextmanager
-def _storage_lock(folder: RunFolder, location: str) -> Iterator[None]:
-    """Keep drivers of other folders off a storage that lies outside the folder, in a file.
-
-    On PostgreSQL the store does that. What the storage refuses meanwhile ends the run.
-    """
-    file = local_file(location)
-    lock: AbstractContextManager[None] = nullcontext()
-    if file is not None and file != folder.journal:
-        if not file.parent.is_dir():
-            raise UsageError(f"{location}: there is no folder {file.parent}")
-        try:
-            ResultStore.check(location)
-        except StorageError as error:
-            raise UsageError(f"{location}: {error}") from error
-
-        def refusal(holder: str) -> str:
-            return (
-                f"{location}: another driver uses this storage ({holder}); wait for it, or name "
-                "another"
-            )
-
-        lock = exclusive(file.with_name(f"{file.name}.driver.lock"), refusal)
-    try:
-        with lock:
-            yield
-    except StorageError as error:
-        raise RunError(f"{location}: {error}") from error
-
-
-def _open_store(study: Study, location: str) -> ResultStore:
-    try:
-        return ResultStore.open(study, location)
-    except StorageTakenError as error:
-        raise RunError(f"{location}: {error}") from error
-    except StorageError as error:
-        raise UsageError(f"{location}: {error}") from error
-
-
 def _new_manifest(
     folder: RunFolder,
     study: Study,
@@ -291,7 +236,7 @@ def _new_manifest(
         data=facts,
         device=device_of(study),
         engine=engine,
-        storage=_asked_storage(folder, options),
+        storage=asked_storage(folder, options.storage),
         command=options.command,
     )
     write_json(folder.manifest, manifest)

@@ -21,6 +21,7 @@ import pandas as pd
 
 from agsam_tune.errors import UsageError
 from agsam_tune.importing.source import Findings, Source
+from agsam_tune.regular import check_regular
 
 __all__ = ["FileKind", "file_kind", "read_csv", "read_parquet"]
 
@@ -47,6 +48,7 @@ def file_kind(path: Path) -> FileKind:
         UsageError: it is not there, cannot be read, is empty, or is of a kind that is not read.
     """
     try:
+        check_regular(path)
         with path.open("rb") as file:
             head = file.read(64)
             if head[:2] == b"\x1f\x8b":

@@ -25,6 +25,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from agsam_tune.regular import check_regular
 from agsam_tune.store.faults import StorageAwayError, StorageError, StorageTakenError, reason
 from agsam_tune.store.location import SQLITE_BEGINNING
 
@@ -67,6 +68,7 @@ def check_sqlite(path: Path) -> None:
     """Raise StorageError where the file holds something else than an SQLite database."""
     if not path.exists():
         return
+    check_regular(path)
     with path.open("rb") as file:
         found = file.read(len(SQLITE_BEGINNING))
     if found not in (b"", SQLITE_BEGINNING):

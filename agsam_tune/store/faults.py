@@ -56,7 +56,7 @@ def storage_errors() -> Iterator[None]:
     """Turn what a storage raises when it is opened or read into a StorageError of one line."""
     try:
         yield
-    except STORAGE_FAULTS as error:
+    except (*STORAGE_FAULTS, KeyError) as error:  # the last from tables of somebody else's
         raise StorageError(f"cannot be used as a storage: {reason(error)}") from error
 
 

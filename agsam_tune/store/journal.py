@@ -5,6 +5,7 @@ In: a journal's path. Out: an Optuna storage. Must not import torch or Ray.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -16,12 +17,13 @@ from typing import Any, BinaryIO
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+from agsam_tune.regular import check_regular
 from agsam_tune.store.faults import StorageError
 from agsam_tune.store.location import SQLITE_BEGINNING
 
 # A writer that was killed leaves its lock behind; a write takes milliseconds.
 _LOCK_GRACE_SECONDS, _LONGEST_WRITE_SECONDS = 5, 2
-_BLOCK = 1 << 16
+_BLOCK, _LONGEST_LINE = 1 << 16, 1 << 20
 _BEGINNING = b'{"op_code":'
 
 
@@ -148,10 +150,20 @@ def check_journal(path: Path) -> None:
     """Raise StorageError where the file holds something else than a journal, torn or not."""
     if not path.exists():
         return
+    check_regular(path)
     with path.open("rb") as file:
-        found = file.read(len(SQLITE_BEGINNING))
-    if found.startswith(SQLITE_BEGINNING):
+        line = file.readline(_LONGEST_LINE)
+    if line.startswith(SQLITE_BEGINNING):
         raise StorageError(f"the file is an SQLite database; name it sqlite:///{path}")
-    beginning = found.rstrip(b"\0")[: len(_BEGINNING)]
-    if not _BEGINNING.startswith(beginning):
+    beginning = line.rstrip(b"\0")[: len(_BEGINNING)]
+    if not _BEGINNING.startswith(beginning) or (line.endswith(b"\n") and not _is_log(line)):
         raise StorageError("the file holds something else than a journal; name another")
+
+
+def _is_log(line: bytes) -> bool:
+    """Whether a whole line is one of Optuna's."""
+    try:
+        log = json.loads(line)
+        return isinstance(log["op_code"], int) and isinstance(log["worker_id"], str)
+    except (ValueError, KeyError, RecursionError):
+        return False

@@ -54,6 +54,9 @@ def _sqlite_location(url: URL) -> str:
     if url.host is not None or not url.database or url.database == ":memory:" or "uri" in url.query:
         msg = f"an SQLite storage is named by its file's path, such as sqlite:///FILE; {_SUPPORTED}"
         raise StorageError(msg)
+    if other := set(url.query) - {"timeout"}:
+        msg = f"found {min(other)!r} after the ?, where an SQLite storage has only timeout=SECONDS"
+        raise StorageError(msg)
     file = str(Path(url.database).expanduser().resolve())
     return url.set(drivername="sqlite", database=file).render_as_string(hide_password=False)
 

@@ -20,6 +20,8 @@ from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
 __all__ = ["check_all"]
 
+# Of one phase; the driver holds a record of each in memory (docs/scale.md).
+_MOST_TRIALS = 10_000_000
 _ROLES = ("candidate", "baseline", "control")
 
 
@@ -34,6 +36,7 @@ def check_all(draft: Draft, problems: Problems) -> None:
     _check_nesterov(draft, problems)
     _check_base_optimizer(draft, problems)
     _check_points(draft, problems)
+    _check_size(draft, problems)
     _check_misset(draft, problems)
     _check_every_optimizer_runs(draft, problems)
     _check_fixed_points(draft, problems)
@@ -143,6 +146,16 @@ def _check_points(draft: Draft, problems: Problems) -> None:
             if message:
                 related = ["phases.map.replicates", "phases.map.sampler"]
                 problems.add("phases.map.points", message, related=related)
+
+
+def _check_size(draft: Draft, problems: Problems) -> None:
+    for phase in draft.phases:
+        points = phase.points or max(len(phase.fixed), 1)
+        trials = points * phase.seeds * max(len(draft.optimizers or ()), 1)
+        if trials > _MOST_TRIALS:
+            message = f"found {trials:,} trials of all optimizers, allowed: up to {_MOST_TRIALS:,}"
+            related = [f"phases.{phase.name}.{key}" for key in ("points", "seeds")]
+            problems.add(f"phases.{phase.name}", message, related=related)
 
 
 def _map_problem(phase: Phase, points: int) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["Problem", "Problems", "StudyError", "nearest", "show", "unknown_name"]
 
-_LONGEST_SHOWN = 80
+_LONGEST_SHOWN, _LONGEST_QUOTED = 80, 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,18 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        text = ": ".join(part for part in (self.file, self.key, self.message) if part)
+        parts = [shortened(self.file), shortened(self.key), self.message]
+        text = ": ".join(part for part in parts if part)
         # A quoted key or a file's name can hold line breaks and the terminal's control characters.
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def shortened(text: str) -> str:
+    """What a user wrote, without its middle where it is longer than a line or two."""
+    if len(text) <= _LONGEST_QUOTED:
+        return text
+    half = _LONGEST_QUOTED // 2
+    return f"{text[:half]}…{text[-half:]}"
 
 
 class StudyError(Exception):

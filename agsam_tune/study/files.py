@@ -1,7 +1,7 @@
 """Where studies and search spaces lie, and how a TOML file is read.
 
 In: paths. Out: tables as plain dicts, and the files that there are by name. Must not import
-anything but the standard library.
+anything of others.
 
 A search space is looked for beside the study (in its folder, then in a `search_spaces` folder
 there), then in `../search_spaces`, then in the package; what installed packages announce comes last
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agsam_tune.regular import check_regular
 from agsam_tune.study.errors import Problem, StudyError, nearest
 
 __all__ = [
@@ -76,6 +77,7 @@ def read_table(path: Path) -> dict[str, Any]:
         StudyError: in one line, if there is no such file, or it cannot be read, or is not TOML.
     """
     try:
+        check_regular(path)
         # Editors on Windows may begin a file with a byte-order mark, which TOML does not know.
         return parse_toml(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:

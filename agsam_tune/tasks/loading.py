@@ -39,7 +39,7 @@ def load_task(
             raise
         raise UsageError(f"task {name!r}: {error}") from error
     except (Exception, SystemExit) as error:
-        if entry is not None and not isinstance(error, ValueError):
+        if entry is not None and not isinstance(error, (ValueError, MemoryError)):
             raise
         raise UsageError(f"task {name!r} could not be built: {in_one_line(error)}") from error
     if not isinstance(task, Task):

@@ -59,7 +59,8 @@ def wait_until_stored(process: subprocess.Popen[str], location: str, *more: str)
     "storage",
     [
         *("nowhere/x.journal", "sqlite:////nowhere/x.db", "foo://x", "folder", "sqlite://"),
-        *("thesis.txt", "sqlite:///thesis.txt", "mysql://u:s3cr3t@h/d"),
+        *("thesis.txt", "sqlite:///thesis.txt", "mysql://u:s3cr3t@h/d", "", "/dev/zero"),
+        *("broken.journal", "sqlite:///broken.db", "sqlite:///others.db", "sqlite:///x?a=b"),
         "postgresql://u:s3cr3t@127.0.0.1:9/d",
     ],
 )
@@ -68,12 +69,17 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_written(
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "broken.journal").write_text('{"op_code":99,"worker_id":"x"}\n')
+    (tmp_path / "broken.db").write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 20)
+    with closing(sqlite3.connect(tmp_path / "others.db")) as others:
+        others.execute("CREATE TABLE studies (study_id INTEGER, study_name TEXT)")
+    before = tree(tmp_path)
     done = agsam_tune("run", QUICK, *TINY, "--storage", storage, "--executor=inline", cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "fault" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert tree(tmp_path) == ["folder", "thesis.txt"]
+    assert tree(tmp_path) == before
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from agsam_tune.errors import UsageError
+from agsam_tune.reporting import read_run
 from tests.run.commands import QUICK, ROOT, TINY, agsam_tune, tree
 
 MOONS = ROOT / "studies" / "moons.toml"
@@ -40,7 +42,7 @@ def test_a_study_file_that_does_not_exist(tmp_path: Path) -> None:
     assert tree(tmp_path) == []
 
 
-@pytest.mark.parametrize("place", ["file/below", "/proc/agsam"])
+@pytest.mark.parametrize("place", ["file/below", "/proc/agsam", "x" * 300])
 def test_an_unwritable_folder(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = agsam_tune("run", QUICK, "--out", place, cwd=tmp_path)
@@ -116,3 +118,15 @@ def test_gpus_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert done.returncode == 2
     assert done.stderr == "agsam-tune: --gpus 1: there is no GPU to use here\n"
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "manifest", ["[]", "null", "[" * 100_000, '{"study": NaN}', '{"study": {}}', '{"study": [1]}']
+)
+def test_a_manifest_that_is_none(manifest: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(
+        UsageError, match=r"manifest\.json: not (the|a readable) manifest"
+    ) as caught:
+        read_run(tmp_path)
+    assert len(str(caught.value).splitlines()) == 1

@@ -1,5 +1,6 @@
 """Everything that a study file must be refused for, and what the message has to say."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -309,6 +310,24 @@ def test_a_study_has_a_plain_name(study_file: Path, stem: str) -> None:
     path = study_file.rename(study_file.parent / f"{stem}.toml")
     (problem,) = problems_of(path)
     assert repr(stem) in problem.message
+
+
+def test_a_long_key_is_shortened(write: Write, valid: str) -> None:
+    path = write(f"{'k' * 100_000} = 1\n{valid}")
+    (problem,) = problems_of(path)
+    assert "…" in str(problem)
+    assert len(str(problem)) < 2000
+
+
+def test_more_trials_than_a_driver_can_hold(write: Write, valid: str) -> None:
+    path = write(valid.replace("seeds = ", "seeds = 1_000_000_00", 1))
+    assert any("allowed: up to 10,000,000" in problem.message for problem in problems_of(path))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "study.toml")
+    (problem,) = problems_of(tmp_path / "study.toml")
+    assert "it is no file but a pipe or a device" in problem.message
 
 
 def test_terminal_codes_in_a_key_are_not_printed(write: Write, valid: str) -> None:
