@@ -208,8 +208,7 @@ class _Packs:
 
     def done(self, trial_id: str, result: dict[str, Any] | None) -> None:
         """A pack came back, or was stopped with the run: then it has no result."""
-        pack = self._taken_back(trial_id)
-        self._started.pop(trial_id, None)
+        pack, _ = self._taken_back(trial_id)
         if pack is None:
             return
         if result and "outcomes" in result:
@@ -221,10 +220,9 @@ class _Packs:
 
     def died(self, trial_id: str, words: str) -> None:
         """A pack's worker died; `words` is what Ray says of it."""
-        pack = self._taken_back(trial_id)
+        pack, seconds = self._taken_back(trial_id)
         if pack is None:
             return
-        seconds = time.monotonic() - self._started.pop(trial_id, time.monotonic())
         fault = fault_of(words)
         if fault is Fault.WORKER and 0 < self._time_limit <= seconds:
             reason = f"no result after {self._time_limit:g} s (packs.time_limit)"
@@ -239,17 +237,20 @@ class _Packs:
         """
         to_blame = self._actors.get(greediest(words) or "")
         for trial_id in list(self._running):
-            pack = self._taken_back(trial_id)
+            pack, _ = self._taken_back(trial_id)
             if pack is not None:
                 fault = Fault.MEMORY if trial_id == to_blame else Fault.MACHINE
                 self._hand_back(pack, fault, REASONS[fault])
 
-    def _taken_back(self, trial_id: str) -> Pack | None:
+    def _taken_back(self, trial_id: str) -> tuple[Pack | None, float]:
+        """The pack, None if it was taken back before, and the seconds since it was begun."""
+        now = time.monotonic()
+        seconds = now - self._started.pop(trial_id, now)
         handed = self._running.pop(trial_id, None)
         if handed is None:
-            return None
+            return None, seconds
         pack, handed.pack = handed.pack, None
-        return pack
+        return pack, seconds
 
     def _hand_back(self, pack: Pack, fault: Fault, reason: str) -> None:
         given_up = self._agenda.hand_back(pack, fault, reason)
