@@ -132,6 +132,15 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(
         assert [trial.user_attrs["point"] for trial in trials] == [0, 1, 2]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """The tests themselves may run in the background, where a shell has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_waiting(tmp_path: Path) -> None:
     location = f"sqlite:///{tmp_path / 'x.db'}?timeout=0.5"
     with opened(location) as store, locked(tmp_path / "x.db", 60):
@@ -150,6 +159,7 @@ class _InterruptingError(StorageAwayError):
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_not_lost_as_a_failed_write_is_cleared_away(tmp_path: Path) -> None:
     def fail(*_: object) -> None:
         raise _InterruptingError("away")
