@@ -48,7 +48,10 @@ def mean_accuracy(cells: Cells | None, chance: float) -> Estimate | Unknown:
     if cells is None or cells.n == 0:
         return Unknown(reason=NO_MAP)
     mean = _average(cells, clipped(cells.accuracy_PS, chance))
-    unseen = UNSEEN_FAILURES / len(mean.values_P) * (mean.value - chance)
+    points = len(mean.values_P)
+    # An optimizer without hyperparameters has its one point, and no other that could fail.
+    share = min(UNSEEN_FAILURES / points, 1.0) if points > 1 else 0.0
+    unseen = share * max(mean.value - chance, 0.0)
     return replace(mean, unseen=unseen, low=0.0, high=1.0)
 
 
