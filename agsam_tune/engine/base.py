@@ -43,6 +43,8 @@ class BaseOptimizer:
         state: tuple[Tensor, ...],
         columns: Mapping[str, Tensor],
         step: int,
+        *,
+        out_KP: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """New weights and running means after a step.
 
@@ -52,6 +54,7 @@ class BaseOptimizer:
             state: running means.
             columns: lr, momentum and weight_decay of each row, (K, 1).
             step: how many steps went before.
+            out_KP: receives the new weights; None for a new matrix.
         """
         recipe = self.training
         lr_K1, decay_K1 = columns["lr"], columns["weight_decay"]
@@ -62,8 +65,10 @@ class BaseOptimizer:
         elif self.has_weight_decay:
             d_KP = torch.addcmul(d_KP, decay_K1, w_KP)
         if recipe.base_optimizer == "sgd":
-            return _sgd(w_KP, d_KP, state, lr_K1, columns["momentum"], nesterov=recipe.nesterov)
-        return _adam(w_KP, d_KP, state, lr_K1, betas=recipe.betas, eps=recipe.eps, step=step)
+            step_KP, state = _sgd(d_KP, state, columns["momentum"], nesterov=recipe.nesterov)
+            return torch.addcmul(w_KP, lr_K1, step_KP, value=-1, out=out_KP), state
+        step_KP, state = _adam(d_KP, state, lr_K1, betas=recipe.betas, eps=recipe.eps, step=step)
+        return torch.sub(w_KP, step_KP, out=out_KP), state
 
 
 def clipped(d_KP: Tensor, longest: float) -> Tensor:
@@ -73,22 +78,16 @@ def clipped(d_KP: Tensor, longest: float) -> Tensor:
 
 
 def _sgd(
-    w_KP: Tensor,
-    d_KP: Tensor,
-    state: tuple[Tensor, ...],
-    lr_K1: Tensor,
-    momentum_K1: Tensor,
-    *,
-    nesterov: bool,
+    d_KP: Tensor, state: tuple[Tensor, ...], momentum_K1: Tensor, *, nesterov: bool
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """v ← μv + d, w ← w − η v, or with Nesterov w ← w − η (d + μv) (Sutskever et al. 2013)."""
+    """(s, (v,)) with v ← μv + d, to be applied as w ← w − η s: s is v, or with Nesterov d + μv
+    (Sutskever et al. 2013)."""
     velocity_KP = torch.addcmul(d_KP, momentum_K1, state[0])
     step_KP = torch.addcmul(d_KP, momentum_K1, velocity_KP) if nesterov else velocity_KP
-    return torch.addcmul(w_KP, lr_K1, step_KP, value=-1), (velocity_KP,)
+    return step_KP, (velocity_KP,)
 
 
 def _adam(
-    w_KP: Tensor,
     d_KP: Tensor,
     state: tuple[Tensor, ...],
     lr_K1: Tensor,
@@ -97,11 +96,12 @@ def _adam(
     eps: float,
     step: int,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """w ← w − η m̂ / (√v̂ + ε) with bias-corrected means of d and d² (arXiv 1412.6980)."""
+    """η m̂ / (√v̂ + ε), which w is lowered by, with bias-corrected means of d and d²
+    (arXiv 1412.6980)."""
     beta1, beta2 = betas
     mean_KP, square_KP = state
     mean_KP = torch.add(beta1 * mean_KP, d_KP, alpha=1 - beta1)
     square_KP = torch.addcmul(beta2 * square_KP, d_KP, d_KP, value=1 - beta2)
     divisor_KP = (square_KP.sqrt() / (1 - beta2 ** (step + 1)) ** 0.5).add_(eps)
     rate_K1 = lr_K1 / (1 - beta1 ** (step + 1))
-    return w_KP - rate_K1 * (mean_KP / divisor_KP), (mean_KP, square_KP)
+    return rate_K1 * (mean_KP / divisor_KP), (mean_KP, square_KP)

@@ -30,6 +30,8 @@ from agsam_tune.engine.losses import Loss
 from agsam_tune.tasks.task import Mlp
 
 _CROSS_ENTROPY = Loss()
+# Matrices whose views are kept: weights, the next ones, those ahead, two gradients.
+_KEPT_MATRICES = 5
 
 
 class MlpRows:
@@ -60,6 +62,7 @@ class MlpRows:
         self._spans = tuple(_spans(model.layers))
         self.width = self._spans[-1][1] + padded_to_lanes(model.widths[-1])
         self._buffers: dict[tuple[str, int], Tensor] = {}
+        self._views: dict[tuple[int, torch.Size], list[tuple[Tensor, Tensor]]] = {}
 
     def initial(self, generator: np.random.Generator) -> npt.NDArray[np.float64]:
         """One row of initial weights, (P,)."""
@@ -150,7 +153,22 @@ class MlpRows:
         return out
 
     def layer(self, matrix_KP: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """Views of a layer's weights, (K, I, O), and biases, (K, 1, O)."""
+        """Views of a layer's weights, (K, I, O), and biases, (K, 1, O).
+
+        They are kept, for a step asks for forty of them; while they are, the memory they look
+        at is nobody else's.
+        """
+        key = matrix_KP.data_ptr(), matrix_KP.shape
+        views = self._views.get(key)
+        if views is None:
+            if len(self._views) == _KEPT_MATRICES:
+                self._views.clear()
+            views = self._views[key] = [
+                self._view(matrix_KP, number) for number in range(len(self._layers))
+            ]
+        return views[layer]
+
+    def _view(self, matrix_KP: Tensor, layer: int) -> tuple[Tensor, Tensor]:
         (inputs, outputs), (start, bias) = self._layers[layer], self._spans[layer]
         weights = matrix_KP[:, start : start + inputs * outputs].view(-1, inputs, outputs)
         return weights, matrix_KP[:, bias : bias + outputs].unsqueeze(1)

@@ -91,10 +91,13 @@ class Record:
         gradients: tuple[Tensor, ...] = (),
     ) -> None:
         """Add a step of the rows that are alive after it; `gradients` is (‖g‖, cos(g, gp))."""
-        gap_K = fp_K.double() - f_K.double()
-        radius_K = gap_K if radius_K is None else radius_K
-        values_MK = torch.stack([f_K.double(), gap_K, radius_K.double(), *gradients])
-        self.epoch_MK += torch.where(alive_K, values_MK, 0.0)
+        values_MK = torch.stack([f_K, fp_K, fp_K if radius_K is None else radius_K]).double()
+        values_MK[1] -= values_MK[0]
+        if gradients:
+            values_MK = torch.cat([values_MK, torch.stack(gradients)])
+        if alive_K.device.type != "cpu" or not bool(alive_K.all()):
+            values_MK = torch.where(alive_K, values_MK, 0.0)
+        self.epoch_MK += values_MK
         self.epoch_steps_K += alive_K
         self.alive_K = alive_K
 

@@ -128,6 +128,8 @@ class _Run:
     state: tuple[Tensor, ...]  # the base optimizer's running means
     g_KP: Tensor
     gp_KP: Tensor
+    ahead_KP: Tensor  # w + Δw
+    next_KP: Tensor  # receives the weights after the step
     alive_K: Tensor
     step: int = 0
 
@@ -181,6 +183,8 @@ class _Run:
             state=base.initial_state(w_KP),
             g_KP=torch.zeros_like(w_KP),
             gp_KP=torch.zeros_like(w_KP),
+            ahead_KP=torch.empty_like(w_KP),
+            next_KP=torch.empty_like(w_KP),
             alive_K=torch.ones(len(seeds), dtype=torch.bool, device=device),
         )
 
@@ -220,11 +224,12 @@ class _Run:
             ascent_KP = self.rule.ascent_step(self.w_KP, g_KP, columns)
             radius_K = norm(ascent_KP)[:, 0]
             # The weights themselves are never written to, so they need no restoring.
-            fp_K, gp_KP = self.model.loss_and_gradient(
-                self.w_KP + ascent_KP, x_KBD, y_KB, self.gp_KP, noise_K
-            )
+            ahead_KP = torch.add(self.w_KP, ascent_KP, out=self.ahead_KP)
+            fp_K, gp_KP = self.model.loss_and_gradient(ahead_KP, x_KBD, y_KB, self.gp_KP, noise_K)
         direction_KP = self.rule.update_direction(g_KP, gp_KP, columns)
-        w_KP, state = self.base.update(self.w_KP, direction_KP, self.state, columns, self.step)
+        w_KP, state = self.base.update(
+            self.w_KP, direction_KP, self.state, columns, self.step, out_KP=self.next_KP
+        )
         finite_K = _finite(w_KP) & torch.isfinite(f_K) & torch.isfinite(fp_K)
         self.alive_K = self.alive_K & finite_K
         gradients = _gradient_means(g_KP, gp_KP) if record.gradients else ()
@@ -232,13 +237,13 @@ class _Run:
         self._keep(w_KP, state)
 
     def _keep(self, w_KP: Tensor, state: tuple[Tensor, ...]) -> None:
-        if self.w_KP.device.type == "cpu" and bool(self.alive_K.all()):
-            self.w_KP, self.state = w_KP, state
-            return
-        alive_K1 = self.alive_K.unsqueeze(1)
-        self.w_KP = torch.where(alive_K1, w_KP, self.w_KP)
-        pairs = zip(state, self.state, strict=True)
-        self.state = tuple(torch.where(alive_K1, new, old) for new, old in pairs)
+        if self.w_KP.device.type != "cpu" or not bool(self.alive_K.all()):
+            alive_K1 = self.alive_K.unsqueeze(1)
+            torch.where(alive_K1, w_KP, self.w_KP, out=w_KP)
+            pairs = zip(state, self.state, strict=True)
+            state = tuple(torch.where(alive_K1, new, old) for new, old in pairs)
+        # The matrix of the old weights receives the next ones.
+        self.w_KP, self.next_KP, self.state = w_KP, self.w_KP, state
 
     def _noise(self) -> list[int] | None:
         """A seed for the random numbers of each row's forward passes of this step, both."""
