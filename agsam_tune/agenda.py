@@ -29,6 +29,8 @@ ATTEMPTS, ATTEMPTS_ALONE = 3, 2
 MACHINES = 10
 # Trials that may fail alone before anything succeeds; then it is not the trials.
 HOPELESS = 3
+# Into how many parts a last pack is divided at most: small packs cost more a row.
+MOST_PARTS = 4
 
 
 class Fault(StrEnum):
@@ -99,12 +101,22 @@ class Agenda:
         """The largest pack, which is smaller than at first where memory was wanting."""
         return self._rows
 
-    def next_pack(self) -> Pack | None:
-        """The next pack, or None where there is none now: see `finished`."""
+    def next_pack(self, places: int = 1) -> Pack | None:
+        """The next pack, or None where there is none now: see `finished`.
+
+        Args:
+            places: packs that can be trained at once. Where fewer are ready, the next one is
+                handed out in parts, so that no place is idle while a last pack is trained.
+        """
         if not self._ready or self._is_late() or self._is_hopeless():
             return None
         self._running += 1
-        return self._ready.popleft()
+        pack = self._ready.popleft()
+        parts = min(places - len(self._ready), MOST_PARTS, len(pack.trials))
+        if parts > 1:
+            pack, *others = smaller(pack, -(-len(pack.trials) // parts))
+            self._ready.extendleft(reversed(others))
+        return pack
 
     def unknown(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Those that are not known yet: of a pack that ran twice, the second time is none."""

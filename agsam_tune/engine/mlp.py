@@ -142,7 +142,8 @@ class MlpRows:
 
     def _backward(self, w_KP: Tensor, layer: int, h_KBI: Tensor, delta_KBO: Tensor) -> Tensor:
         weights_KIO, _ = self.layer(w_KP, layer)
-        out = self._buffer(("delta", layer), h_KBI.shape, w_KP)
+        # The slope of the layer above is needed until this one is there, but no longer.
+        out = self._buffer((f"delta {layer % 2}", h_KBI.shape[2]), h_KBI.shape, w_KP)
         if _is_column(weights_KIO):
             torch.mul(delta_KBO, weights_KIO.transpose(1, 2), out=out)
         elif weights_KIO.shape[1] == 1:

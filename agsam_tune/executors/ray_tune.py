@@ -195,7 +195,8 @@ class _Packs:
             finished: Any = Searcher.FINISHED  # a text, whatever the signature says
             return cast("dict[str, Any]", finished)
         # One waits, so that no worker is idle; more would be begun after a time budget's end.
-        pack = self._agenda.next_pack() if len(self._running) <= _places(self._resources) else None
+        places = _places(self._resources)
+        pack = self._agenda.next_pack(places) if len(self._running) <= places else None
         if pack is None:
             return None
         handed = self._running[trial_id] = _Handed(pack)

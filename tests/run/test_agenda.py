@@ -42,6 +42,20 @@ def test_every_trial_is_handed_out_once() -> None:
     assert agenda.finished
 
 
+def test_the_last_packs_are_divided_among_the_places() -> None:
+    agenda = Agenda(_study("phases.tune.points=2"), [])
+    whole = {pack.name: len(pack.trials) for pack in _run(agenda)}
+    agenda, sizes, running = Agenda(_study("phases.tune.points=2"), []), [], []
+    while not agenda.finished:
+        while len(running) < 3 and (pack := agenda.next_pack(3)) is not None:
+            running.append(pack)
+            sizes.append(len(pack.trials))
+        agenda.record([_outcome(trial) for trial in running.pop(0).trials])
+    assert sum(sizes) == agenda.total == len(agenda.outcomes)
+    assert sizes[0] == next(iter(whole.values()))  # while others wait, packs are whole
+    assert max(sizes[-3:]) <= -(-list(whole.values())[-1] // 3)
+
+
 def test_tune_is_told_the_mean_over_the_even_seeds_alone() -> None:
     study = _study("phases.tune.seeds=4")
     agenda = Agenda(study, [])
