@@ -65,7 +65,17 @@ OWN = {
         *("reporting", "run_storage", "store", "study", "tasks", "trials"),
     },
     "cli": {
-        *("atomic", "data", "errors", "export", "folder", "importing", "listing", "manifest"),
+        *(
+            "atomic",
+            "bench",
+            "data",
+            "errors",
+            "export",
+            "folder",
+            "importing",
+            "listing",
+            "manifest",
+        ),
         *("passwords", "reporting", "run", "signals", "store", "study"),
     },
 }
@@ -74,7 +84,7 @@ OWN = {
 MAY_IMPORT = {
     "torch": {"contract", "engine", "models", "optim", "optimizers", "sharpness"},
     "ray": {f"executors/{name}.py" for name in ("ray_session", "ray_cluster", "ray_tune")},
-    "optuna": {"design", "store", "cli.py", "importing"},
+    "optuna": {"design", "store", "cli/quiet.py", "importing"},
     "SALib": {"analysis"},
     "opda": {"analysis"},
     "pydantic": {"study", "tasks/catalog.py"},
@@ -82,9 +92,9 @@ MAY_IMPORT = {
     "pandas": {"store", "analysis", "report", "reporting.py", "export.py", "importing"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
-    "typer": {"cli.py"},
+    "typer": {"cli"},
     "requests": {"data"},
-    "rich": {"data/download.py", "progress.py", "run.py", "cli.py"},
+    "rich": {"data/download.py", "progress.py", "run.py", "cli/run.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

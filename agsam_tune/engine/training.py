@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,30 @@ def train_pack(
         return record.outcomes(
             pack.trials, *losses, chance=chance, seconds=seconds, sharpness=measured
         )
+
+
+def training_epochs(
+    pack: Pack, task: Task, training: Training
+) -> Iterator[tuple[int, list[float]]]:
+    """The steps of a training alone, epoch by epoch, without evaluations: to be measured.
+
+    Yields:
+        the steps of an epoch and each row's mean loss over them. PyTorch's settings are those
+        of a training between two epochs too.
+    """
+    device = torch.device("cpu")
+    model = pack_model(task, training, way="auto", device=device, dtype=torch.float32)
+    mode = torch.no_grad if model.records_graph else torch.inference_mode
+    with one_thread(), precision(training.precision), mode():
+        run = _Run.prepare(pack, task, training, 0, model, device, torch.float32)
+        two_pass = run.rule.ascent is not None
+        for epoch in range(run.epochs):
+            record = Record.empty(
+                len(pack.trials), 1, two_pass=two_pass, like=run.w_KP, gradients=False
+            )
+            run.train_epoch(epoch, record)
+            steps = run.batches.per_epoch
+            yield steps, (record.epoch_MK[0] / steps).tolist()
 
 
 @dataclass(slots=True, kw_only=True)

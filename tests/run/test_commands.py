@@ -8,14 +8,28 @@ from pathlib import Path
 import pytest
 
 from agsam_tune import __version__
-from agsam_tune.cli import _seconds
+from agsam_tune.cli.durations import seconds as seconds_of
 from tests.run.commands import agsam_tune
 
+STUDY = Path(__file__).parents[2] / "studies" / "quick.toml"
 HEAVY = ("torch", "ray", "optuna", "pandas", "numpy", "scipy", "sklearn", "matplotlib")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"], ["--version"]])
-def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
+WRONG = {
+    "no file": ["run", "missing.toml"],
+    "key": ["run", "wrong.toml"],
+    "override": ["run", str(STUDY), "--set", "trainig.epochs=3"],
+    "budget": ["run", str(STUDY), "--time-budget", "soon"],
+}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["list"], ["run", "--help"], ["--version"], *WRONG.values()],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text(STUDY.read_text("utf-8").replace("task =", "tusk =", 1))
     code = (
         "import sys\n"
         f"sys.argv = ['agsam-tune', *{arguments!r}]\n"
@@ -23,7 +37,9 @@ def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
         "try:\n    main()\nexcept SystemExit:\n"
         f"    print('imported', [m for m in {HEAVY!r} if m in sys.modules])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert done.stdout.endswith("imported []\n")
 
 
@@ -57,7 +73,7 @@ def test_list_names_what_it_cannot_use_and_lists_the_rest(tmp_path: Path) -> Non
     [("90", 90), ("1.5s", 1.5), ("20m", 1200), ("1h30m", 5400), ("2h", 7200), ("0s", 0)],
 )
 def test_time_budgets(text: str, seconds: float) -> None:
-    assert _seconds(text) == seconds
+    assert seconds_of(text) == seconds
 
 
 def test_version() -> None:

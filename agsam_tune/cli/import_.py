@@ -1,0 +1,121 @@
+"""`agsam-tune import`: trials made elsewhere, and their report.
+
+In: a table, an Optuna study, and options. Out: a run's folder, and the claim on the screen.
+Heavy packages are imported inside the command. Must not import torch or Ray.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agsam_tune.cli.claim import print_claim
+from agsam_tune.cli.errors import Debug, readable_errors
+
+# The options of `import`, apart from it for its length.
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help="CSV, Parquet, an Optuna journal or SQLite file, or a storage URL."
+    ),
+]
+Chance = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Accuracy of guessing, a fraction: what a diverged trial counts with.",
+        show_default="0, and needed where trials diverged",
+    ),
+]
+Hyperparameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="A column that is one; may be repeated.",
+        show_default="every other column of numbers",
+    ),
+]
+SearchSpaces = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of OPTIMIZER.toml files with exact ranges.", show_default="from the data"
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        help="Of Optuna trials, the user attribute that is the test accuracy.",
+        show_default="test_accuracy, else the value",
+    ),
+]
+Margin = Annotated[
+    float, typer.Option(min=1e-6, max=0.5, help="Differences within ± this count as none.")
+]
+TestSize = Annotated[
+    int | None, typer.Option(min=1, help="Examples in the test split, for its own error.")
+]
+_OWN = "FILE's own"
+
+
+def import_(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="The folder to make: a new one.")],
+    candidate: Annotated[
+        str | None, typer.Option(help="The optimizer that is claimed to be more robust.")
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="What it is compared with.")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="The baseline's direction with the candidate's step length.")
+    ] = None,
+    chance: Chance = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="The study's name, or which of FILE's.", show_default=_OWN),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task's name, or which of FILE's.", show_default=_OWN)
+    ] = None,
+    hyperparameter: Hyperparameter = None,
+    search_spaces: SearchSpaces = None,
+    metric: Metric = None,
+    margin: Margin = 0.005,
+    test_size: TestSize = None,
+    debug: Debug = False,
+) -> None:
+    """Read trials made elsewhere, and write their report (docs/import.md).
+
+    Needed are the columns optimizer, point, seed and test_accuracy, and the hyperparameters.
+    """
+    with readable_errors(debug):
+        from agsam_tune.cli.quiet import quieten
+        from agsam_tune.importing import ImportOptions, import_trials
+        from agsam_tune.manifest import command_line
+        from agsam_tune.reporting import report_run
+
+        quieten()
+        options = ImportOptions(
+            source=source,
+            out=out,
+            candidate=candidate,
+            baseline=baseline,
+            control=control,
+            chance=chance,
+            name=name,
+            task=task,
+            metric=metric,
+            hyperparameters=tuple(hyperparameter or ()),
+            search_spaces=search_spaces,
+            margin=margin,
+            test_size=test_size,
+            command=command_line(),
+        )
+        imported = import_trials(options)
+        optimizers = ", ".join(imported.study.optimizers)
+        plural = "" if imported.trials == 1 else "s"
+        typer.echo(f"{imported.trials} trial{plural} of {optimizers}")
+        for note in imported.notes:
+            typer.echo(note)
+        print_claim(report_run(out), out)

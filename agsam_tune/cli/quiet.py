@@ -1,0 +1,14 @@
+"""Quiet: what other packages would print between our lines.
+
+In: nothing. Out: their logging, turned down. Imports Optuna, so a command calls it only once
+the study file is known to be right. Must not import torch or Ray.
+"""
+
+from __future__ import annotations
+
+
+def quieten() -> None:
+    """Optuna logs every trial otherwise."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

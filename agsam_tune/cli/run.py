@@ -1,0 +1,125 @@
+"""`agsam-tune run`: a study from its file to its report.
+
+In: a study file and options. Out: a run's folder, and an exit code. Heavy packages are
+imported inside the command, after what may be wrong in a file or a key, so that a mistake is
+answered at once. Must not import torch or Ray.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agsam_tune.cli.durations import seconds
+from agsam_tune.cli.errors import Debug, readable_errors
+from agsam_tune.errors import UsageError
+
+
+class Executor(StrEnum):
+    """What trains the packs."""
+
+    RAY = "ray"
+    INLINE = "inline"
+
+
+def run(
+    study: Annotated[Path, typer.Argument(help="The study file, such as studies/moons.toml.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder.", show_default="runs/STUDY")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Where results lie: a journal's path, sqlite:///…, postgresql+psycopg://….",
+            show_default="a journal in the run's folder",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Attach to this Ray cluster: auto, or HOST:PORT.")
+    ] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use of this machine.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AGSAM_TUNE_DATA", help="Folder to look for data sets in first (docs/data.md)."
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Override a key, such as training.epochs=5."
+        ),
+    ] = None,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Start no more packs after this long: 90s, 20m, 1h30m.")
+    ] = None,
+    executor: Annotated[
+        Executor, typer.Option(help="Ray on all cores, or this process alone.")
+    ] = Executor.RAY,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write the report, or the trials alone.")
+    ] = True,
+    debug: Debug = False,
+) -> None:
+    """Run a study, or carry it on, and write its report."""
+    with readable_errors(debug):
+        from agsam_tune.passwords import without_password
+        from agsam_tune.signals import interrupt_on_sigterm
+        from agsam_tune.study import load_study
+
+        interrupt_on_sigterm()
+        _set_data_folder(data)
+        if address is not None:
+            _check_cluster_alone(cpus, gpus, executor)
+        budget = None if time_budget is None else seconds(time_budget)
+        loaded = load_study(study, overrides=set_ or ())
+        # All that takes its time to import comes after what may be wrong in a file or a key.
+        from rich.console import Console
+
+        from agsam_tune.cli.quiet import quieten
+        from agsam_tune.manifest import command_line
+        from agsam_tune.run import RunOptions, run_study
+        from agsam_tune.store import StorageError, storage_location
+
+        quieten()
+        try:
+            location = None if storage is None else storage_location(storage)
+        except StorageError as error:
+            raise UsageError(f"--storage {without_password(storage or '')}: {error}") from error
+        options = RunOptions(
+            out=out or Path("runs") / loaded.name,
+            storage=location,
+            executor=executor.value,
+            address=address,
+            cpus=cpus,
+            gpus=gpus,
+            time_budget=budget,
+            import_path=(str(study.resolve().parent), str(Path.cwd())),
+            command=command_line(),
+            report=report,
+        )
+        code = run_study(loaded, options, Console())
+    raise typer.Exit(code)
+
+
+def _check_cluster_alone(cpus: int | None, gpus: int | None, executor: Executor) -> None:
+    """Raise UsageError where options of this machine are given beside a cluster's address."""
+    if (cpus or gpus) is not None:
+        raise UsageError("--cpus and --gpus are this machine's; leave them out with --address")
+    if executor is Executor.INLINE:
+        raise UsageError("--address is a cluster's; leave it out with --executor inline")
+
+
+def _set_data_folder(data: Path | None) -> None:
+    """Hand the data folder to the tasks, in this process and in the workers it starts."""
+    if data is None:
+        return
+    import os
+
+    from agsam_tune.data.finding import VARIABLE, existing_folder
+
+    os.environ[VARIABLE] = str(existing_folder(data).resolve())
