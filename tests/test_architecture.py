@@ -64,6 +64,10 @@ OWN = {
         *("agenda", "atomic", "errors", "executors", "folder", "manifest", "progress"),
         *("reporting", "run_storage", "store", "study", "tasks", "trials"),
     },
+    "bench": {
+        *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
+        "trials",
+    },
     "cli": {
         *(
             "atomic",
@@ -82,16 +86,20 @@ OWN = {
 
 # Of others': where the heavy packages may be imported at all.
 MAY_IMPORT = {
-    "torch": {"contract", "engine", "models", "optim", "optimizers", "sharpness"},
-    "ray": {f"executors/{name}.py" for name in ("ray_session", "ray_cluster", "ray_tune")},
-    "optuna": {"design", "store", "cli/quiet.py", "importing"},
+    "torch": {"bench", "contract", "engine", "models", "optim", "optimizers", "sharpness"},
+    "ray": {f"executors/{name}.py" for name in ("ray_session", "ray_cluster", "ray_tune")}
+    | {"bench/usual_stack.py"},
+    "optuna": {"design", "store", "cli/quiet.py", "importing", "bench/end_to_end.py"},
     "SALib": {"analysis"},
     "opda": {"analysis"},
     "pydantic": {"study", "tasks/catalog.py"},
     "sklearn": {"analysis", "tasks"},
-    "pandas": {"store", "analysis", "report", "reporting.py", "export.py", "importing"},
-    "matplotlib": {"report"},
+    "pandas": {"store", "analysis", "report", "reporting.py", "export.py", "importing"}
+    | {"bench/report_time.py"},
+    "matplotlib": {"report", "bench/plot.py"},
     "jinja2": {"report"},
+    "jax": {"bench/with_jax.py"},
+    "pytorch_optimizer": {"bench/contenders.py", "bench/usual_stack.py"},
     "typer": {"cli"},
     "requests": {"data"},
     "rich": {"data/download.py", "progress.py", "run.py", "cli/run.py"},

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from agsam_tune import __version__
+from agsam_tune.cli.bench import bench
 from agsam_tune.cli.export import export
 from agsam_tune.cli.import_ import import_
 from agsam_tune.cli.list_ import list_
@@ -51,6 +52,7 @@ app.command("report")(report)
 app.command("import")(import_)
 app.command("export")(export)
 app.command("list")(list_)
+app.command("bench")(bench)
 
 
 def main() -> None:

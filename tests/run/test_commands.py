@@ -25,7 +25,7 @@ WRONG = {
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["list"], ["run", "--help"], ["--version"], *WRONG.values()],
+    [["--help"], ["list"], ["run", "--help"], ["bench", "--help"], ["--version"], *WRONG.values()],
     ids=" ".join,
 )
 def test_nothing_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
