@@ -126,7 +126,9 @@ def _outputs(layers: list[nn.Module], weights: Weights, x: Any) -> Any:
         elif isinstance(layer, nn.ReLU):
             x = jax.nn.relu(x)
         elif isinstance(layer, nn.Flatten):
-            x = jnp.moveaxis(x, 3, 1).reshape(len(x), -1)
+            # The weights that follow are in the order of PyTorch's images, channels first.
+            x = jnp.moveaxis(x, 3, 1) if x.ndim == 4 else x
+            x = x.reshape(len(x), -1)
         else:
             msg = f"{type(layer).__name__} is not known here"
             raise TypeError(msg)
