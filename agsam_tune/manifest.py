@@ -10,12 +10,12 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from agsam_tune.folder import now
 from agsam_tune.passwords import without_password
+from agsam_tune.provenance import processor, versions
 from agsam_tune.study import Study
 
 _PACKAGES = ("agsam-tune", "torch", "ray", "optuna", "numpy", "scipy", "pandas", "scikit-learn")
@@ -40,12 +40,13 @@ def new_manifest(
         storage: where results lie; None for the journal in the run's folder.
         command: the command line.
     """
+    found = {name: number or "not installed" for name, number in versions(_PACKAGES).items()}
     return {
         "study": study.resolved(),
         "study_hash": study.hash,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **found},
         "commit": _commit(),
-        "device": f"{device} ({_processor()})",
+        "device": f"{device} ({processor()})",
         "engine": dict(engine),
         "platform": platform.platform(),
         "data": dict(data),
@@ -55,16 +56,6 @@ def new_manifest(
         "started": now(),
         "finished": None,
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _commit() -> str | None:
@@ -86,15 +77,6 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def command_line() -> tuple[str, ...]:

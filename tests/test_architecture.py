@@ -14,6 +14,7 @@ OWN = {
     "columns": set(),
     "errors": set(),
     "passwords": set(),
+    "provenance": set(),
     "regular": set(),
     "signals": set(),
     "streams": set(),
@@ -45,7 +46,7 @@ OWN = {
     "analysis": {"columns", "study"},
     "report": {"analysis", "atomic", "columns", "study"},
     "folder": {"atomic", "errors"},
-    "manifest": {"folder", "passwords", "study"},
+    "manifest": {"folder", "passwords", "provenance", "study"},
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
@@ -66,21 +67,11 @@ OWN = {
     },
     "bench": {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
-        "trials",
+        *("provenance", "trials"),
     },
     "cli": {
-        *(
-            "atomic",
-            "bench",
-            "data",
-            "errors",
-            "export",
-            "folder",
-            "importing",
-            "listing",
-            "manifest",
-        ),
-        *("passwords", "reporting", "run", "signals", "store", "study"),
+        *("atomic", "bench", "data", "errors", "export", "folder", "importing", "listing"),
+        *("manifest", "passwords", "reporting", "run", "signals", "store", "study"),
     },
 }
 
@@ -94,12 +85,11 @@ MAY_IMPORT = {
     "opda": {"analysis"},
     "pydantic": {"study", "tasks/catalog.py"},
     "sklearn": {"analysis", "tasks"},
-    "pandas": {"store", "analysis", "report", "reporting.py", "export.py", "importing"}
-    | {"bench/report_time.py"},
+    "pandas": {"store", "analysis", "report", "reporting.py", "export.py", "importing"},
     "matplotlib": {"report", "bench/plot.py"},
     "jinja2": {"report"},
     "jax": {"bench/with_jax.py"},
-    "pytorch_optimizer": {"bench/contenders.py", "bench/usual_stack.py"},
+    "pytorch_optimizer": {"bench/one_model.py"},
     "typer": {"cli"},
     "requests": {"data"},
     "rich": {"data/download.py", "progress.py", "run.py", "cli/run.py"},

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from agsam_tune.bench.machine import not_installed
 from agsam_tune.bench.product import PRODUCT, products
 
 
@@ -29,7 +30,7 @@ def main() -> None:
         for work in works.values():
             next(work)  # compiles, and touches all memory
     except ImportError as error:
-        _say({"missing": f"{error.name} is not installed (pip install 'agsam-tune[bench]')"})
+        _say({"missing": not_installed(error.name)})
         return
     _say(facts)
     for line in sys.stdin:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from agsam_tune.bench.one_model import gsam_step, loss
 from agsam_tune.bench.problems import ALPHA, RHO, Problem
 from agsam_tune.engine import training_epochs
 from agsam_tune.trials import Pack, Trial
@@ -42,25 +42,11 @@ def pack(given: Problem, rows: int) -> Epochs:
 
 def pytorch_optimizer(given: Problem, rows: int) -> Epochs:  # noqa: ARG001  (one at a time)
     """The GSAM of the package pytorch-optimizer, one model at a time."""
-    from pytorch_optimizer import GSAM, ProportionScheduler
-
     module, x_N, y_N = _start(given)
-    training = given.training
-    base = torch.optim.SGD(module.parameters(), lr=training.lr, momentum=training.momentum)
-    lr = torch.optim.lr_scheduler.ConstantLR(base, factor=1.0)
-    rho = ProportionScheduler(
-        lr, max_lr=training.lr, min_lr=training.lr, max_value=RHO, min_value=RHO
-    )
-    gsam = GSAM(module.parameters(), base, module, rho, alpha=ALPHA)
+    step = gsam_step(module, given.training, rho=RHO, alpha=ALPHA)
     for epoch in itertools.count():
-        losses = []
-        for index_B in torch.as_tensor(given.batches(0, epoch)):
-            # Its annotation asks for a module; it calls what it is given.
-            gsam.set_closure(_loss, x_N[index_B], y_N[index_B])  # type: ignore[arg-type]
-            _, loss = gsam.step()
-            lr.step()
-            gsam.update_rho_t()
-            losses.append(float(loss))
+        order_SB = torch.as_tensor(given.batches(0, epoch))
+        losses = [float(step(x_N[index_B], y_N[index_B])) for index_B in order_SB]
         yield len(losses), [float(np.mean(losses))]
 
 
@@ -74,14 +60,14 @@ def plain(given: Problem, rows: int) -> Epochs:  # noqa: ARG001  (one at a time)
         losses = []
         for index_B in torch.as_tensor(given.batches(0, epoch)):
             x_B, y_B = x_N[index_B], y_N[index_B]
-            loss = _loss(module(x_B), y_B)
-            gradients = torch.autograd.grad(loss, parameters)
+            f = loss(module(x_B), y_B)
+            gradients = torch.autograd.grad(f, parameters)
             with torch.no_grad():
                 scale = RHO / torch.sqrt(_dot(gradients, gradients))
                 before = [parameter.clone() for parameter in parameters]
                 for parameter, gradient in zip(parameters, gradients, strict=True):
                     parameter.add_(scale * gradient)
-            perturbed = torch.autograd.grad(_loss(module(x_B), y_B), parameters)
+            perturbed = torch.autograd.grad(loss(module(x_B), y_B), parameters)
             with torch.no_grad():
                 share = _dot(gradients, perturbed) / _dot(perturbed, perturbed)
                 for parameter, old, g, gp in zip(
@@ -90,7 +76,7 @@ def plain(given: Problem, rows: int) -> Epochs:  # noqa: ARG001  (one at a time)
                     parameter.copy_(old)
                     parameter.grad = gp - ALPHA * (g - share * gp)
             base.step()
-            losses.append(loss.item())
+            losses.append(f.item())
         yield len(losses), [float(np.mean(losses))]
 
 
@@ -116,12 +102,6 @@ def _start(given: Problem) -> tuple[nn.Module, Tensor, Tensor]:
         for parameter, array in zip(module.parameters(), given.weights(0), strict=True):
             parameter.copy_(torch.as_tensor(array))
     return module, torch.as_tensor(given.task.train.x), torch.as_tensor(given.task.train.y)
-
-
-def _loss(z_BC: Tensor, y_B: Tensor) -> Tensor:
-    if z_BC.shape[1] == 1:
-        return functional.binary_cross_entropy_with_logits(z_BC[:, 0], y_B.to(z_BC.dtype))
-    return functional.cross_entropy(z_BC, y_B)
 
 
 def _dot(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> Tensor:

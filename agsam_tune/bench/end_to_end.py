@@ -21,7 +21,7 @@ from typing import Any
 
 import optuna
 
-from agsam_tune.bench.machine import cores
+from agsam_tune.bench.machine import cores, not_installed
 from agsam_tune.bench.program import agsam_tune, module, timed
 from agsam_tune.store.journal import open_journal
 
@@ -64,9 +64,7 @@ def end_to_end(
     echo("end to end: a study")
     ours = _ours(trials)
     if find_spec("pytorch_optimizer") is None:
-        usual: dict[str, Any] = {
-            "missing": "pytorch_optimizer is not installed (pip install 'agsam-tune[bench]')"
-        }
+        usual: dict[str, Any] = {"missing": not_installed("pytorch_optimizer")}
     else:
         echo("end to end: the usual stack")
         usual = _usual(usual_trials)
@@ -89,8 +87,7 @@ def _ours(trials: int) -> dict[str, Any]:
     while points * _SEEDS < trials:
         points *= 2
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "study.toml").write_text(_STUDY.format(points=points))
+        folder = _with_study(Path(name), points)
         command = agsam_tune("run", "study.toml", "--no-report", "--out", "run")
         started = time()
         wall, _ = timed(command, folder)
@@ -99,6 +96,11 @@ def _ours(trials: int) -> dict[str, Any]:
     packs = [list(pack) for _, pack in groupby(sorted(stored), lambda trial: trial[0])]
     began = min(min(when for _, when in pack) - len(pack) * pack[0][0] for pack in packs)
     return _rates(len(stored), wall, began - started, sum(seconds for seconds, _ in stored))
+
+
+def _with_study(folder: Path, points: int) -> Path:
+    (folder / "study.toml").write_text(_STUDY.format(points=points))
+    return folder
 
 
 def _stored(journal: Path) -> Iterator[tuple[float, float]]:
@@ -112,10 +114,11 @@ def _stored(journal: Path) -> Iterator[tuple[float, float]]:
 
 
 def _usual(trials: int) -> dict[str, Any]:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as name:
+        folder = _with_study(Path(name), _LEAST_POINTS)
         started = time()
-        command = module("agsam_tune.bench.usual_stack", str(trials))
-        wall, output = timed(command, Path(folder))
+        command = module("agsam_tune.bench.usual_stack", "study.toml", str(trials))
+        wall, output = timed(command, folder)
     found = json.loads(output.splitlines()[-1])
     return _rates(found["trials"], wall, found["began"] - started, found["training_core_s"])
 

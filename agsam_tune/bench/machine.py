@@ -1,4 +1,4 @@
-"""What was measured on: the machine and the versions.
+"""What was measured on: the machine, and the packages that it is measured with.
 
 In: nothing. Out: dictionaries. Must not import torch, Ray or Optuna.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from agsam_tune import __version__
+from agsam_tune.provenance import named_values, processor
+from agsam_tune.provenance import versions as versions_of
 
-_PACKAGES = ("numpy", "torch", "jax", "pytorch_optimizer", "ray", "optuna")
+_PACKAGES = ("agsam-tune", "numpy", "torch", "jax", "pytorch_optimizer", "ray", "optuna")
+INSTALL = "pip install 'agsam-tune[bench]'"
 
 
 def cores() -> int:
@@ -25,13 +26,12 @@ def cores() -> int:
 
 def machine() -> dict[str, Any]:
     """The processor, its cores, the threads of each contender, the GPUs, and how busy it is."""
-    models = _values(Path("/proc/cpuinfo"), "model name")
     gpus = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return {
-        "cpu": models[0] if models else platform.processor() or platform.machine(),
+        "cpu": processor(),
         "cores": cores(),
         "threads": 1,
-        "gpus": [name for path in gpus for name in _values(path, "Model")],
+        "gpus": [name for path in gpus for name in named_values(path, "Model")],
         "system": platform.platform(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
@@ -39,21 +39,9 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str | None]:
     """Of Python, this package and what it is measured with; None where it is not installed."""
-    found: dict[str, str | None] = {
-        "python": platform.python_version(),
-        "agsam-tune": __version__,
-    }
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found
+    return {"python": platform.python_version(), **versions_of(_PACKAGES)}
 
 
-def _values(path: Path, key: str) -> list[str]:
-    """What a file of lines KEY: VALUE says of the key."""
-    if not path.is_file():
-        return []
-    pairs = [line.partition(":") for line in path.read_text("utf-8").splitlines()]
-    return [value.strip() for name, _, value in pairs if name.strip() == key]
+def not_installed(package: str | None) -> str:
+    """Why there is nothing of a peer."""
+    return f"{package} is not installed ({INSTALL})"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agsam_tune.bench.machine import INSTALL
 from agsam_tune.bench.texts import MODELS, label
 from agsam_tune.errors import UsageError
 
@@ -29,7 +30,7 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
     bars = {name: contenders for name, contenders in bars.items() if contenders}
     if not bars:
         msg = "bench: there are no ratios to plot; they need one of moons, digits and mnist, and "
-        raise UsageError(msg + "pytorch-optimizer (pip install 'agsam-tune[bench]')")
+        raise UsageError(msg + f"pytorch-optimizer ({INSTALL})")
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

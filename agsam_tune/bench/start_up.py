@@ -6,10 +6,10 @@ In: how often. Out: seconds. Must not import torch, Ray or Optuna.
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 from agsam_tune.bench.program import agsam_tune, timed
+from agsam_tune.bench.spread import spread
 from agsam_tune.errors import ExitCode
 
 _COMMANDS = {
@@ -29,4 +29,4 @@ def _measured(arguments: tuple[str, ...], expected: int, times: int) -> dict[str
         (Path(folder) / "wrong.toml").write_text('tusk = "moons"\n')
         command = agsam_tune(*arguments)
         found = [timed(command, Path(folder), expected=expected)[0] for _ in range(times)]
-    return {"median": median(found), "min": min(found), "max": max(found)}
+    return spread(found)

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from agsam_tune.bench.product import PRODUCT, PRODUCT_FLOP
 from agsam_tune.bench.program import module
+from agsam_tune.bench.spread import spread
 from agsam_tune.errors import AgsamTuneError
 
 # Libraries read these when they are loaded; one thread each.
@@ -83,18 +84,12 @@ def measure(
         **facts,
         "flop_per_second": PRODUCT_FLOP / median(products),
         "contenders": [
-            {"name": kind, "rows": rows, **_spread(found)}
+            {"name": kind, "rows": rows, **spread([1e6 * each for each in found])}
             for (kind, rows), found in times.items()
             if found
         ],
         "missing": missing,
     }
-
-
-def _spread(seconds: list[float]) -> dict[str, float]:
-    """Microseconds: median, least and most."""
-    least, most = min(seconds), max(seconds)
-    return {"median": 1e6 * median(seconds), "min": 1e6 * least, "max": 1e6 * most}
 
 
 class _Child:

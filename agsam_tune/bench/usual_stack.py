@@ -1,12 +1,12 @@
 """What is usual: Ray Tune, Optuna's search and pytorch-optimizer's GSAM, one training a process.
 
-    python -m agsam_tune.bench.usual_stack TRIALS
+    python -m agsam_tune.bench.usual_stack STUDY TRIALS
 
-In: how many trials. Out: a line of JSON: when the first training began, in seconds since 1970,
-and the core seconds of all trainings. The moons of studies/moons.toml, with its recipe; rho and
-alpha are searched in the same ranges. What the usual stack offers to be fast is used: workers
-live on from trial to trial, nothing is logged, the data are sent to them once, and a batch is
-taken from arrays without a loader.
+In: a study file, for its task, its recipe and GSAM's ranges, and how many trials. Out: a line of
+JSON: when the first training began, in seconds since 1970, and the core seconds of all trainings.
+What the usual stack offers to be fast is used: workers live on from trial to trial, nothing is
+logged, the data are sent to them once, and a batch is taken from arrays without a loader. The
+task has two classes and a model with one logit.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from agsam_tune.executors.ray_environment import before_ray
-from agsam_tune.tasks.moons import moons
+from agsam_tune.study import Range, Study, Training, load_study
+from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Split, Task
-
-EPOCHS, BATCH_SIZE, LR, MOMENTUM = 30, 64, 0.05, 0.9
-RHO, ALPHA = (0.005, 8.0), (0.0, 1.0)
 
 
 def main() -> None:
     """Make the trials."""
+    study = load_study(Path(sys.argv[1]))
     with redirect_stdout(sys.stderr):  # what Ray and Optuna have to say
-        results = _tuned(int(sys.argv[1]))
+        results = _tuned(study, int(sys.argv[2]))
     found = {
         "trials": len(results),
         "began": min(each["began"] for each in results),
@@ -40,17 +39,22 @@ def main() -> None:
     print(json.dumps(found))  # noqa: T201
 
 
-def _tuned(trials: int) -> list[dict[str, float]]:
+def _tuned(study: Study, trials: int) -> list[dict[str, float]]:
     before_ray(address=None)
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
     from agsam_tune.executors.ray_session import ray_session
 
+    def drawn(range_: Range) -> Any:
+        return (tune.loguniform if range_.log else tune.uniform)(range_.low, range_.high)
+
+    task = load_task(study.task, study.task_options, seed=study.seed, import_path=())
+    ranges = study.search_spaces["gsam"].ranges
     with ray_session() as scratch:
         tuner = tune.Tuner(
-            tune.with_parameters(train, task=moons(seed=0)),
-            param_space={"rho": tune.loguniform(*RHO), "alpha": tune.uniform(*ALPHA)},
+            tune.with_parameters(train, task=task, training=study.training),
+            param_space={name: drawn(ranges[name]) for name in ("rho", "alpha")},
             tune_config=tune.TuneConfig(
                 search_alg=OptunaSearch(metric="val_accuracy", mode="max", seed=0),
                 num_samples=trials,
@@ -65,52 +69,31 @@ def _tuned(trials: int) -> list[dict[str, float]]:
         return [dict(grid[number].metrics or {}) for number in range(len(grid))]
 
 
-def train(config: Mapping[str, float], task: Task) -> dict[str, float]:
-    """One training, as pytorch-optimizer's documentation has it."""
+def train(config: Mapping[str, float], task: Task, training: Training) -> dict[str, float]:
+    """One training: its accuracies, when it began, and its seconds."""
     import torch
-    from pytorch_optimizer import GSAM, ProportionScheduler
+
+    from agsam_tune.bench.one_model import gsam_step
+    from agsam_tune.engine import task_blueprint
 
     began, started = time.time(), time.perf_counter()
     torch.manual_seed(0)
-    model = _model(task)
-    base = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
-    lr = torch.optim.lr_scheduler.ConstantLR(base, factor=1.0)
-    rho = ProportionScheduler(
-        lr, max_lr=LR, min_lr=LR, max_value=config["rho"], min_value=config["rho"]
-    )
-    gsam = GSAM(model.parameters(), base, model, rho, alpha=config["alpha"])
-
-    def loss(z_B1: Any, y_B: Any) -> Any:
-        return torch.nn.functional.binary_cross_entropy_with_logits(z_B1[:, 0], y_B)
-
+    model = task_blueprint(task).module
+    step = gsam_step(model, training, rho=config["rho"], alpha=config["alpha"])
     x_N, y_N = _tensors(task.train)
     accuracies = {"val_accuracy": 0.0, "test_accuracy": 0.0}
-    for _ in range(EPOCHS):
+    for _ in range(training.epochs):
         model.train()
         order_N = torch.randperm(len(y_N))
-        for start in range(0, len(y_N), BATCH_SIZE):
-            index_B = order_N[start : start + BATCH_SIZE]
-            # Its annotation asks for a module; it calls what it is given.
-            gsam.set_closure(loss, x_N[index_B], y_N[index_B])  # type: ignore[arg-type]
-            gsam.step()
-            lr.step()
-            gsam.update_rho_t()
+        for start in range(0, len(y_N), training.batch_size):
+            index_B = order_N[start : start + training.batch_size]
+            step(x_N[index_B], y_N[index_B])
         model.eval()
         accuracies = {
             "val_accuracy": _accuracy(model, task.choosing),
             "test_accuracy": _accuracy(model, task.test),
         }
     return {**accuracies, "began": began, "seconds": time.perf_counter() - started}
-
-
-def _model(task: Task) -> Any:
-    from torch import nn
-
-    widths = (task.train.x.shape[1], 32, 32, 32, 1)
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
 
 
 def _tensors(split: Split) -> tuple[Any, Any]:

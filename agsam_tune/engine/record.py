@@ -95,9 +95,7 @@ class Record:
         values_MK[1] -= values_MK[0]
         if gradients:
             values_MK = torch.cat([values_MK, torch.stack(gradients)])
-        if alive_K.device.type != "cpu" or not bool(alive_K.all()):
-            values_MK = torch.where(alive_K, values_MK, 0.0)
-        self.epoch_MK += values_MK
+        self.epoch_MK += torch.where(alive_K, values_MK, 0.0)
         self.epoch_steps_K += alive_K
         self.alive_K = alive_K
 

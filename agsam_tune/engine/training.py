@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,9 +73,7 @@ def train_pack(
     started = time.perf_counter()
     place = torch.device(device)
     model = pack_model(task, training, way=way, device=place, dtype=dtype)
-    # Autograd cannot save tensors of inference mode, which is the faster where it is not asked.
-    mode = torch.no_grad if model.records_graph else torch.inference_mode
-    with one_thread(), precision(training.precision), mode():
+    with _settings(model, training):
         run = _Run.prepare(pack, task, training, study_seed, model, place, dtype)
         record = Record.empty(
             len(pack.trials),
@@ -118,8 +117,7 @@ def training_epochs(
     """
     device = torch.device("cpu")
     model = pack_model(task, training, way="auto", device=device, dtype=torch.float32)
-    mode = torch.no_grad if model.records_graph else torch.inference_mode
-    with one_thread(), precision(training.precision), mode():
+    with _settings(model, training):
         run = _Run.prepare(pack, task, training, 0, model, device, torch.float32)
         two_pass = run.rule.ascent is not None
         for epoch in range(run.epochs):
@@ -129,6 +127,15 @@ def training_epochs(
             run.train_epoch(epoch, record)
             steps = run.batches.per_epoch
             yield steps, (record.epoch_MK[0] / steps).tolist()
+
+
+@contextmanager
+def _settings(model: PackModel, training: Training) -> Iterator[None]:
+    """PyTorch as a training needs it, and as it was afterwards."""
+    # Autograd cannot save tensors of inference mode, which is the faster where it is not asked.
+    mode = torch.no_grad if model.records_graph else torch.inference_mode
+    with one_thread(), precision(training.precision), mode():
+        yield
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from agsam_tune.bench import markdown, plot, run_bench, table
+from agsam_tune.bench import PARTS, markdown, plot, run_bench, table
 from agsam_tune.bench.end_to_end import end_to_end
 from agsam_tune.bench.report_time import report_times
 from agsam_tune.bench.results import with_ratios
+from agsam_tune.cli.bench import Part
 from agsam_tune.errors import UsageError
 from tests.run.commands import agsam_tune
 
@@ -30,8 +31,14 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["moons", "digits", "mnist"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "moons",
+        pytest.param("digits", marks=pytest.mark.slow),
+        pytest.param("mnist", marks=pytest.mark.slow),
+    ],
+)
 def test_all_contenders_make_the_same_steps(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOSSES, name, "2"], capture_output=True, text=True, check=True
@@ -189,6 +196,10 @@ def test_a_peer_that_is_not_installed_has_no_ratio(tmp_path: Path) -> None:
     assert "Ray Tune, Optuna, pytorch-optimizer: not installed" in markdown(found)
     plot(found, tmp_path / "bench.png")
     assert (tmp_path / "bench.png").stat().st_size > 1000
+
+
+def test_the_command_knows_every_part() -> None:
+    assert [part.value for part in Part] == list(PARTS)
 
 
 def test_a_part_that_there_is_not_is_refused() -> None:
