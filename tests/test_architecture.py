@@ -90,6 +90,8 @@ MAY_IMPORT = {
     "jinja2": {"report"},
     "jax": {"bench/with_jax.py"},
     "pytorch_optimizer": {"bench/one_model.py"},
+    "llvmlite": {"engine/compiled/tile.py"},
+    "numba": {"engine/compiled"},
     "typer": {"cli"},
     "requests": {"data"},
     "rich": {"data/download.py", "progress.py", "run.py", "cli/run.py"},

@@ -16,6 +16,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from agsam_tune.engine.compiled.rows import CompiledMlpRows
 from agsam_tune.engine.cpu import one_thread
 from agsam_tune.engine.evaluation import CHUNK, Evaluation
 from agsam_tune.engine.inspection import ModelError, raised
@@ -166,6 +167,9 @@ class _Candidate:
         share: float,
     ) -> Self:
         sample = _Sample.of(task, training, way, device)
+        if isinstance(sample.model, CompiledMlpRows):
+            # Here and once, lest every worker does it.
+            sample.model.compile(torch.float32)
         if isinstance(rows, int):
             size = rows
         elif device.type == "cuda":

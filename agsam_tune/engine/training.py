@@ -22,8 +22,9 @@ from torch import Tensor
 
 from agsam_tune import __version__
 from agsam_tune.engine.base import BaseOptimizer
-from agsam_tune.engine.batches import Batches
+from agsam_tune.engine.batches import Batch, Batches
 from agsam_tune.engine.checkpoint import Checkpoint, Checkpoints
+from agsam_tune.engine.compiled.rows import CompiledMlpRows, takes_sgd_step
 from agsam_tune.engine.cpu import one_thread
 from agsam_tune.engine.evaluation import Evaluation, evaluate_accuracy, mean_loss
 from agsam_tune.engine.losses import Loss
@@ -163,6 +164,7 @@ class _Run:
     ahead_KP: Tensor  # w + Δw
     next_KP: Tensor  # receives the weights after the step
     alive_K: Tensor
+    compiled: CompiledMlpRows | None  # the model, where it takes whole steps
     step: int = 0
 
     @classmethod
@@ -218,6 +220,9 @@ class _Run:
             ahead_KP=torch.empty_like(w_KP),
             next_KP=torch.empty_like(w_KP),
             alive_K=torch.ones(len(seeds), dtype=torch.bool, device=device),
+            compiled=model
+            if isinstance(model, CompiledMlpRows) and takes_sgd_step(update_rule, training)
+            else None,
         )
 
     def tensors(self) -> dict[str, Tensor]:
@@ -240,16 +245,41 @@ class _Run:
     def train_epoch(self, epoch: int, record: Record, checkpoint: Checkpoint | None = None) -> None:
         """Train the epoch, or what is left of it."""
         start = self.step - epoch * self.batches.per_epoch
-        for x_KBD, y_KB in self.batches.epoch(epoch, start):
-            self._step(x_KBD, y_KB, record)
+        for batch in self.batches.epoch(epoch, start):
+            self._step(batch, record)
             self.step += 1
             if checkpoint is not None and checkpoint.is_due():
                 tensors = {**self.tensors(), **record.tensors()}
                 checkpoint.write(tensors, step=self.step, epochs=record.closed)
 
-    def _step(self, x_KBD: Tensor, y_KB: Tensor, record: Record) -> None:
+    def _step(self, batch: Batch, record: Record) -> None:
         """One step of every row that is alive; the others stay where they are."""
-        columns, noise_K = self._scheduled_columns(), self._noise()
+        columns = self._scheduled_columns()
+        if self.compiled is None:
+            f_K, fp_K, radius_K, w_KP, state = self._passes(batch, columns)
+            finite_K = _finite(w_KP) & torch.isfinite(f_K) & torch.isfinite(fp_K)
+            self.alive_K = self.alive_K & finite_K
+        else:
+            self.alive_K = self.alive_K.clone()
+            w_KP, state = self.next_KP, self.state
+            f_K, fp_K, radius_K = self.compiled.sgd_step(
+                self.rule,
+                (batch.split.x_ND, batch.split.y_N),
+                batch.index_KB,
+                columns,
+                nesterov=self.base.training.nesterov,
+                alive_K=self.alive_K,
+                matrices=(self.w_KP, self.g_KP, self.gp_KP, *state, w_KP),
+            )
+        gradients = _gradient_means(self.g_KP, self.gp_KP) if record.gradients else ()
+        record.add_step(f_K, fp_K, radius_K, self.alive_K, gradients)
+        self._keep(w_KP, state)
+
+    def _passes(
+        self, batch: Batch, columns: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor, tuple[Tensor, ...]]:
+        """Losses, radii, new weights and running means of a step, with PyTorch's operations."""
+        (x_KBD, y_KB), noise_K = batch.gathered(), self._noise()
         f_K, g_KP = self.model.loss_and_gradient(self.w_KP, x_KBD, y_KB, self.g_KP, noise_K)
         fp_K, gp_KP, radius_K = f_K, g_KP, None
         if self.rule.ascent is not None:
@@ -262,11 +292,7 @@ class _Run:
         w_KP, state = self.base.update(
             self.w_KP, direction_KP, self.state, columns, self.step, out_KP=self.next_KP
         )
-        finite_K = _finite(w_KP) & torch.isfinite(f_K) & torch.isfinite(fp_K)
-        self.alive_K = self.alive_K & finite_K
-        gradients = _gradient_means(g_KP, gp_KP) if record.gradients else ()
-        record.add_step(f_K, fp_K, radius_K, self.alive_K, gradients)
-        self._keep(w_KP, state)
+        return f_K, fp_K, radius_K, w_KP, state
 
     def _keep(self, w_KP: Tensor, state: tuple[Tensor, ...]) -> None:
         if self.w_KP.device.type != "cpu" or not bool(self.alive_K.all()):

@@ -2,19 +2,21 @@
 
 In: a task, a recipe, a device. Out: a `PackModel`. Must not import Ray or Optuna.
 
-`stacked` computes perceptrons with batched matrix products and a backward pass by hand;
-`rows` any module, one row after another; `vmap` any deterministic module, all rows at once.
-They agree but for rounding.
+`compiled` computes perceptrons row by row in machine code, on a CPU; `stacked` with batched
+matrix products; `rows` any module, one row after another; `vmap` any deterministic module,
+all rows at once. They agree but for rounding.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from agsam_tune.engine.blueprint import Blueprint, blueprint
+from agsam_tune.engine.compiled.rows import CompiledMlpRows
 from agsam_tune.engine.inspection import ModelError
 from agsam_tune.engine.losses import Loss
 from agsam_tune.engine.mlp import MlpRows
@@ -24,6 +26,9 @@ from agsam_tune.study import Training
 from agsam_tune.tasks.task import Mlp, Task
 
 _EXAMPLES = 4
+# Up to so many weights of a layer, which stay in a core's cache, compiled rows are faster
+# than batched products: 1.5 times with 784×256, half as fast with 1024×1024.
+_CACHED_LAYER = 1 << 18
 
 
 def possible_ways(plan: Blueprint, training: Training, *, device: torch.device) -> tuple[str, ...]:
@@ -33,6 +38,9 @@ def possible_ways(plan: Blueprint, training: Training, *, device: torch.device) 
     """
     ways = []
     if plan.widths is not None and training.precision != "bfloat16":
+        largest = max(math.prod(layer) for layer in Mlp(widths=plan.widths).layers)
+        if device.type == "cpu" and largest <= _CACHED_LAYER:
+            ways.append("compiled")
         ways.append("stacked")
     if device.type != "cpu" and not plan.stochastic:
         ways.append("vmap")
@@ -56,12 +64,15 @@ def pack_model(
     if way == "auto":
         way = possible_ways(plan, training, device=device)[0]
     loss = Loss(kind=task.loss, smoothing=training.label_smoothing)
-    if way == "stacked":
+    if way in {"compiled", "stacked"}:
         if plan.widths is None:
-            raise ModelError("the way 'stacked' takes dense layers with ReLU between them only")
+            raise ModelError(f"the way {way!r} takes dense layers with ReLU between them only")
         if training.precision == "bfloat16":
-            raise ModelError("the way 'stacked' does not take precision = 'bfloat16'")
-        return MlpRows(Mlp(widths=plan.widths), loss, plan.initial)
+            raise ModelError(f"the way {way!r} does not take precision = 'bfloat16'")
+        if way == "compiled" and device.type != "cpu":
+            raise ModelError("the way 'compiled' is for CPUs")
+        perceptrons = CompiledMlpRows if way == "compiled" else MlpRows
+        return perceptrons(Mlp(widths=plan.widths), loss, plan.initial)
     kind = NetworkVmap if way == "vmap" else NetworkRows
     return kind(
         plan,

@@ -269,7 +269,7 @@ class Packs(Record):
     """How trials are trained together."""
 
     rows: int | Literal["auto"] = Field(default="auto", description="trials per pack, or 'auto'")
-    way: Literal["auto", "stacked", "rows", "vmap"] = Field(
+    way: Literal["auto", "compiled", "stacked", "rows", "vmap"] = Field(
         default="auto", description="how a pack's models are computed; 'auto' measures"
     )
     checkpoint: float = Field(

@@ -143,7 +143,7 @@ def test_the_seconds_are_those_of_all_parts(
 
 def test_the_file_is_its_owners_alone_and_written_when_it_is_time(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
-    train = partial(train_pack, a_pack("gsam", 2), small_moons(), RECIPE, study_seed=5)
+    train = partial(train_pack, a_pack("gsam", 64), small_moons(), RECIPE, study_seed=5)
     for every in (0.0, 1000.0):
         train(checkpoints=Checkpoints(folder=folder, every=every))
         assert not folder.exists()

@@ -196,8 +196,8 @@ def test_the_ways_agree_on_a_convolution(optimizer: str) -> None:
 def test_the_ways_agree_on_a_perceptron(optimizer: str) -> None:
     task, pack = blobs(), a_pack(optimizer, 4)
     stacked = _train(task, pack, "stacked")
-    _agree(stacked, _train(task, pack, "rows"))
-    _agree(stacked, _train(task, pack, "vmap"))
+    for way in ("compiled", "rows", "vmap"):
+        _agree(stacked, _train(task, pack, way))
 
 
 def _agree(one: tuple[Outcome, ...], other: tuple[Outcome, ...]) -> None:
@@ -215,13 +215,14 @@ def test_a_module_of_dense_layers_is_computed_as_a_perceptron() -> None:
     own = Task(name="own", train=task.train, validation=None, test=task.test, model=module)
     plan = task_blueprint(own)
     assert plan.widths == (5, 13, 9, 3)
-    assert possible_ways(plan, RECIPE, device=CPU) == ("stacked", "rows")
+    assert possible_ways(plan, RECIPE, device=CPU) == ("compiled", "stacked", "rows")
     models = [
-        pack_model(own, RECIPE, way=w, device=CPU, dtype=torch.float64) for w in ("stacked", "rows")
+        pack_model(own, RECIPE, way=w, device=CPU, dtype=torch.float64)
+        for w in ("compiled", "stacked", "rows")
     ]
     parts = [m.unpacked(torch.tensor(m.initial(np.random.default_rng(5)))[None]) for m in models]
-    for a, b in zip(*parts, strict=True):
-        assert torch.equal(a, b)
+    for first, *others in zip(*parts, strict=True):
+        assert all(torch.equal(first, other) for other in others)
 
 
 @pytest.mark.parametrize(

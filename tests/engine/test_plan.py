@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from agsam_tune.engine import ModelError, make_plan, train_pack
 from agsam_tune.engine import plan as planning
-from agsam_tune.engine.ways import possible_ways, precision, task_blueprint
+from agsam_tune.engine.ways import pack_model, possible_ways, precision, task_blueprint
+from agsam_tune.models import perceptron
 from agsam_tune.study import Sharpness, Training
 from tests.engine.problems import RECIPE, a_pack, blobs, small_moons
 from tests.engine.test_networks import Dense, Dropped, images
@@ -14,12 +15,12 @@ from tests.engine.test_networks import Dense, Dropped, images
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_a_perceptron_is_stacked_and_a_network_goes_row_by_row() -> None:
-    stacked = make_plan(small_moons(), RECIPE, device="cpu", way="auto", rows="auto")
-    assert stacked.way == "stacked"
-    assert stacked.seconds.keys() == {"stacked", "rows"}
-    assert stacked.seconds["stacked"] * 3 < stacked.seconds["rows"]
-    assert stacked.rows == 64
+def test_a_perceptron_is_compiled_and_a_network_goes_row_by_row() -> None:
+    compiled = make_plan(small_moons(), RECIPE, device="cpu", way="auto", rows="auto")
+    assert compiled.way == "compiled"
+    assert compiled.seconds.keys() == {"compiled", "stacked", "rows"}
+    assert compiled.seconds["compiled"] * 3 < compiled.seconds["rows"]
+    assert compiled.rows == 64
     one_by_one = make_plan(images(), RECIPE, device="cpu", way="auto", rows="auto")
     assert (one_by_one.way, one_by_one.rows) == ("rows", 8)
     assert one_by_one.to_dict() == {
@@ -32,13 +33,15 @@ def test_what_the_study_says_comes_first() -> None:
     assert (plan.way, plan.rows) == ("vmap", 5)
     with pytest.raises(ModelError, match="dense layers"):
         make_plan(images(), RECIPE, device="cpu", way="stacked", rows="auto")
+    with pytest.raises(ModelError, match="the way 'compiled' is for CPUs"):
+        pack_model(small_moons(), RECIPE, way="compiled", device=GPU, dtype=torch.float32)
 
 
 def test_the_faster_way_is_taken_only_where_it_is_clearly_faster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for seconds, way in (({"stacked": 1.4, "rows": 1.0}, "stacked"),
-                         ({"stacked": 1.6, "rows": 1.0}, "rows")):  # fmt: skip
+    for seconds, way in (({"compiled": 1.4, "stacked": 1.2, "rows": 1.0}, "compiled"),
+                         ({"compiled": 1.6, "stacked": 1.2, "rows": 1.0}, "rows")):  # fmt: skip
         found = iter(seconds.values())
         monkeypatch.setattr(planning, "_seconds", lambda *_, found=found: next(found))
         assert make_plan(blobs(), RECIPE, device="cpu", way="auto", rows=2).way == way
@@ -54,6 +57,9 @@ def test_a_pack_takes_two_minutes_at_most(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_ways_of_a_device() -> None:
     moons, digits = task_blueprint(small_moons()), task_blueprint(images())
     dropped = task_blueprint(images(Dropped, shape=(5,), classes=3))
+    assert possible_ways(moons, RECIPE, device=CPU) == ("compiled", "stacked", "rows")
+    wide = task_blueprint(images(lambda: perceptron((784, 1024, 10)), shape=(784,)))
+    assert possible_ways(wide, RECIPE, device=CPU) == ("stacked", "rows")
     assert possible_ways(moons, RECIPE, device=GPU) == ("stacked", "vmap", "rows")
     assert possible_ways(digits, RECIPE, device=GPU) == ("vmap", "rows")
     assert possible_ways(digits, RECIPE, device=CPU) == ("rows",)

@@ -21,8 +21,10 @@ from tests.engine.problems import RECIPE, a_pack, a_trial, blobs, same_bits, sma
 SEED = 11
 
 
-def _train(pack: Pack, task: Task, recipe: Training = RECIPE) -> tuple[Outcome, ...]:
-    return train_pack(pack, task, recipe, study_seed=SEED)
+def _train(
+    pack: Pack, task: Task, recipe: Training = RECIPE, way: str = "auto"
+) -> tuple[Outcome, ...]:
+    return train_pack(pack, task, recipe, study_seed=SEED, way=way)
 
 
 def _plain_loop(trial: Trial, task: Task, recipe: Training) -> dict[str, list[float]]:
@@ -106,11 +108,12 @@ def _evaluated(model: torch.nn.Module, split: Split) -> tuple[float, float]:
 
 @pytest.mark.parametrize("optimizer", ["gsam", "adaptive_gsam", "asam"])
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_a_row_trains_as_a_plain_loop_does(optimizer: str, nesterov: bool) -> None:
+@pytest.mark.parametrize("way", ["compiled", "stacked"])
+def test_a_row_trains_as_a_plain_loop_does(optimizer: str, nesterov: bool, way: str) -> None:
     recipe = RECIPE.model_copy(update={"nesterov": nesterov})
     for task in (small_moons(), blobs()):
         pack = a_pack(optimizer, 5)
-        outcomes = train_pack(pack, task, recipe, study_seed=SEED, dtype=torch.float64)
+        outcomes = train_pack(pack, task, recipe, study_seed=SEED, dtype=torch.float64, way=way)
         for trial, outcome in zip(pack.trials, outcomes, strict=True):
             expected = _plain_loop(trial, task, recipe)
             # Rounding grows from step to step where rho is large; a wrong formula is far off.
@@ -125,36 +128,39 @@ def test_a_row_trains_as_a_plain_loop_does(optimizer: str, nesterov: bool) -> No
 
 
 @pytest.mark.parametrize("optimizer", sorted(RULES))
-def test_bits_do_not_depend_on_the_pack(optimizer: str) -> None:
+@pytest.mark.parametrize("way", ["compiled", "stacked"])
+def test_bits_do_not_depend_on_the_pack(optimizer: str, way: str) -> None:
     task, pack = small_moons(), a_pack(optimizer, 64)
-    whole = _train(pack, task)
+    whole = _train(pack, task, way=way)
     for part in (slice(0, 1), slice(63, 64), slice(30, 37), slice(57, 64)):
-        alone = _train(Pack(trials=pack.trials[part]), task)
+        alone = _train(Pack(trials=pack.trials[part]), task, way=way)
         assert all(map(same_bits, alone, whole[part]))
-    backwards = _train(Pack(trials=pack.trials[::-1]), task)
+    backwards = _train(Pack(trials=pack.trials[::-1]), task, way=way)
     assert all(map(same_bits, backwards, whole[::-1]))
 
 
 @pytest.mark.parametrize("widths", [(5, 13, 9, 3), (5, 13, 9, 4), (17, 5), (3, 33, 10)])
 @pytest.mark.parametrize("batch_size", [1, 13, 18, 31, 64, 1000])
+@pytest.mark.parametrize("way", ["compiled", "stacked"])
 def test_bits_do_not_depend_on_the_pack_with_a_softmax_and_odd_shapes(
-    widths: tuple[int, ...], batch_size: int
+    widths: tuple[int, ...], batch_size: int, way: str
 ) -> None:
     task, pack = blobs(widths=widths, n=97), a_pack("adaptive_gsam", 64)
     recipe = RECIPE.model_copy(update={"batch_size": batch_size, "epochs": 1})
-    whole = _train(pack, task, recipe)
+    whole = _train(pack, task, recipe, way)
     for part in (slice(0, 1), slice(63, 64), slice(57, 64)):
-        alone = _train(Pack(trials=pack.trials[part]), task, recipe)
+        alone = _train(Pack(trials=pack.trials[part]), task, recipe, way)
         assert all(map(same_bits, alone, whole[part]))
 
 
-def test_a_poisoned_row_is_recorded_and_disturbs_nobody() -> None:
+@pytest.mark.parametrize("way", ["compiled", "stacked"])
+def test_a_poisoned_row_is_recorded_and_disturbs_nobody(way: str) -> None:
     task = small_moons()
     columns = {"rho": 0.1, "alpha": 0.2}
     healthy = [a_trial("gsam", k, k % 4, **columns, lr=0.1) for k in range(9)]
     poisoned = list(healthy)
     poisoned[4] = a_trial("gsam", 4, 0, **columns, lr=1e30)
-    expected, outcomes = (_train(Pack(trials=tuple(t)), task) for t in (healthy, poisoned))
+    expected, outcomes = (_train(Pack(trials=tuple(t)), task, way=way) for t in (healthy, poisoned))
     for k in set(range(9)) - {4}:
         assert same_bits(expected[k], outcomes[k])
     bad = outcomes[4]
@@ -170,9 +176,10 @@ def test_a_poisoned_row_is_recorded_and_disturbs_nobody() -> None:
     assert math.isfinite(bad.radius) == (bad.diverged_step > 0)
 
 
-def test_nan_from_the_first_step_is_divergence_at_step_0() -> None:
+@pytest.mark.parametrize("way", ["compiled", "stacked"])
+def test_nan_from_the_first_step_is_divergence_at_step_0(way: str) -> None:
     pack = Pack(trials=(a_trial("sam", 0, 0, rho=math.inf), a_trial("sam", 1, 0, rho=0.1)))
-    bad, good = _train(pack, small_moons())
+    bad, good = _train(pack, small_moons(), way=way)
     assert (bad.diverged, bad.diverged_step) == (True, 0)
     assert math.isnan(bad.radius)
     assert math.isnan(bad.surrogate_gap)

@@ -1,0 +1,268 @@
+"""The compiled engine against NumPy, PyTorch and the optimizers' definitions."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import agsam_tune
+from agsam_tune.engine import train_pack
+from agsam_tune.engine.compiled.losses import CODES, loss_and_slope
+from agsam_tune.engine.compiled.rules import ASCENTS, DIRECTIONS, ascend, direct, finite
+from agsam_tune.engine.compiled.tile import LANES, product
+from agsam_tune.engine.losses import Loss
+from agsam_tune.optimizers import RULES, optimizer, rules
+from agsam_tune.study import Sharpness, Training
+from agsam_tune.trials import Outcome, Pack
+from tests.engine.problems import RECIPE, a_pack, a_trial, blobs, same_bits, small_moons
+
+TWO_PASS = sorted(name for name, rule in RULES.items() if rule.ascent is not None)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [1, 3, 4, 9, 64])
+@pytest.mark.parametrize("terms", [0, 1, 2, 33])
+def test_products_are_those_of_numpy(dtype: str, rows: int, terms: int) -> None:
+    rng = np.random.default_rng(0)
+    columns = 2 * LANES
+    # Whole numbers, so that no order of the sums rounds.
+    a, b = (
+        rng.integers(-9, 9, size=s).astype(dtype) for s in ((rows, terms), (max(terms, 1), columns))
+    )
+    c, turned = (np.full((rows + 1, columns), 7, dtype=dtype) for _ in range(2))
+    product(c, a, terms, 1, b, rows, columns, terms)
+    product(turned, np.ascontiguousarray(a.T), 1, rows, b, rows, columns, terms)
+    np.testing.assert_array_equal(c[:rows], a @ b[:terms])
+    np.testing.assert_array_equal(turned, c)
+    assert (c[rows] == 7).all()
+
+
+@pytest.mark.parametrize("kind", CODES)
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("size", [1.0, 300.0])
+def test_losses_are_those_of_the_engine(
+    kind: str, outputs: int, smoothing: float, size: float
+) -> None:
+    rng = np.random.default_rng(1)
+    z, y = rng.normal(size=(7, LANES)) * size, rng.integers(max(outputs, 2), size=7)
+    slope = np.full_like(z, 9.0)
+    loss = loss_and_slope(CODES[kind], smoothing, z, y, outputs, slope)
+    wanted_1, slope_1BC = Loss(kind=kind, smoothing=smoothing).value_and_slope(
+        torch.tensor(z[None, :, :outputs]), torch.tensor(y[None])
+    )
+    np.testing.assert_allclose(loss, wanted_1[0].item(), rtol=1e-12)
+    np.testing.assert_allclose(slope[:, :outputs], slope_1BC[0], rtol=1e-10, atol=1e-15)
+    assert not slope[:, outputs:].any()
+
+
+@pytest.mark.parametrize("kind", CODES)
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_loss_of_bad_logits_is_not_finite(kind: str, outputs: int, bad: float) -> None:
+    z = np.zeros((2, LANES))
+    z[1, :outputs] = bad
+    for label in (0, 1):
+        y = np.array([0, label])
+        loss = loss_and_slope(CODES[kind], 0.0, z, y, outputs, np.zeros_like(z))
+        wanted, _ = Loss(kind=kind).value_and_slope(
+            torch.tensor(z[None, :, :outputs]), torch.tensor(y[None])
+        )
+        assert np.isfinite(loss) == np.isfinite(wanted.item())
+
+
+SIZES = st.sampled_from([0.0, 1e-42, 1e-30, 1e-8, 1.0, 1e8, 1e18])
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=SIZES, name=st.sampled_from(list(ASCENTS)))
+@settings(max_examples=200, deadline=None)
+def test_ascent_steps_are_those_of_the_rules(seed: int, size: float, name: str) -> None:
+    rng = np.random.default_rng(seed)
+    w, g = (rng.normal(size=40).astype(np.float32) for _ in range(2))
+    g *= np.float32(size)
+    rho, gamma = np.float32(rng.uniform(0, 3)), np.float32(rng.uniform(0, 1))
+    ahead = np.empty_like(w)
+    radius = ascend(ASCENTS[name], w, g, rho, gamma, ahead)
+    columns = {"rho": torch.tensor([[rho]]), "gamma": torch.tensor([[gamma]])}
+    step = RULES["gsam" if name == "ball" else name].ascent_step(
+        torch.tensor(w[None]).double(),
+        torch.tensor(g[None]).double(),
+        {key: column.double() for key, column in columns.items()},
+    )
+    np.testing.assert_allclose(radius, torch.linalg.vector_norm(step).item(), rtol=1e-6)
+    np.testing.assert_allclose(ahead, w + step[0].numpy(), rtol=1e-6, atol=1e-6)
+    if not size:
+        assert radius == 0
+        assert (ahead == w).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=SIZES, name=st.sampled_from(list(DIRECTIONS)))
+@settings(max_examples=200, deadline=None)
+def test_directions_are_those_of_the_rules(seed: int, size: float, name: str) -> None:
+    rng = np.random.default_rng(seed)
+    g, gp = (rng.normal(size=40).astype(np.float32) for _ in range(2))
+    gp *= np.float32(size)
+    weight = np.float32(rng.uniform(0, 1))
+    out = np.empty_like(g)
+    direct(DIRECTIONS[name], g, gp, weight, out)
+    matrices = (torch.tensor(x[None]).double() for x in (g, gp))
+    columns = {"decomposed": {"alpha_K1"}, "penalised": {"lam_K1"}}.get(name, set())
+    wanted = getattr(rules, name)(
+        *matrices, **{c: torch.tensor([[weight]]).double() for c in columns}
+    )
+    np.testing.assert_allclose(out, wanted[0].numpy(), rtol=1e-5, atol=1e-6 * max(size, 1.0))
+
+
+def test_equal_gradients_have_no_orthogonal_part() -> None:
+    g = np.random.default_rng(2).normal(size=100).astype(np.float32)
+    out = np.empty_like(g)
+    direct(DIRECTIONS["decomposed"], g, g.copy(), np.float32(0.7), out)
+    assert (out == g).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_number_makes_a_row_not_finite(bad: float) -> None:
+    row = np.full(1000, np.finfo(np.float32).max, dtype=np.float32)
+    assert finite(row)
+    row[517] = bad
+    assert not finite(row)
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        RECIPE,
+        RECIPE.model_copy(update={"nesterov": True, "label_smoothing": 0.1}),
+        RECIPE.model_copy(
+            update={"lr_schedule": "cosine", "rho_schedule": "proportional", "warmup": 3}
+        ),
+        RECIPE.model_copy(update={"base_optimizer": "adamw", "lr": 0.01}),
+        RECIPE.model_copy(update={"max_grad_norm": 0.5}),
+    ],
+    ids=["momentum", "nesterov", "schedules", "adamw", "clipped"],
+)
+def test_a_training_is_that_of_the_stacked_way(name: str, recipe: Training) -> None:
+    for task in (small_moons(), blobs()):
+        compiled, stacked = (
+            train_pack(
+                a_pack(name, 4), task, recipe, study_seed=5, way=way, dtype=torch.float64,
+                sharpness=Sharpness(),
+            )
+            for way in ("compiled", "stacked")
+        )  # fmt: skip
+        for one, other in zip(compiled, stacked, strict=True):
+            _close(one, other)
+
+
+def _close(one: Outcome, other: Outcome) -> None:
+    """To 1e-6, as rounding grows from step to step where rho is large."""
+    left, right = (dataclasses.asdict(dataclasses.replace(o, seconds=0.0)) for o in (one, other))
+    assert left.pop("trial") == right.pop("trial")
+    assert left.pop("state") == right.pop("state")
+    for part in ("curve", "sharpness"):
+        a, b = left.pop(part), right.pop(part)
+        assert a.keys() == b.keys()
+        for key, value in a.items():
+            np.testing.assert_allclose(value, b[key], rtol=1e-4 if part == "sharpness" else 1e-6,
+                                       atol=1e-9, err_msg=key)  # fmt: skip
+    for key, value in left.items():
+        wanted = right[key]
+        assert (value is None) == (wanted is None)
+        if value is not None:
+            np.testing.assert_allclose(value, wanted, rtol=1e-6, atol=1e-9, err_msg=key)
+
+
+def test_gsam_without_alpha_is_sam_and_without_rho_sgd() -> None:
+    def trained(name: str, **values: float) -> Outcome:
+        pack = Pack(trials=(a_trial(name, 0, 1, **values),))
+        return train_pack(pack, small_moons(), RECIPE, study_seed=1, way="compiled")[0]
+
+    def numbers(outcome: Outcome) -> tuple[object, ...]:
+        return outcome.curve.f, outcome.curve.test_accuracy, outcome.test_loss
+
+    assert numbers(trained("gsam", rho=0.3, alpha=0.0)) == numbers(trained("sam", rho=0.3))
+    for alpha in (0.0, 0.6):
+        assert numbers(trained("gsam", rho=0.0, alpha=alpha)) == numbers(trained("sgd"))
+
+
+def test_an_optimizer_of_ones_own_is_computed_with_its_own_functions() -> None:
+    @optimizer(name="ball_of_ones_own", direction=rules.decomposed)
+    def ball(w_KP: torch.Tensor, g_KP: torch.Tensor, *, rho_K1: torch.Tensor) -> torch.Tensor:
+        return rules.ball(w_KP, g_KP, rho_K1=2 * rho_K1)
+
+    def trained(name: str, rho: float) -> Outcome:
+        pack = Pack(trials=(a_trial(name, 0, 1, rho=rho, alpha=0.2),))
+        return train_pack(
+            pack, small_moons(), RECIPE, study_seed=1, way="compiled", dtype=torch.float64
+        )[0]
+
+    try:
+        own, doubled = trained("ball_of_ones_own", 0.1), trained("gsam", 0.2)
+    finally:
+        del RULES["ball_of_ones_own"]
+    np.testing.assert_allclose(own.curve.f, doubled.curve.f, rtol=1e-9)
+    np.testing.assert_allclose(own.radius, 0.2, rtol=1e-9)
+
+
+_TRAIN = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from agsam_tune.engine.compiled import step
+import numpy as np
+z = np.zeros((1, 3, 1), dtype=np.float32)
+from agsam_tune.engine.compiled.perceptron import layer_table
+layers, numbers = layer_table(((2, 1),), ((0, 32),), 3)
+w = np.ones((1, 64), dtype=np.float32)
+step.logits(w, np.ones(6, dtype=np.float32), 3, layers, np.zeros(numbers, dtype=np.float32), z)
+assert (z == 3).all(), z
+stats = step.logits.stats
+print(json.dumps([step.__file__, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
+"""
+
+
+@pytest.mark.timeout(180)
+def test_what_is_compiled_is_kept_until_any_of_its_sources_changes(tmp_path: Path) -> None:
+    package = Path(agsam_tune.__file__).parent
+    shutil.copytree(
+        package, tmp_path / "agsam_tune", ignore=shutil.ignore_patterns("__pycache__", "*.nb?")
+    )
+
+    def call(**env: str) -> list[object]:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRAIN, str(tmp_path)],
+            capture_output=True, text=True, check=True, cwd=tmp_path, env={**os.environ, **env},
+        )  # fmt: skip
+        found: list[object] = json.loads(done.stdout)
+        assert str(found[0]).startswith(str(tmp_path))
+        return found[1:]
+
+    assert call() == [0, 1]
+    assert call() == [1, 0]
+    changed = tmp_path / "agsam_tune" / "engine" / "compiled" / "rules.py"
+    changed.write_text(changed.read_text("utf-8") + "\n# changed\n", "utf-8")
+    assert call() == [0, 1]
+    # Where nothing can be kept it is compiled for this process.
+    (tmp_path / "sitecustomize.py").write_text(
+        "from numba.core import caching\ncaching.CompileResultCacheImpl._locator_classes = []\n"
+    )
+    assert call(PYTHONPATH=str(tmp_path)) == [0, 1]
+
+
+def test_bits_do_not_depend_on_the_pack_for_a_wide_softmax() -> None:
+    task, pack = blobs(widths=(70, 40, 33, 10)), a_pack("asam", 7)
+    whole = train_pack(pack, task, RECIPE, study_seed=1, way="compiled")
+    for k in range(7):
+        alone = train_pack(
+            Pack(trials=pack.trials[k : k + 1]), task, RECIPE, study_seed=1, way="compiled"
+        )
+        assert same_bits(alone[0], whole[k])
