@@ -6,7 +6,7 @@ take. Must not import Ray, Optuna or the study file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from agsam_tune.engine.chain import Chain, chain, perceptron_chain
 from agsam_tune.engine.inspection import (
     ModelError,
     examine,
@@ -36,16 +37,21 @@ class Blueprint:
     Attributes:
         module: the module, in float32, on the CPU.
         initial: initial weights in the order of the module's parameters, from a generator.
-        widths: those of the perceptron that the module is, or None for any other module.
+        chain: the layers of a module that is a chain of them, or None.
         stochastic: whether a training pass draws random numbers, as dropout does.
         channels_last: whether images may lie channels last in memory.
     """
 
     module: nn.Module
     initial: Callable[[np.random.Generator], Arrays]
-    widths: tuple[int, ...] | None
+    chain: Chain | None
     stochastic: bool
     channels_last: bool = True
+
+    @property
+    def widths(self) -> tuple[int, ...] | None:
+        """Those of the perceptron that the module is, or None for any other module."""
+        return None if self.chain is None else self.chain.widths
 
 
 def blueprint(model: Mlp | Network, example: Tensor) -> Blueprint:
@@ -62,7 +68,7 @@ def blueprint(model: Mlp | Network, example: Tensor) -> Blueprint:
         return Blueprint(
             module=perceptron(model.widths),
             initial=lambda generator: glorot(model, generator),
-            widths=model.widths,
+            chain=perceptron_chain(model),
             stochastic=False,
         )
     module = _built(model, seed=0)
@@ -70,7 +76,7 @@ def blueprint(model: Mlp | Network, example: Tensor) -> Blueprint:
     return Blueprint(
         module=module,
         initial=lambda generator: _initialised(model, generator),
-        widths=_perceptron_widths(module, example),
+        chain=chain(module, example),
         stochastic=stochastic,
         channels_last=takes_channels_last(module, example),
     )
@@ -103,41 +109,3 @@ def glorot(model: Mlp, generator: np.random.Generator) -> Arrays:
 def _initialised(model: Network, generator: np.random.Generator) -> Arrays:
     module = _built(model, seed=int(generator.integers(2**63)))
     return [p.detach().double().numpy() for p in trainable(module)]
-
-
-def _perceptron_widths(module: nn.Module, example: Tensor) -> tuple[int, ...] | None:
-    """The widths where the module is dense layers with ReLU between them, or None."""
-    layers = list(_flattened(module))
-    if layers and isinstance(layers[0], nn.Flatten):
-        if (layers[0].start_dim, layers[0].end_dim) != (1, -1):
-            return None
-        layers = layers[1:]
-    elif example.ndim != 2:
-        return None
-    dense, relus = layers[0::2], layers[1::2]
-    linear = [layer for layer in dense if type(layer) is nn.Linear and layer.bias is not None]
-    if len(linear) < len(dense) or not all(type(relu) is nn.ReLU for relu in relus):
-        return None
-    # No layer twice, and none frozen.
-    if len(relus) != len(dense) - 1 or len(trainable(module)) != 2 * len(linear):
-        return None
-    if any(_has_hooks(layer) for layer in layers):
-        return None
-    return (linear[0].in_features, *(layer.out_features for layer in linear))
-
-
-def _flattened(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers of nested nn.Sequentials in order; any other module as it is."""
-    if type(module) is nn.Sequential and not _has_hooks(module):
-        for child in module:
-            yield from _flattened(child)
-    else:
-        yield module
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    hooks = (
-        *(module._forward_hooks, module._forward_pre_hooks),
-        *(module._backward_hooks, module._backward_pre_hooks),
-    )
-    return any(hooks)

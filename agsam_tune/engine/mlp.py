@@ -59,26 +59,20 @@ class MlpRows:
         self._loss = loss
         self._initial = initial or (lambda generator: glorot(model, generator))
         self.parameters = model.parameters
-        self._strides = tuple(
-            self._stride(outputs, last=number == len(model.layers) - 1)
-            for number, (_, outputs) in enumerate(model.layers)
-        )
-        self._spans = tuple(_spans(model.layers, self._strides))
-        self.width = self._spans[-1][1] + padded_to_lanes(self._strides[-1])
+        self._spans = tuple(_spans(model.layers))
+        self.width = self._spans[-1][1] + padded_to_lanes(model.widths[-1])
         self._buffers: dict[tuple[str, int], Tensor] = {}
         self._views: dict[tuple[int, torch.Size], list[tuple[Tensor, Tensor]]] = {}
 
     def initial(self, generator: np.random.Generator) -> npt.NDArray[np.float64]:
         """One row of initial weights, (P,)."""
-        row_1P = torch.zeros(1, self.width, dtype=torch.float64)
+        row = np.zeros(self.width)
         arrays = self._initial(generator)
-        for number in range(len(self._layers)):
-            weights_1IO, bias_11O = self._view(row_1P, number)
-            weights_OI, bias_O = arrays[2 * number : 2 * number + 2]
-            weights_1IO[0] = torch.from_numpy(weights_OI).T
-            bias_11O[0, 0] = torch.from_numpy(bias_O)
-        first: npt.NDArray[np.float64] = row_1P[0].numpy()
-        return first
+        for layer, (start, bias) in enumerate(self._spans):
+            weights_OI, bias_O = arrays[2 * layer : 2 * layer + 2]
+            row[start : start + weights_OI.size] = weights_OI.T.reshape(-1)
+            row[bias : bias + bias_O.size] = bias_O
+        return row
 
     def flat(self, x_N: Tensor) -> Tensor:
         """Examples as rows."""
@@ -177,13 +171,8 @@ class MlpRows:
 
     def _view(self, matrix_KP: Tensor, layer: int) -> tuple[Tensor, Tensor]:
         (inputs, outputs), (start, bias) = self._layers[layer], self._spans[layer]
-        stride = self._strides[layer]
-        weights = matrix_KP[:, start : start + inputs * stride].view(-1, inputs, stride)
-        return weights[:, :, :outputs], matrix_KP[:, bias : bias + outputs].unsqueeze(1)
-
-    def _stride(self, outputs: int, *, last: bool) -> int:  # noqa: ARG002
-        """How long a row of a layer's weights (I, O) is in memory."""
-        return outputs
+        weights = matrix_KP[:, start : start + inputs * outputs].view(-1, inputs, outputs)
+        return weights, matrix_KP[:, bias : bias + outputs].unsqueeze(1)
 
     def _buffer(self, use: tuple[str, int], shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Aligned scratch that is kept from step to step; each use has its own."""
@@ -199,12 +188,10 @@ def _is_column(weights_KIO: Tensor) -> bool:
     return weights_KIO.shape[2] == 1
 
 
-def _spans(
-    layers: tuple[tuple[int, int], ...], strides: tuple[int, ...]
-) -> Iterator[tuple[int, int]]:
+def _spans(layers: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int]]:
     """(start of the weights, start of the bias) of each layer within a row."""
     start = 0
-    for (inputs, _), stride in zip(layers, strides, strict=True):
-        bias = start + padded_to_lanes(inputs * stride)
+    for inputs, outputs in layers:
+        bias = start + padded_to_lanes(inputs * outputs)
         yield start, bias
-        start = bias + padded_to_lanes(stride)
+        start = bias + padded_to_lanes(outputs)

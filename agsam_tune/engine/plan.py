@@ -16,7 +16,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from agsam_tune.engine.compiled.rows import CompiledMlpRows
+from agsam_tune.engine.compiled.rows import CompiledRows
 from agsam_tune.engine.cpu import one_thread
 from agsam_tune.engine.evaluation import CHUNK, Evaluation
 from agsam_tune.engine.inspection import ModelError, raised
@@ -167,7 +167,7 @@ class _Candidate:
         share: float,
     ) -> Self:
         sample = _Sample.of(task, training, way, device)
-        if isinstance(sample.model, CompiledMlpRows):
+        if isinstance(sample.model, CompiledRows):
             # Here and once, lest every worker does it.
             sample.model.compile(torch.float32)
         if isinstance(rows, int):

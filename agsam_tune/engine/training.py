@@ -24,7 +24,7 @@ from agsam_tune import __version__
 from agsam_tune.engine.base import BaseOptimizer
 from agsam_tune.engine.batches import Batch, Batches
 from agsam_tune.engine.checkpoint import Checkpoint, Checkpoints
-from agsam_tune.engine.compiled.rows import CompiledMlpRows, takes_sgd_step
+from agsam_tune.engine.compiled.rows import CompiledRows, takes_sgd_step
 from agsam_tune.engine.cpu import one_thread
 from agsam_tune.engine.evaluation import Evaluation, evaluate_accuracy, mean_loss
 from agsam_tune.engine.losses import Loss
@@ -164,7 +164,7 @@ class _Run:
     ahead_KP: Tensor  # w + Δw
     next_KP: Tensor  # receives the weights after the step
     alive_K: Tensor
-    compiled: CompiledMlpRows | None  # the model, where it takes whole steps
+    compiled: CompiledRows | None  # the model, where it takes whole steps
     step: int = 0
 
     @classmethod
@@ -221,7 +221,7 @@ class _Run:
             next_KP=torch.empty_like(w_KP),
             alive_K=torch.ones(len(seeds), dtype=torch.bool, device=device),
             compiled=model
-            if isinstance(model, CompiledMlpRows) and takes_sgd_step(update_rule, training)
+            if isinstance(model, CompiledRows) and takes_sgd_step(update_rule, training)
             else None,
         )
 

@@ -2,21 +2,20 @@
 
 In: a task, a recipe, a device. Out: a `PackModel`. Must not import Ray or Optuna.
 
-`compiled` computes perceptrons row by row in machine code, on a CPU; `stacked` with batched
-matrix products; `rows` any module, one row after another; `vmap` any deterministic module,
-all rows at once. They agree but for rounding.
+`compiled` computes chains of layers row by row in machine code, on a CPU; `stacked` perceptrons
+with batched matrix products and a backward pass by hand; `rows` any module, one row after
+another; `vmap` any deterministic module, all rows at once. They agree but for rounding.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from agsam_tune.engine.blueprint import Blueprint, blueprint
-from agsam_tune.engine.compiled.rows import CompiledMlpRows
+from agsam_tune.engine.compiled.rows import CompiledRows
 from agsam_tune.engine.inspection import ModelError
 from agsam_tune.engine.losses import Loss
 from agsam_tune.engine.mlp import MlpRows
@@ -37,11 +36,12 @@ def possible_ways(plan: Blueprint, training: Training, *, device: torch.device) 
     `vmap` is not among them on a CPU, where a row's bits would depend on its pack.
     """
     ways = []
-    if plan.widths is not None and training.precision != "bfloat16":
-        largest = max(math.prod(layer) for layer in Mlp(widths=plan.widths).layers)
-        if device.type == "cpu" and largest <= _CACHED_LAYER:
+    if training.precision != "bfloat16":
+        small = plan.chain is not None and plan.chain.largest_layer <= _CACHED_LAYER
+        if small and device.type == "cpu":
             ways.append("compiled")
-        ways.append("stacked")
+        if plan.widths is not None:
+            ways.append("stacked")
     if device.type != "cpu" and not plan.stochastic:
         ways.append("vmap")
     return (*ways, "rows")
@@ -64,15 +64,21 @@ def pack_model(
     if way == "auto":
         way = possible_ways(plan, training, device=device)[0]
     loss = Loss(kind=task.loss, smoothing=training.label_smoothing)
-    if way in {"compiled", "stacked"}:
-        if plan.widths is None:
-            raise ModelError(f"the way {way!r} takes dense layers with ReLU between them only")
-        if training.precision == "bfloat16":
-            raise ModelError(f"the way {way!r} does not take precision = 'bfloat16'")
-        if way == "compiled" and device.type != "cpu":
+    if way in {"compiled", "stacked"} and training.precision == "bfloat16":
+        raise ModelError(f"the way {way!r} does not take precision = 'bfloat16'")
+    if way == "compiled":
+        if plan.chain is None:
+            raise ModelError(
+                "the way 'compiled' takes convolutions with ReLU and 2×2 pooling, then dense layers"
+                " with ReLU between them, only"
+            )
+        if device.type != "cpu":
             raise ModelError("the way 'compiled' is for CPUs")
-        perceptrons = CompiledMlpRows if way == "compiled" else MlpRows
-        return perceptrons(Mlp(widths=plan.widths), loss, plan.initial)
+        return CompiledRows(plan.chain, loss, plan.initial)
+    if way == "stacked":
+        if plan.widths is None:
+            raise ModelError("the way 'stacked' takes dense layers with ReLU between them only")
+        return MlpRows(Mlp(widths=plan.widths), loss, plan.initial)
     kind = NetworkVmap if way == "vmap" else NetworkRows
     return kind(
         plan,

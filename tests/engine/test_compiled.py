@@ -13,17 +13,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
 
 import agsam_tune
 from agsam_tune.engine import train_pack
+from agsam_tune.engine.blueprint import blueprint
 from agsam_tune.engine.compiled.losses import CODES, loss_and_slope
+from agsam_tune.engine.compiled.rows import CompiledRows
 from agsam_tune.engine.compiled.rules import ASCENTS, DIRECTIONS, ascend, direct, finite
 from agsam_tune.engine.compiled.tile import LANES, product
 from agsam_tune.engine.losses import Loss
+from agsam_tune.models import cifar_cnn, digits_cnn, mnist_cnn, paper_cnn, perceptron
 from agsam_tune.optimizers import RULES, optimizer, rules
 from agsam_tune.study import Sharpness, Training
+from agsam_tune.tasks.task import Network
 from agsam_tune.trials import Outcome, Pack
 from tests.engine.problems import RECIPE, a_pack, a_trial, blobs, same_bits, small_moons
+from tests.engine.test_networks import check_gradients, images
 
 TWO_PASS = sorted(name for name, rule in RULES.items() if rule.ascent is not None)
 
@@ -39,8 +46,8 @@ def test_products_are_those_of_numpy(dtype: str, rows: int, terms: int) -> None:
         rng.integers(-9, 9, size=s).astype(dtype) for s in ((rows, terms), (max(terms, 1), columns))
     )
     c, turned = (np.full((rows + 1, columns), 7, dtype=dtype) for _ in range(2))
-    product(c, a, terms, 1, b, rows, columns, terms)
-    product(turned, np.ascontiguousarray(a.T), 1, rows, b, rows, columns, terms)
+    product(c, columns, a, terms, 1, b, columns, rows, columns, terms)
+    product(turned, columns, np.ascontiguousarray(a.T), 1, rows, b, columns, rows, columns, terms)
     np.testing.assert_array_equal(c[:rows], a @ b[:terms])
     np.testing.assert_array_equal(turned, c)
     assert (c[rows] == 7).all()
@@ -214,16 +221,142 @@ def test_an_optimizer_of_ones_own_is_computed_with_its_own_functions() -> None:
     np.testing.assert_allclose(own.radius, 0.2, rtol=1e-9)
 
 
+def _conv(*sizes: int, padding: int = 0, pool: bool = True, last: bool = False) -> list[nn.Module]:
+    layers = [nn.Conv2d(*sizes, padding=padding), nn.ReLU()]
+    if pool:
+        layers.insert(1 if last else 2, nn.MaxPool2d(2))
+    return layers
+
+
+CHAINS = {
+    "moons": (lambda: perceptron((2, 32, 32, 32, 1)), (2,), 1),
+    "one hidden": (lambda: perceptron((5, 1, 7, 4)), (5,), 4),
+    "linear": (lambda: perceptron((3, 1)), (3,), 1),
+    "images, dense": (lambda: perceptron((27, 20, 10)), (3, 3, 3), 10),
+    "digits_cnn": (digits_cnn, (1, 8, 8), 10),
+    "paper_cnn": (paper_cnn, (1, 28, 28), 10),
+    "mnist_cnn": (mnist_cnn, (1, 28, 28), 10),
+    "cifar_cnn": (lambda: cifar_cnn(7), (3, 32, 32), 7),
+    "not pooled": (
+        lambda: nn.Sequential(
+            *_conv(2, 5, 3, pool=False), *_conv(5, 20, 2, padding=1),
+            nn.Flatten(), nn.Linear(240, 1),
+        ),
+        (2, 7, 9),
+        1,
+    ),
+    "wide kernels": (
+        lambda: nn.Sequential(
+            *_conv(3, 6, 5, padding=2, last=True), *_conv(6, 33, 1, pool=False),
+            nn.Flatten(), nn.Linear(33 * 5 * 4, 12), nn.ReLU(), nn.Linear(12, 3),
+        ),
+        (3, 11, 9),
+        3,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_losses_and_gradients_are_those_of_the_module(name: str) -> None:
+    build, shape, classes = CHAINS[name]
+    # Seven examples, as no tile has.
+    x_BD = torch.tensor(np.random.default_rng(1).normal(size=(7, *shape)), dtype=torch.float32)
+    plan = blueprint(Network(build=build, outputs=classes), x_BD)
+    assert plan.chain is not None
+    model = CompiledRows(plan.chain, Loss(), plan.initial)
+    assert model.parameters == sum(p.numel() for p in plan.module.parameters())
+    check_gradients(model, plan.module, x_BD, classes)
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "not pooled"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adaptive_gsam"])
+def test_a_training_of_convolutions_is_that_of_the_module(name: str, optimizer: str) -> None:
+    build, shape, classes = CHAINS[name]
+    task, pack = images(build, shape=shape, classes=max(classes, 2)), a_pack(optimizer, 5)
+    task = dataclasses.replace(task, model=Network(build=build, outputs=classes))
+    compiled, rows = (
+        train_pack(pack, task, RECIPE, study_seed=5, way=way, dtype=torch.float64)
+        for way in ("compiled", "rows")
+    )
+    for one, other in zip(compiled, rows, strict=True):
+        _close(one, other)
+    alone = train_pack(Pack(trials=pack.trials[3:4]), task, RECIPE, study_seed=5, way="compiled")
+    whole = train_pack(pack, task, RECIPE, study_seed=5, way="compiled")
+    assert same_bits(alone[0], whole[3])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_numbers_in_an_image_reach_its_loss(bad: float) -> None:
+    """As in PyTorch: pooling and ReLU keep NaN."""
+    build, shape, classes = CHAINS["digits_cnn"]
+    x_BD = torch.randn(3, *shape, dtype=torch.float64)
+    plan = blueprint(Network(build=build, outputs=classes), x_BD.float())
+    assert plan.chain is not None
+    model = CompiledRows(plan.chain, Loss(), plan.initial)
+    w_1P = torch.tensor(model.initial(np.random.default_rng(0)))[None]
+    y_1B = torch.zeros(1, 3, dtype=torch.int64)
+    for place in [(0, 0), (3, 4), (7, 7)]:
+        poisoned = x_BD.clone()
+        poisoned[1, 0, place[0], place[1]] = bad
+        flat = model.flat(poisoned)[None].contiguous()
+        loss_1, _ = model.loss_and_gradient(w_1P, flat, y_1B, torch.zeros_like(w_1P))
+        wanted = functional.cross_entropy(plan.module.double()(poisoned), y_1B[0])
+        assert torch.isfinite(loss_1[0]) == torch.isfinite(wanted) == torch.tensor(False)
+
+
+OTHERS = {
+    "stride": lambda: [nn.Conv2d(1, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)],
+    "dilation": lambda: [nn.Conv2d(1, 4, 3, dilation=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)],
+    "oblong": lambda: [nn.Conv2d(1, 4, (3, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(192, 3)],
+    "no bias": lambda: [
+        nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)
+    ],
+    "circular": lambda: [
+        nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), nn.ReLU(), nn.Flatten(),
+        nn.Linear(256, 3),
+    ],
+    "no ReLU": lambda: [nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3)],
+    "pool of 3": lambda: [
+        nn.Conv2d(1, 4, 3), nn.MaxPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
+    ],
+    "overlapping": lambda: [
+        nn.Conv2d(1, 4, 3), nn.MaxPool2d(2, stride=1), nn.ReLU(), nn.Flatten(), nn.Linear(100, 3)
+    ],
+    "rounded up": lambda: [
+        nn.Conv2d(1, 4, 2), nn.MaxPool2d(2, ceil_mode=True), nn.ReLU(), nn.Flatten(),
+        nn.Linear(64, 3),
+    ],
+    "average": lambda: [
+        nn.Conv2d(1, 4, 3), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)
+    ],
+    "tanh": lambda: [nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(144, 3)],
+    "dropout": lambda: [
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Dropout(), nn.Flatten(), nn.Linear(144, 3)
+    ],
+    "frozen": lambda: [
+        nn.Conv2d(1, 4, 3).requires_grad_(False), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)
+    ],
+    "no classifier": lambda: [nn.Conv2d(1, 3, 8), nn.ReLU(), nn.Flatten()],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_modules_are_not_taken_for_chains(name: str) -> None:
+    network = Network(build=lambda: nn.Sequential(*OTHERS[name]()), outputs=3)
+    assert blueprint(network, torch.randn(4, 1, 8, 8)).chain is None
+
+
 _TRAIN = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from agsam_tune.engine.compiled import step
 import numpy as np
 z = np.zeros((1, 3, 1), dtype=np.float32)
-from agsam_tune.engine.compiled.perceptron import layer_table
-layers, numbers = layer_table(((2, 1),), ((0, 32),), 3)
+from agsam_tune.engine.chain import Chain, Dense
+from agsam_tune.engine.compiled.tables import tables
+found = tables(Chain(convolutions=(), dense=(Dense(inputs=2, outputs=1),)), 3, np.float32)
 w = np.ones((1, 64), dtype=np.float32)
-step.logits(w, np.ones(6, dtype=np.float32), 3, layers, np.zeros(numbers, dtype=np.float32), z)
+step.logits(w, np.ones(6, dtype=np.float32), 3, found, z)
 assert (z == 3).all(), z
 stats = step.logits.stats
 print(json.dumps([step.__file__, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))

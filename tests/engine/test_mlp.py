@@ -5,20 +5,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from agsam_tune.engine.compiled.rows import CompiledMlpRows
 from agsam_tune.engine.mlp import MlpRows
 from agsam_tune.tasks.task import Mlp
 
 ROWS, BATCH = 3, 12
 
 
-KINDS = pytest.mark.parametrize("kind", [MlpRows, CompiledMlpRows])
-
-
-def _one_model(rows: MlpRows, model: Mlp, row_P: torch.Tensor, x_BD: torch.Tensor) -> torch.Tensor:
+def _one_model(model: Mlp, row_P: torch.Tensor, x_BD: torch.Tensor) -> torch.Tensor:
     h = x_BD
     for number in range(len(model.layers)):
-        weights, bias = rows.layer(row_P[None], number)
+        weights, bias = MlpRows(model).layer(row_P[None], number)
         h = h @ weights[0] + bias[0]
         h = torch.relu(h) if number < len(model.layers) - 1 else h
     return h
@@ -27,12 +23,9 @@ def _one_model(rows: MlpRows, model: Mlp, row_P: torch.Tensor, x_BD: torch.Tenso
 @pytest.mark.parametrize(
     "widths", [(2, 32, 32, 32, 1), (5, 7, 1), (5, 13, 9, 4), (3, 2), (3, 1), (3, 1, 4)]
 )
-@KINDS
-def test_loss_and_gradient_are_those_of_autograd(
-    widths: tuple[int, ...], kind: type[MlpRows]
-) -> None:
+def test_loss_and_gradient_are_those_of_autograd(widths: tuple[int, ...]) -> None:
     model = Mlp(widths=widths)
-    rows = kind(model)
+    rows = MlpRows(model)
     rng = np.random.default_rng(1)
     w_KP = torch.tensor(np.stack([rows.initial(rng) for _ in range(ROWS)]))
     for number in range(len(model.layers)):
@@ -43,7 +36,7 @@ def test_loss_and_gradient_are_those_of_autograd(
     loss_K, g_KP = rows.loss_and_gradient(w_KP, x_KBD, y_KB, torch.zeros_like(w_KP))
     for k in range(ROWS):
         row = w_KP[k].clone().requires_grad_()
-        z_BC = _one_model(rows, model, row, x_KBD[k])
+        z_BC = _one_model(model, row, x_KBD[k])
         if widths[-1] == 1:
             target = y_KB[k].double()
             loss = functional.binary_cross_entropy_with_logits(z_BC[:, 0], target)
@@ -54,10 +47,9 @@ def test_loss_and_gradient_are_those_of_autograd(
         torch.testing.assert_close(g_KP[k], row.grad, rtol=1e-12, atol=1e-14)
 
 
-@KINDS
-def test_initial_weights_are_glorot_uniform_and_biases_zero(kind: type[MlpRows]) -> None:
+def test_initial_weights_are_glorot_uniform_and_biases_zero() -> None:
     model = Mlp(widths=(2, 32, 32, 32, 1))
-    rows = kind(model)
+    rows = MlpRows(model)
     assert rows.parameters == model.parameters == 2241
     sample = np.stack([rows.initial(np.random.default_rng(i)) for i in range(200)])
     for number, (inputs, outputs) in enumerate(model.layers):
@@ -69,9 +61,8 @@ def test_initial_weights_are_glorot_uniform_and_biases_zero(kind: type[MlpRows])
     assert np.count_nonzero(sample[0]) == 2 * 32 + 2 * 32 * 32 + 32
 
 
-@KINDS
-def test_padding_keeps_zero_gradients(kind: type[MlpRows]) -> None:
-    rows = kind(Mlp(widths=(2, 5, 1)))
+def test_padding_keeps_zero_gradients() -> None:
+    rows = MlpRows(Mlp(widths=(2, 5, 1)))
     w_KP = torch.tensor(rows.initial(np.random.default_rng(0)))[None]
     g_KP = torch.zeros_like(w_KP)
     rows.loss_and_gradient(w_KP, torch.ones(1, 4, 2).double(), torch.ones(1, 4).long(), g_KP)

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from agsam_tune.engine import ModelError, train_pack
 from agsam_tune.engine.blueprint import blueprint
-from agsam_tune.engine.layout import LANES
+from agsam_tune.engine.layout import LANES, row_aligned
 from agsam_tune.engine.losses import Loss
 from agsam_tune.engine.network import NetworkRows, NetworkVmap
+from agsam_tune.engine.pack_model import PackModel
 from agsam_tune.engine.ways import pack_model, possible_ways, task_blueprint
 from agsam_tune.models import digits_cnn, paper_cnn, perceptron, resnet
 from agsam_tune.study import Training
@@ -148,19 +149,31 @@ def test_loss_and_gradient_are_those_of_the_module_itself(
     x_BD = torch.tensor(rng.normal(size=(6, *shape)), dtype=torch.float32)
     plan = blueprint(Network(build=build, outputs=classes), x_BD)
     model = kind(plan, shape, Loss(), device=CPU, dtype=torch.float64)
+    check_gradients(model, plan.module, x_BD, classes)
+
+
+def check_gradients(
+    model: PackModel, module: torch.nn.Module, x_BD: torch.Tensor, classes: int
+) -> None:
+    """Losses, logits and gradients of three rows beside the module's own, by autograd."""
+    rng = np.random.default_rng(2)
     w_KP = torch.tensor(np.stack([model.initial(np.random.default_rng(k)) for k in range(3)]))
     assert model.width % LANES == 0
-    y_KB = torch.tensor(rng.integers(classes, size=(3, 6)))
-    flat = model.flat(x_BD.double()).expand(3, -1, -1)
-    loss_K, g_KP = model.loss_and_gradient(w_KP, flat, y_KB, torch.zeros_like(w_KP))
-    z_KBC = model.logits(w_KP, flat[0])
-    module = plan.module.double()
+    y_KB = torch.tensor(rng.integers(max(classes, 2), size=(3, len(x_BD))))
+    flat = model.flat(x_BD.double())
+    x_KBD = row_aligned((3, *flat.shape), flat).copy_(flat.expand(3, -1, -1))
+    loss_K, g_KP = model.loss_and_gradient(w_KP, x_KBD, y_KB, torch.zeros_like(w_KP))
+    z_KBC = model.logits(w_KP, flat)
+    module = module.double()
     parameters = [p for p in module.parameters() if p.requires_grad]
     for k in range(3):
-        for parameter, stacked in zip(parameters, model.unpacked(w_KP), strict=True):
-            parameter.data = stacked[k].contiguous()
+        for parameter, row in zip(parameters, model.unpacked(w_KP), strict=True):
+            parameter.data = row[k].contiguous()
         logits = module(x_BD.double())
-        loss = functional.cross_entropy(logits, y_KB[k])
+        if classes == 1:
+            loss = functional.binary_cross_entropy_with_logits(logits[:, 0], y_KB[k].double())
+        else:
+            loss = functional.cross_entropy(logits, y_KB[k])
         torch.testing.assert_close(loss_K[k], loss.detach(), rtol=1e-12, atol=1e-13)
         torch.testing.assert_close(z_KBC[k], logits.detach(), rtol=1e-10, atol=1e-12)
         wanted = torch.autograd.grad(loss, parameters, allow_unused=True)

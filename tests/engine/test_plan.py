@@ -15,13 +15,17 @@ from tests.engine.test_networks import Dense, Dropped, images
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_a_perceptron_is_compiled_and_a_network_goes_row_by_row() -> None:
+def test_a_chain_is_compiled_and_another_network_goes_row_by_row() -> None:
+    convolutions = make_plan(images(), RECIPE, device="cpu", way="auto", rows="auto")
+    assert convolutions.way == "compiled"
+    assert convolutions.seconds.keys() == {"compiled", "rows"}
     compiled = make_plan(small_moons(), RECIPE, device="cpu", way="auto", rows="auto")
     assert compiled.way == "compiled"
     assert compiled.seconds.keys() == {"compiled", "stacked", "rows"}
     assert compiled.seconds["compiled"] * 3 < compiled.seconds["rows"]
     assert compiled.rows == 64
-    one_by_one = make_plan(images(), RECIPE, device="cpu", way="auto", rows="auto")
+    dropped = images(Dropped, shape=(5,), classes=3)
+    one_by_one = make_plan(dropped, RECIPE, device="cpu", way="auto", rows="auto")
     assert (one_by_one.way, one_by_one.rows) == ("rows", 8)
     assert one_by_one.to_dict() == {
         "way": "rows", "rows": 8, "seconds": {"rows": one_by_one.seconds["rows"]}, "refused": {},
@@ -62,7 +66,8 @@ def test_the_ways_of_a_device() -> None:
     assert possible_ways(wide, RECIPE, device=CPU) == ("stacked", "rows")
     assert possible_ways(moons, RECIPE, device=GPU) == ("stacked", "vmap", "rows")
     assert possible_ways(digits, RECIPE, device=GPU) == ("vmap", "rows")
-    assert possible_ways(digits, RECIPE, device=CPU) == ("rows",)
+    assert possible_ways(digits, RECIPE, device=CPU) == ("compiled", "rows")
+    assert possible_ways(dropped, RECIPE, device=CPU) == ("rows",)
     assert possible_ways(dropped, RECIPE, device=GPU) == ("rows",)
 
 

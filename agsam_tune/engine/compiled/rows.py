@@ -1,13 +1,15 @@
-"""Narrow perceptrons as the rows of a matrix, computed by compiled loops; see `PackModel`.
+"""A chain of layers as the rows of a matrix, computed by compiled loops; see `PackModel`.
 
 In: a (K, P) matrix of weights and a batch for each row. Out: losses, gradients, and whole
 steps of the optimizers that are known here. Must not import Ray, Optuna or the study file.
 
-Shapes: K rows (models), P columns of one row, B examples of a batch, D inputs, N examples.
+Shapes: K rows (models), P columns of one row, B examples of a batch, D numbers of one,
+N examples, C outputs; of a layer I inputs, O outputs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,37 +19,72 @@ import torch
 from torch import Tensor
 
 from agsam_tune.engine.blueprint import Arrays
+from agsam_tune.engine.chain import Chain
 from agsam_tune.engine.compiled.losses import CODES
-from agsam_tune.engine.compiled.perceptron import layer_table, stride
 from agsam_tune.engine.compiled.rules import ASCENTS, DIRECTIONS, ONE_PASS
 from agsam_tune.engine.compiled.step import gradients, logits, sgd_step
+from agsam_tune.engine.compiled.tables import Block, blocks, tables
 from agsam_tune.engine.losses import Loss
-from agsam_tune.engine.mlp import MlpRows
 from agsam_tune.optimizers import Rule, rules
 from agsam_tune.study import Training
-from agsam_tune.tasks.task import Mlp
 
-_Array = npt.NDArray[Any]
-_CROSS_ENTROPY = Loss()
 _OF_SGD = ("lr", "momentum", "weight_decay")
 # The hyperparameter of a direction.
 _WEIGHTS = {"decomposed": "alpha", "penalised": "lam"}
 
 
-class CompiledMlpRows(MlpRows):
-    """K perceptrons of one shape, each computed alone from its weights to its direction.
+class CompiledRows:
+    """K chains of one shape, each computed alone from its weights to the weights after a step.
 
     Besides what any model of a pack does, it takes whole steps: see `sgd_step`.
+
+    Args:
+        chain: the layers.
+        loss: what is trained on.
+        initial: initial weights and biases of each layer in PyTorch's order and shapes.
     """
 
+    records_graph = False
+    stochastic = False
+
     def __init__(
-        self,
-        model: Mlp,
-        loss: Loss = _CROSS_ENTROPY,
-        initial: Callable[[np.random.Generator], Arrays] | None = None,
+        self, chain: Chain, loss: Loss, initial: Callable[[np.random.Generator], Arrays]
     ) -> None:
-        super().__init__(model, loss, initial)
-        self._tables: dict[tuple[int, torch.dtype], tuple[_Array, _Array]] = {}
+        self._chain = chain
+        self._blocks = blocks(chain)
+        self._loss = loss
+        self._initial = initial
+        self._tables: dict[tuple[int, torch.dtype], tuple[npt.NDArray[Any], ...]] = {}
+        self.width = self._blocks[-1].stop
+        self.parameters = sum(
+            math.prod((*block.shape[:2], *block.count)) + block.count[1] for block in self._blocks
+        )
+
+    def initial(self, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        """One row of initial weights, (P,)."""
+        row_1P = torch.zeros(1, self.width, dtype=torch.float64)
+        arrays = iter(self._initial(generator))
+        for weights_K, bias_KO in map(self._view, [row_1P] * len(self._blocks), self._blocks):
+            weights_K[0] = torch.from_numpy(next(arrays)).view(weights_K.shape[1:])
+            bias_KO[0] = torch.from_numpy(next(arrays))
+        first: npt.NDArray[np.float64] = row_1P[0].numpy()
+        return first
+
+    def flat(self, x_N: Tensor) -> Tensor:
+        """Examples as rows, images channels last."""
+        if self._chain.convolutions:
+            x_N = x_N.permute(0, 2, 3, 1)
+        return x_N.reshape(len(x_N), -1)
+
+    def unpacked(self, w_KP: Tensor) -> list[Tensor]:
+        """The rows as the module's parameters, each (K, *shape)."""
+        parts = []
+        for number, block in enumerate(self._blocks):
+            weights_K, bias_KO = self._view(w_KP, block)
+            if number >= len(self._chain.convolutions):
+                weights_K = weights_K.flatten(2)
+            parts += [weights_K, bias_KO]
+        return parts
 
     def loss_and_gradient(
         self,
@@ -64,7 +101,7 @@ class CompiledMlpRows(MlpRows):
             w_KP.numpy(),
             x_KBD.as_strided((len(x_KBD), row), (row, 1)).numpy(),
             y_KB.numpy(),
-            *self._loss_and_table(y_KB.shape[1], w_KP),
+            *self._table_and_loss(y_KB.shape[1], w_KP),
             out_KP.numpy(),
             f_K.numpy(),
         )
@@ -72,9 +109,9 @@ class CompiledMlpRows(MlpRows):
 
     def logits(self, w_KP: Tensor, x_ND: Tensor) -> Tensor:
         """See `PackModel`."""
-        z_KNC = w_KP.new_empty(len(w_KP), len(x_ND), self._layers[-1][1])
-        layers, scratch = self._table(len(x_ND), x_ND)
-        logits(w_KP.numpy(), x_ND.reshape(-1).numpy(), len(x_ND), layers, scratch, z_KNC.numpy())
+        z_KNC = w_KP.new_empty(len(w_KP), len(x_ND), self._chain.dense[-1].outputs)
+        found, *_ = self._table_and_loss(len(x_ND), w_KP)
+        logits(w_KP.numpy(), x_ND.reshape(-1).numpy(), len(x_ND), found, z_KNC.numpy())
         return z_KNC
 
     def sgd_step(
@@ -115,10 +152,10 @@ class CompiledMlpRows(MlpRows):
             x_ND.numpy(),
             y_N.numpy(),
             index_KB.numpy(),
-            *self._loss_and_table(batch, w_KP),
-            self._buffer(("examples", 0), (1, batch * x_ND.shape[1]), w_KP)[0].numpy(),
+            *self._table_and_loss(batch, w_KP),
+            w_KP.new_empty(batch * x_ND.shape[1]).numpy(),
             np.empty(batch, dtype=np.int64),
-            self._buffer(("direction", 0), (1, self.width), w_KP)[0].numpy(),
+            w_KP.new_empty(self.width).numpy(),
             ONE_PASS if rule.ascent is None else _code(ASCENTS, rule.ascent),
             _code(DIRECTIONS, rule.direction),
             settings_KS.numpy(),
@@ -131,7 +168,11 @@ class CompiledMlpRows(MlpRows):
     def compile(self, dtype: torch.dtype) -> None:
         """Compile what a training calls, where no earlier process of this machine has."""
         w_KP = torch.zeros(1, self.width, dtype=dtype)
-        x_ND, y_N = w_KP.new_zeros(1, self._layers[0][0]), torch.zeros(1, dtype=torch.int64)
+        inputs = self._chain.dense[0].inputs
+        if self._chain.convolutions:
+            first = self._chain.convolutions[0]
+            inputs = first.channels * first.height * first.width
+        x_ND, y_N = w_KP.new_zeros(1, inputs), torch.zeros(1, dtype=torch.int64)
         self.sgd_step(
             rules.rule("sgd"),
             (x_ND, y_N),
@@ -143,25 +184,25 @@ class CompiledMlpRows(MlpRows):
         )
         self.logits(w_KP, x_ND)
 
-    def _loss_and_table(self, examples: int, like: Tensor) -> tuple[Any, ...]:
-        layers, scratch = self._table(examples, like)
-        return layers, CODES[self._loss.kind], float(self._loss.smoothing), scratch
+    def _view(self, matrix_KP: Tensor, block: Block) -> tuple[Tensor, Tensor]:
+        """Views of a layer's weights, (K, O, I, y, x), and biases, (K, O)."""
+        channels, outputs = block.count
+        weights = matrix_KP[:, block.weights : block.weights + math.prod(block.shape)]
+        weights = weights.view(-1, *block.shape)[..., :channels, :outputs]
+        bias = matrix_KP[:, block.bias : block.bias + outputs]
+        return weights.permute(0, 4, 3, 1, 2), bias
 
-    def _table(self, examples: int, like: Tensor) -> tuple[_Array, _Array]:
-        """The table of layers for batches of so many examples, and scratch."""
+    def _table_and_loss(self, examples: int, like: Tensor) -> tuple[Any, ...]:
+        """What the passes of so many examples need, scratch among it, and the loss."""
         found = self._tables.get((examples, like.dtype))
         if found is None:
-            layers, numbers = layer_table(self._layers, self._spans, examples)
-            found = layers, like.new_empty(numbers).numpy()
+            found = tables(self._chain, examples, like.new_empty(0).numpy().dtype)
             self._tables[examples, like.dtype] = found
-        return found
-
-    def _stride(self, outputs: int, *, last: bool) -> int:
-        return stride(outputs, last=last)
+        return found, CODES[self._loss.kind], float(self._loss.smoothing)
 
 
 def takes_sgd_step(rule: Rule, training: Training) -> bool:
-    """Whether `CompiledMlpRows.sgd_step` computes the optimizer in this recipe."""
+    """Whether `CompiledRows.sgd_step` computes the optimizer in this recipe."""
     plain = training.base_optimizer == "sgd" and training.max_grad_norm is None
     ascent = rule.ascent is None or _code(ASCENTS, rule.ascent) is not None
     return plain and ascent and _code(DIRECTIONS, rule.direction) is not None

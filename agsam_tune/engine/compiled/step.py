@@ -16,7 +16,7 @@ from pathlib import Path
 
 from numba import njit
 
-from agsam_tune.engine.compiled.perceptron import forward, loss_and_gradient
+from agsam_tune.engine.compiled.passes import forward, loss_and_gradient
 from agsam_tune.engine.compiled.rules import ONE_PASS, ascend, descend, direct, finite
 
 
@@ -42,31 +42,28 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
     """
 
     @njit(cache=cache, boundscheck=False)
-    def gradients(w_KP, x_KX, y_KB, layers, kind, smoothing, scratch, g_KP, f_K):
+    def gradients(w_KP, x_KX, y_KB, tables, kind, smoothing, g_KP, f_K):
         """Each row's mean loss and gradient on its batch, written to `f_K` and `g_KP`."""
         _ = sources
         for k in range(len(w_KP)):
-            f_K[k] = loss_and_gradient(
-                w_KP[k], x_KX[k], y_KB[k], layers, kind, smoothing, scratch, g_KP[k]
-            )
+            f_K[k] = loss_and_gradient(w_KP[k], x_KX[k], y_KB[k], tables, kind, smoothing, g_KP[k])
 
     @njit(cache=cache, boundscheck=False)
     def sgd_step(
-        w_KP, x_ND, y_N, index_KB, layers, kind, smoothing, scratch, x_X, y_B, d_P,
+        w_KP, x_ND, y_N, index_KB, tables, kind, smoothing, x_X, y_B, d_P,
         ascent, direction, settings_KS, nesterov, alive_K,
         g_KP, gp_KP, velocity_KP, next_KP, f_K, fp_K, radius_K,
     ):  # fmt: skip
-        """A whole step of each row that is alive; see `CompiledMlpRows.sgd_step`.
+        """A whole step of each row that is alive; see `CompiledRows.sgd_step`.
 
         Args:
             w_KP: weights.
             x_ND: the training split.
             y_N: its labels.
             index_KB: the examples of each row's batch.
-            layers: see `layer_table`.
+            tables: see `tables`.
             kind: code of the loss.
             smoothing: of the labels.
-            scratch: see `layer_table`.
             x_X: scratch for a batch's examples, with `y_B` for its labels.
             y_B: see above.
             d_P: scratch for an update direction.
@@ -91,23 +88,23 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
             w_P, g_P, gp_P, out_P = w_KP[k], g_KP[k], gp_KP[k], next_KP[k]
             rho, gamma, weight, lr, momentum, decay = settings_KS[k]
             _gather(x_ND, y_N, index_KB[k], x_X, y_B)
-            f = loss_and_gradient(w_P, x_X, y_B, layers, kind, smoothing, scratch, g_P)
+            f = loss_and_gradient(w_P, x_X, y_B, tables, kind, smoothing, g_P)
             fp = f
             if ascent != ONE_PASS:
                 # The row of the weights after the step holds those ahead until then.
                 radius_K[k] = ascend(ascent, w_P, g_P, rho, gamma, out_P)
-                fp = loss_and_gradient(out_P, x_X, y_B, layers, kind, smoothing, scratch, gp_P)
+                fp = loss_and_gradient(out_P, x_X, y_B, tables, kind, smoothing, gp_P)
             direct(direction, g_P, gp_P, weight, d_P)
             descend(w_P, d_P, velocity_KP[k], lr, momentum, decay, nesterov, out_P)
             f_K[k], fp_K[k] = f, fp
             alive_K[k] = math.isfinite(f) and math.isfinite(fp) and finite(out_P)
 
     @njit(cache=cache, boundscheck=False)
-    def logits(w_KP, x_X, examples, layers, scratch, z_KNC):
+    def logits(w_KP, x_X, examples, tables, z_KNC):
         """Outputs of every row on the same examples, written to `z_KNC`."""
         _ = sources
         for k in range(len(w_KP)):
-            found_NC = forward(w_KP[k], x_X, examples, layers, scratch)
+            found_NC = forward(w_KP[k], x_X, examples, tables)
             z_KNC[k] = found_NC[:, : z_KNC.shape[2]]
 
     return gradients, sgd_step, logits

@@ -1,49 +1,21 @@
-"""Forward and backward pass of one perceptron.
+"""Forward and backward pass of one row: its convolutions, if any, then its dense layers.
 
 In: a row of weights and a batch. Out: logits, or a loss and a gradient. Must not import
 PyTorch, Ray or Optuna.
 
-Shapes: P columns of a row, B examples of a batch, D inputs. A layer with O outputs has its
-weights at [input, output], a row of them being `stride` long, and its bias after them:
-padded with zeros to whole tiles, but for a last layer of one output.
+Shapes: P columns of a row, B examples of a batch, D inputs, I and O the inputs and outputs
+of a dense layer as they lie. `tables` says where everything is.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit
 
+from agsam_tune.engine.compiled.convolution import add_gradients, features
 from agsam_tune.engine.compiled.losses import loss_and_slope
-from agsam_tune.engine.compiled.tile import padded, product
+from agsam_tune.engine.compiled.tile import product
 
-# Columns of the table of layers.
-_INPUTS, _OUTPUTS, _STRIDE, _WEIGHTS, _BIAS, _OUT = range(6)
-
-
-def stride(outputs: int, *, last: bool) -> int:
-    """How long a layer's rows of weights are."""
-    return 1 if last and outputs == 1 else padded(outputs)
-
-
-def layer_table(
-    layers: tuple[tuple[int, int], ...], spans: tuple[tuple[int, int], ...], batch: int
-) -> tuple[npt.NDArray[np.int64], int]:
-    """What the passes look up of each layer, and how many numbers of scratch they need.
-
-    Args:
-        layers: (inputs, outputs) of each.
-        spans: where each one's weights and its bias begin.
-        batch: examples, at most.
-    """
-    table, start = [], 0
-    for number, ((inputs, outputs), (weights, bias)) in enumerate(zip(layers, spans, strict=True)):
-        length = stride(outputs, last=number == len(layers) - 1)
-        table.append((inputs, outputs, length, weights, bias, start))
-        start += batch * length
-    widest = max(row[_STRIDE] for row in table)
-    # Two slopes and one layer's transposed weights.
-    return np.array(table, dtype=np.int64), start + widest * (2 * batch + widest)
+_FEATURES, _FEATURE_SLOPES, _SLOPES, _SPARE, _TURNED = range(5)
 
 
 @njit(boundscheck=False)
@@ -56,35 +28,42 @@ def _matrix(numbers, start, rows, columns):
 
 
 @njit(boundscheck=False)
-def _layer(w, layers, n):
-    """Weights (I, stride) and bias (stride,) of a layer."""
-    inputs, row, bias = layers[n, _INPUTS], layers[n, _STRIDE], layers[n, _BIAS]
-    return _matrix(w, layers[n, _WEIGHTS], inputs, row), w[bias : bias + row]
+def _layer(w, layer):
+    """Weights (I, O) and bias (O,) of a layer."""
+    weights = _matrix(w, layer.weights, layer.inputs, layer.stride)
+    return weights, w[layer.bias : layer.bias + layer.stride]
 
 
 @njit(boundscheck=False)
-def _below(x, batch, layers, scratch, n):
-    """What a layer's inputs are: the examples, or the outputs of the layer below it."""
-    if n == 0:
-        return _matrix(x, 0, batch, layers[0, _INPUTS])
-    return _matrix(scratch, layers[n - 1, _OUT], batch, layers[n - 1, _STRIDE])
+def _below(x, batch, tables, n):
+    """A layer's inputs: the examples, their features, or the outputs of the layer below it."""
+    dense, convolutions, _, scratch, starts = tables
+    if n:
+        return _matrix(scratch, dense[n - 1].out, batch, dense[n - 1].stride)
+    if len(convolutions):
+        return _matrix(scratch, starts[_FEATURES], batch, dense[0].inputs)
+    return _matrix(x, 0, batch, dense[0].inputs)
 
 
 @njit(boundscheck=False)
-def forward(w, x, batch, layers, scratch):
-    """The logits, (B, stride); the outputs of every layer stay in `scratch`, at its place."""
-    last = len(layers) - 1
+def forward(w, x, batch, tables):
+    """The logits, (B, O); the outputs of every layer stay in the scratch, at its place."""
+    dense, convolutions, places, scratch, _ = tables
+    if len(convolutions):
+        features(w, x, batch, convolutions, places, scratch)
+    last = len(dense) - 1
     for n in range(last + 1):
-        inputs, row = layers[n, _INPUTS], layers[n, _STRIDE]
-        h_BI = _below(x, batch, layers, scratch, n)
-        w_IO, bias_O = _layer(w, layers, n)
-        out_BO = _matrix(scratch, layers[n, _OUT], batch, row)
+        inputs, row = dense[n].inputs, dense[n].stride
+        h_BI = _below(x, batch, tables, n)
+        w_IO, bias_O = _layer(w, dense[n])
+        out_BO = _matrix(scratch, dense[n].out, batch, row)
+        below = h_BI.shape[1]
         if row == 1:
             _dots(h_BI, w_IO.reshape(-1), bias_O[0], out_BO.reshape(-1))
         else:
-            product(out_BO, h_BI, h_BI.shape[1], 1, w_IO, batch, row, inputs)
+            product(out_BO, row, h_BI, below, 1, w_IO, row, batch, row, inputs)
             _add_bias(out_BO, bias_O, n < last)
-    return _matrix(scratch, layers[last, _OUT], batch, layers[last, _STRIDE])
+    return _matrix(scratch, dense[last].out, batch, dense[last].stride)
 
 
 @njit(fastmath={"reassoc", "contract"}, boundscheck=False)
@@ -105,55 +84,55 @@ def _add_bias(z_BO, bias_O, rectified):
             for j in range(z_BO.shape[1]):
                 value = z_BO[b, j] + bias_O[j]
                 # Written so that NaN stays.
-                z_BO[b, j] = max(value, zero)
+                z_BO[b, j] = zero if value < zero else value  # noqa: FURB136
         else:
             for j in range(z_BO.shape[1]):
                 z_BO[b, j] += bias_O[j]
 
 
 @njit(boundscheck=False)
-def loss_and_gradient(w, x, y, layers, kind, smoothing, scratch, gradient):
+def loss_and_gradient(w, x, y, tables, kind, smoothing, gradient):
     """The mean loss of a batch; its gradient is written to `gradient`.
 
     Args:
         w: weights, (P,).
         x: examples, (B·D,) or longer.
         y: labels, (B,).
-        layers: see `layer_table`.
+        tables: see `tables`.
         kind: code of the loss.
         smoothing: of the labels.
-        scratch: numbers to write to, as many as `layer_table` says.
         gradient: receives it, (P,); the padding between layers is left as it is.
     """
-    batch, last = len(y), len(layers) - 1
-    z_BC = forward(w, x, batch, layers, scratch)
-    widest = layers[:, _STRIDE].max()
-    slopes = layers[last, _OUT] + batch * layers[last, _STRIDE]
-    spare = slopes + batch * widest
-    turned = spare + batch * widest
-    slope_BO = _matrix(scratch, slopes, batch, layers[last, _STRIDE])
-    loss = loss_and_slope(kind, smoothing, z_BC, y, layers[last, _OUTPUTS], slope_BO)
+    dense, convolutions, places, scratch, starts = tables
+    batch, last = len(y), len(dense) - 1
+    z_BC = forward(w, x, batch, tables)
+    slopes, spare = starts[_SLOPES], starts[_SPARE]
+    slope_BO = _matrix(scratch, slopes, batch, dense[last].stride)
+    loss = loss_and_slope(kind, smoothing, z_BC, y, dense[last].outputs, slope_BO)
     for n in range(last, -1, -1):
-        inputs, outputs, row = layers[n, _INPUTS], layers[n, _OUTPUTS], layers[n, _STRIDE]
-        h_BI = _below(x, batch, layers, scratch, n)
+        inputs, outputs, row = dense[n].inputs, dense[n].outputs, dense[n].stride
+        h_BI = _below(x, batch, tables, n)
         below = h_BI.shape[1]
-        gradient_IO, gradient_O = _layer(gradient, layers, n)
+        gradient_IO, gradient_O = _layer(gradient, dense[n])
         _sum_examples(slope_BO, gradient_O)
         if row == 1:
             _weighted_sum(h_BI, slope_BO.reshape(-1), gradient_IO.reshape(-1))
         else:
-            product(gradient_IO, h_BI, 1, below, slope_BO, inputs, row, batch)
-        if n:
-            w_IO, _ = _layer(w, layers, n)
-            under_BI = _matrix(scratch, spare, batch, below)
+            product(gradient_IO, row, h_BI, 1, below, slope_BO, row, inputs, row, batch)
+        if n or len(convolutions):
+            w_IO, _ = _layer(w, dense[n])
+            under_BI = _matrix(scratch, spare if n else starts[_FEATURE_SLOPES], batch, below)
             if row == 1:
                 _spread(slope_BO.reshape(-1), w_IO.reshape(-1), under_BI)
             else:
-                w_OI = _matrix(scratch, turned, outputs, below)
+                w_OI = _matrix(scratch, starts[_TURNED], outputs, below)
                 _transpose(w_IO, inputs, w_OI)
-                product(under_BI, slope_BO, row, 1, w_OI, batch, below, outputs)
-            _mask(under_BI, h_BI)
-            slopes, spare, slope_BO = spare, slopes, under_BI
+                product(under_BI, below, slope_BO, row, 1, w_OI, below, batch, below, outputs)
+            if n:
+                _mask(under_BI, h_BI)
+                slopes, spare, slope_BO = spare, slopes, under_BI
+    if len(convolutions):
+        add_gradients(w, batch, convolutions, places, scratch, gradient)
     return loss
 
 
