@@ -72,11 +72,11 @@ def run(
         from agsam_tune.study import load_study
 
         interrupt_on_sigterm()
-        _set_data_folder(data)
         if address is not None:
             _check_cluster_alone(cpus, gpus, executor)
         budget = None if time_budget is None else seconds(time_budget)
         loaded = load_study(study, overrides=set_ or ())
+        _set_data_folder(data)
         # All that takes its time to import comes after what may be wrong in a file or a key.
         from rich.console import Console
 

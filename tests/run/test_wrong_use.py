@@ -73,7 +73,7 @@ def test_another_way_than_the_run_began_with(undisturbed: Path) -> None:
     done = agsam_tune("run", QUICK, *TINY, *way, "--out", undisturbed)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "computed with 'stacked', and packs.way now asks for 'rows'" in done.stderr
+    assert "computed with 'compiled', and packs.way now asks for 'rows'" in done.stderr
 
 
 def test_a_folder_of_other_things(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def problems_of(path: Path, *overrides: str) -> list[str]:
         ("training.precision=64", "training.precision: found 64, allowed: float32, tf32"),
         ("training.lr_schedule=lineer", "constant, cosine, linear; did you mean 'linear'?"),
         ("training.base_optimizer=adamm", "sgd, adam, adamw; did you mean 'adam'?"),
-        ("packs.way=vmapp", "packs.way: found 'vmapp', allowed: auto, stacked, rows, vmap"),
+        ("packs.way=vmapp", "packs.way: found 'vmapp', allowed: auto, compiled, stacked, rows"),
         ("packs.way=vmapp", "did you mean 'vmap'?"),
         (
             "packs.wy=rows",
