@@ -19,7 +19,7 @@ from torch import Tensor
 
 from agsam_tune.engine import Checkpoints, train_pack
 from agsam_tune.engine.checkpoint import Checkpoint
-from agsam_tune.engine.training import _Run
+from agsam_tune.engine.lockstep import Lockstep
 from agsam_tune.study import Sharpness, Training
 from agsam_tune.tasks.task import Network, Task
 from agsam_tune.trials import Pack
@@ -40,11 +40,11 @@ class CutError(Exception):
 def _cut_after(cut: int | None) -> Iterator[list[int]]:
     """Trainings that stop once they have written after step `cut`; yields the steps they make."""
     steps: list[int] = []
-    step_, write_ = _Run._step, Checkpoint.write
+    step_, write_ = Lockstep.take_step, Checkpoint.write
 
-    def step(run: _Run, *arguments: Any) -> None:
+    def step(run: Lockstep, *arguments: Any) -> None:
         step_(run, *arguments)
-        steps.append(run.step)
+        steps.append(run.step - 1)
 
     def write(checkpoint: Checkpoint, tensors: Mapping[str, Tensor], **place: int) -> None:
         if place["step"] == cut:
@@ -52,7 +52,7 @@ def _cut_after(cut: int | None) -> Iterator[list[int]]:
             raise CutError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Run, "_step", step)
+        patch.setattr(Lockstep, "take_step", step)
         patch.setattr(Checkpoint, "write", write)
         patch.setattr(Checkpoint, "is_due", lambda _: True)
         yield steps

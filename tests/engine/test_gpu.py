@@ -9,8 +9,8 @@ import torch
 
 from agsam_tune.engine import Checkpoints, make_plan, train_pack
 from agsam_tune.engine.checkpoint import Checkpoint
+from agsam_tune.engine.lockstep import Lockstep
 from agsam_tune.engine.record import Record
-from agsam_tune.engine.training import _Run
 from agsam_tune.engine.ways import pack_model
 from agsam_tune.study import Training
 from tests.engine.problems import RECIPE, a_pack, small_moons
@@ -32,7 +32,7 @@ def test_no_epoch_waits_for_the_device(way: str, optimizer: str, recipe: Trainin
     device = torch.device("meta")
     model = pack_model(task, recipe, way=way, device=device, dtype=torch.float32)
     with torch.no_grad():
-        run = _Run.prepare(a_pack(optimizer, 3), task, recipe, 0, model, device, torch.float32)
+        run = Lockstep.prepare(a_pack(optimizer, 3), task, recipe, 0, model, device, torch.float32)
         record = Record.empty(3, run.epochs, two_pass=run.rule.ascent is not None, like=run.w_KP)
         never = Checkpoints(folder=Path("none"), every=math.inf)
         run.train_epoch(0, record, Checkpoint(never, task, {}, started=0.0))
@@ -59,7 +59,7 @@ def test_an_epoch_on_a_gpu_does_not_synchronise() -> None:
     task, device = images(), torch.device("cuda")
     model = pack_model(task, RECIPE, way="vmap", device=device, dtype=torch.float32)
     with torch.no_grad():
-        run = _Run.prepare(a_pack("gsam", 3), task, RECIPE, 0, model, device, torch.float32)
+        run = Lockstep.prepare(a_pack("gsam", 3), task, RECIPE, 0, model, device, torch.float32)
         record = Record.empty(3, run.epochs, two_pass=True, like=run.w_KP)
         run.train_epoch(0, record)  # kernels are chosen and loaded
         batches = list(run.batches.epoch(1))

@@ -1,0 +1,133 @@
+"""How long a pack takes, from a few of its steps.
+
+In: a pack, a task and a recipe. Out: seconds. Nothing is trained to the end. Must not import
+Ray or Optuna.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from agsam_tune.engine.evaluation import Evaluation, mean_loss
+from agsam_tune.engine.lockstep import Lockstep
+from agsam_tune.engine.record import Record
+from agsam_tune.engine.sharpness import measured_sharpness, rows_of
+from agsam_tune.engine.training import prepared
+from agsam_tune.streams import stream
+from agsam_tune.study import Sharpness, Training
+from agsam_tune.tasks.task import Task
+from agsam_tune.trials import Pack
+
+_EXAMPLES, _STEPS = 1024, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackTime:
+    """Where the time of a pack goes.
+
+    Attributes:
+        rows: trials of the pack.
+        prepare: seconds before its first step.
+        step: seconds of a step of all rows.
+        steps: of a training.
+        evaluate: seconds of computing one example with all rows.
+        evaluations: examples that a training computes without a step.
+        sharpness: seconds of measuring the final weights of all rows.
+    """
+
+    rows: int
+    prepare: float
+    step: float
+    steps: int
+    evaluate: float
+    evaluations: int
+    sharpness: float
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole pack."""
+        trained = self.steps * self.step + self.evaluations * self.evaluate
+        return self.prepare + trained + self.sharpness
+
+
+def pack_time(
+    pack: Pack,
+    task: Task,
+    training: Training,
+    *,
+    study_seed: int,
+    device: str = "cpu",
+    way: str = "auto",
+    sharpness: Sharpness | None = None,
+    seconds: float = 0.5,
+) -> PackTime:
+    """Measure a pack's steps for about so many seconds, and what follows them a little.
+
+    Args:
+        pack: the trials; rows that diverge early are faster than others.
+        task: data and model.
+        training: the recipe.
+        study_seed: the study's seed.
+        device: where to train, as PyTorch names it.
+        way: how the models are computed.
+        sharpness: what is to be measured of the final weights.
+        seconds: of steps, at least; three steps are made in any case.
+    """
+    started = time.perf_counter()
+    place = torch.device(device)
+    with prepared(pack, task, training, study_seed, device=place, way=way) as run:
+        prepare = time.perf_counter() - started
+        record = Record.empty(
+            len(pack.trials), run.epochs, two_pass=run.rule.ascent is not None, like=run.w_KP,
+            gradients=sharpness is not None,
+        )  # fmt: skip
+        step = _seconds_of_a_step(run, record, place, seconds)
+        part = Evaluation(x_ND=run.test.x_ND[:_EXAMPLES], y_N=run.test.y_N[:_EXAMPLES])
+        _synchronise(place)
+        started = time.perf_counter()
+        mean_loss(run.model, run.loss, run.w_KP, part)
+        _synchronise(place)
+        evaluate = (time.perf_counter() - started) / len(part.y_N)
+        measured = 0.0
+        if sharpness is not None:
+            first = [(next(rows_of(run.model, run.w_KP)), True)]
+            started = time.perf_counter()
+            generator = stream(**run.coordinates, stream="sharpness")
+            measured_sharpness(task, first, sharpness, generator, place)
+            measured = (time.perf_counter() - started) * len(pack.trials)
+        splits = {id(split): len(split.y_N) for split in (run.test, run.choosing)}
+        return PackTime(
+            rows=len(pack.trials),
+            prepare=prepare,
+            step=step,
+            steps=run.epochs * run.batches.per_epoch,
+            evaluate=evaluate,
+            evaluations=run.epochs * sum(splits.values()) + len(run.test.y_N) + len(run.train.y_N),
+            sharpness=measured,
+        )
+
+
+def _seconds_of_a_step(
+    run: Lockstep, record: Record, device: torch.device, seconds: float
+) -> float:
+    """The mean over steps, after one to warm up."""
+    made, spent = -1, 0.0
+    while made < _STEPS or spent < seconds:
+        for batch in run.batches.epoch(0):
+            _synchronise(device)
+            started = time.perf_counter()
+            run.take_step(batch, record)
+            _synchronise(device)
+            made += 1
+            spent += time.perf_counter() - started if made else 0.0
+            if made >= _STEPS and spent >= seconds:
+                break
+    return spent / made
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
