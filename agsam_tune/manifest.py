@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agsam_tune.folder import now
+from agsam_tune.errors import UsageError
+from agsam_tune.folder import RunFolder, now
 from agsam_tune.passwords import without_password
 from agsam_tune.provenance import processor, versions
-from agsam_tune.study import Study
+from agsam_tune.study import Study, changed_keys
 
 _PACKAGES = ("agsam-tune", "torch", "ray", "optuna", "numpy", "scipy", "pandas", "scikit-learn")
 
@@ -82,3 +83,18 @@ def _commit() -> str | None:
 def command_line() -> tuple[str, ...]:
     """The command line as it was given, without the passwords of storages."""
     return ("agsam-tune", *map(without_password, sys.argv[1:]))
+
+
+def manifest_of(folder: RunFolder, study: Study) -> dict[str, Any] | None:
+    """The manifest in the folder, or None; raises UsageError where it is another study's."""
+    manifest = folder.read_manifest()
+    if manifest is None or manifest.get("study_hash") == study.hash:
+        return manifest
+    stored: dict[str, Any] = manifest.get("study", {})
+    changed = changed_keys(stored, study.resolved())
+    msg = (
+        f"{folder.path}: holds a run of another study, {stored.get('name', 'without a name')}; "
+        "what was changed: " + "; ".join(changed) + ". Choose another folder with --out, or "
+        "restore these keys to carry on"
+    )
+    raise UsageError(msg)

@@ -7,6 +7,7 @@ code. Must not import torch; Ray and the report are imported where they are used
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,17 +22,20 @@ from agsam_tune.executors.checks import check_device, check_rules, device_of, ow
 from agsam_tune.executors.ray_environment import before_ray, check_address
 from agsam_tune.executors.work import ImportPath, Job, Trained
 from agsam_tune.folder import RunFolder, now
-from agsam_tune.manifest import new_manifest
+from agsam_tune.manifest import manifest_of, new_manifest
 from agsam_tune.progress import StudyProgress
 from agsam_tune.run_storage import asked_storage, location_of, open_store, storage_lock
 from agsam_tune.store import ResultStore
-from agsam_tune.study import Study, changed_keys
+from agsam_tune.study import Study
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, State
 
 # How every run was computed before there was a choice; the manifests of then do not say it.
 _ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
+
+# Of measuring each optimizer before a run.
+_FORECAST_SECONDS = 0.1
 
 # Phases whose points may be called an optimizer's best.
 _CHOOSING = ("map", "tune", "fixed")
@@ -74,7 +78,7 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
         RunError: another driver runs this study.
     """
     folder = RunFolder(path=options.out)
-    _manifest_of(folder, study)
+    manifest_of(folder, study)
     if options.address is not None:
         check_address(options.address)
     check_rules(study, options.import_path)
@@ -83,7 +87,7 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
         study.task, study.task_options, seed=study.seed, import_path=options.import_path
     )
     with folder.driver():
-        old = _manifest_of(folder, study)
+        old = manifest_of(folder, study)
         location = location_of(folder, old, options.storage)
         with storage_lock(folder, location):
             # Before anything is written, since a model that cannot be trained is wrong use.
@@ -152,7 +156,10 @@ def _train(
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
     asked = job.study.packs.rows
     rows = manifest["engine"]["rows"] if asked == "auto" else asked
-    agenda = Agenda(job.study, store.outcomes(), rows=rows, deadline=deadline)
+    stored = tuple(store.outcomes())
+    agenda = Agenda(job.study, stored, rows=rows, deadline=deadline)
+    if not agenda.finished:
+        _forecast(job, manifest, stored, options, console)
     if job.checkpoints is not None:
         job.checkpoints.mkdir(exist_ok=True)
     interrupted = _execute(job, options, agenda, store, console)
@@ -164,6 +171,36 @@ def _train(
     if manifest != folder.read_manifest():
         write_json(folder.manifest, manifest)
     return _End.of(agenda, interrupted=interrupted)
+
+
+def _forecast(
+    job: Job,
+    manifest: dict[str, Any],
+    stored: Sequence[Outcome],
+    options: RunOptions,
+    console: Console,
+) -> None:
+    """Say how much there is to do, and how long it will take."""
+    if options.address is not None:  # a cluster's machines are not this one
+        return
+    from agsam_tune.planning import short, study_plan
+
+    try:
+        plan = study_plan(
+            job.study,
+            job.task,
+            stored=stored,
+            engine=manifest["engine"],
+            cores=options.cpus,
+            executor=options.executor,
+            pilot=0,
+            seconds=_FORECAST_SECONDS,
+            report=options.report,
+        )
+    except UsageError as error:
+        _say(console, f"How long it will take is not known: {error}")
+    else:
+        _say(console, f"{job.study.name}: {short(plan)}")
 
 
 def _job(study: Study, task: Task, options: RunOptions, folder: RunFolder) -> Job:
@@ -187,21 +224,6 @@ def _plan(job: Job, options: RunOptions, console: Console) -> dict[str, Any]:
     from agsam_tune.executors.ray_cluster import plan_on_cluster
 
     return plan_on_cluster(job, options.address, lambda text: _say(console, text))
-
-
-def _manifest_of(folder: RunFolder, study: Study) -> dict[str, Any] | None:
-    """The manifest in the folder, or None; raises UsageError where it is another study's."""
-    manifest = folder.read_manifest()
-    if manifest is None or manifest.get("study_hash") == study.hash:
-        return manifest
-    stored: dict[str, Any] = manifest.get("study", {})
-    changed = changed_keys(stored, study.resolved())
-    msg = (
-        f"{folder.path}: holds a run of another study, {stored.get('name', 'without a name')}; "
-        "what was changed: " + "; ".join(changed) + ". Choose another folder with --out, or "
-        "restore these keys to carry on"
-    )
-    raise UsageError(msg)
 
 
 def _engine_of(folder: RunFolder, old: dict[str, Any], study: Study) -> dict[str, Any]:

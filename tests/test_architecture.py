@@ -46,7 +46,7 @@ OWN = {
     "analysis": {"columns", "study"},
     "report": {"analysis", "atomic", "columns", "study"},
     "folder": {"atomic", "errors"},
-    "manifest": {"folder", "passwords", "provenance", "study"},
+    "manifest": {"errors", "folder", "passwords", "provenance", "study"},
     "progress": {"trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
@@ -62,8 +62,12 @@ OWN = {
     },
     "run_storage": {"errors", "folder", "store", "study"},
     "run": {
-        *("agenda", "atomic", "errors", "executors", "folder", "manifest", "progress"),
-        *("reporting", "run_storage", "store", "study", "tasks", "trials"),
+        *("agenda", "atomic", "errors", "executors", "folder", "manifest", "planning"),
+        *("progress", "reporting", "run_storage", "store", "study", "tasks", "trials"),
+    },
+    "planning": {
+        *("agenda", "analysis", "design", "engine", "errors", "executors", "folder", "manifest"),
+        *("packs", "store", "study", "tasks", "trials"),
     },
     "bench": {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
@@ -71,7 +75,7 @@ OWN = {
     },
     "cli": {
         *("atomic", "bench", "data", "errors", "export", "folder", "importing", "listing"),
-        *("manifest", "passwords", "reporting", "run", "signals", "store", "study"),
+        *("manifest", "passwords", "planning", "reporting", "run", "signals", "store", "study"),
     },
 }
 
@@ -94,7 +98,7 @@ MAY_IMPORT = {
     "numba": {"engine/compiled"},
     "typer": {"cli"},
     "requests": {"data"},
-    "rich": {"data/download.py", "progress.py", "run.py", "cli/run.py"},
+    "rich": {"data/download.py", "progress.py", "run.py", "cli/plan.py", "cli/run.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

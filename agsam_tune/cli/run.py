@@ -7,7 +7,6 @@ answered at once. Must not import torch or Ray.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,21 +14,23 @@ import typer
 
 from agsam_tune.cli.durations import seconds
 from agsam_tune.cli.errors import Debug, readable_errors
+from agsam_tune.cli.options import (
+    Cpus,
+    Data,
+    Executor,
+    ExecutorChoice,
+    Out,
+    Overrides,
+    StudyFile,
+    import_path,
+    set_data_folder,
+)
 from agsam_tune.errors import UsageError
 
 
-class Executor(StrEnum):
-    """What trains the packs."""
-
-    RAY = "ray"
-    INLINE = "inline"
-
-
 def run(
-    study: Annotated[Path, typer.Argument(help="The study file, such as studies/moons.toml.")],
-    out: Annotated[
-        Path | None, typer.Option(help="The run's folder.", show_default="runs/STUDY")
-    ] = None,
+    study: StudyFile,
+    out: Out = None,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -40,26 +41,14 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Attach to this Ray cluster: auto, or HOST:PORT.")
     ] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")] = None,
+    cpus: Cpus = None,
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use of this machine.")] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="AGSAM_TUNE_DATA", help="Folder to look for data sets in first (docs/data.md)."
-        ),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Override a key, such as training.epochs=5."
-        ),
-    ] = None,
+    data: Data = None,
+    set_: Overrides = None,
     time_budget: Annotated[
         str | None, typer.Option(help="Start no more packs after this long: 90s, 20m, 1h30m.")
     ] = None,
-    executor: Annotated[
-        Executor, typer.Option(help="Ray on all cores, or this process alone.")
-    ] = Executor.RAY,
+    executor: ExecutorChoice = Executor.RAY,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write the report, or the trials alone.")
     ] = True,
@@ -76,7 +65,7 @@ def run(
             _check_cluster_alone(cpus, gpus, executor)
         budget = None if time_budget is None else seconds(time_budget)
         loaded = load_study(study, overrides=set_ or ())
-        _set_data_folder(data)
+        set_data_folder(data)
         # All that takes its time to import comes after what may be wrong in a file or a key.
         from rich.console import Console
 
@@ -98,7 +87,7 @@ def run(
             cpus=cpus,
             gpus=gpus,
             time_budget=budget,
-            import_path=(str(study.resolve().parent), str(Path.cwd())),
+            import_path=import_path(study),
             command=command_line(),
             report=report,
         )
@@ -112,14 +101,3 @@ def _check_cluster_alone(cpus: int | None, gpus: int | None, executor: Executor)
         raise UsageError("--cpus and --gpus are this machine's; leave them out with --address")
     if executor is Executor.INLINE:
         raise UsageError("--address is a cluster's; leave it out with --executor inline")
-
-
-def _set_data_folder(data: Path | None) -> None:
-    """Hand the data folder to the tasks, in this process and in the workers it starts."""
-    if data is None:
-        return
-    import os
-
-    from agsam_tune.data.finding import VARIABLE, existing_folder
-
-    os.environ[VARIABLE] = str(existing_folder(data).resolve())

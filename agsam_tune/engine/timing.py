@@ -6,6 +6,7 @@ Ray or Optuna.
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from agsam_tune.study import Sharpness, Training
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Pack
 
-_EXAMPLES, _STEPS = 1024, 3
+_EXAMPLES, _STEPS = (32, 1024), 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def pack_time(
         device: where to train, as PyTorch names it.
         way: how the models are computed.
         sharpness: what is to be measured of the final weights.
-        seconds: of steps, at least; three steps are made in any case.
+        seconds: of steps, about; three are made in any case, and a training's at most.
     """
     started = time.perf_counter()
     place = torch.device(device)
@@ -85,12 +86,7 @@ def pack_time(
             gradients=sharpness is not None,
         )  # fmt: skip
         step = _seconds_of_a_step(run, record, place, seconds)
-        part = Evaluation(x_ND=run.test.x_ND[:_EXAMPLES], y_N=run.test.y_N[:_EXAMPLES])
-        _synchronise(place)
-        started = time.perf_counter()
-        mean_loss(run.model, run.loss, run.w_KP, part)
-        _synchronise(place)
-        evaluate = (time.perf_counter() - started) / len(part.y_N)
+        evaluate = _seconds_of_an_example(run, place, seconds)
         measured = 0.0
         if sharpness is not None:
             first = [(next(rows_of(run.model, run.w_KP)), True)]
@@ -114,18 +110,32 @@ def _seconds_of_a_step(
     run: Lockstep, record: Record, device: torch.device, seconds: float
 ) -> float:
     """The mean over steps, after one to warm up."""
-    made, spent = -1, 0.0
-    while made < _STEPS or spent < seconds:
-        for batch in run.batches.epoch(0):
-            _synchronise(device)
-            started = time.perf_counter()
-            run.take_step(batch, record)
-            _synchronise(device)
-            made += 1
-            spent += time.perf_counter() - started if made else 0.0
-            if made >= _STEPS and spent >= seconds:
-                break
-    return spent / made
+    times: list[float] = []
+    epochs = (run.batches.epoch(epoch) for epoch in range(run.epochs))
+    for batch in itertools.chain.from_iterable(epochs):
+        _synchronise(device)
+        started = time.perf_counter()
+        run.take_step(batch, record)
+        _synchronise(device)
+        times.append(time.perf_counter() - started)
+        if len(times) > _STEPS and sum(times) >= seconds:
+            break
+    return sum(times[1:]) / (len(times) - 1) if len(times) > 1 else times[0]
+
+
+def _seconds_of_an_example(run: Lockstep, device: torch.device, seconds: float) -> float:
+    """Of evaluating it with all rows: of a few examples, and of more where these are fast."""
+    each = 0.0
+    for examples in _EXAMPLES:
+        part = Evaluation(x_ND=run.test.x_ND[:examples], y_N=run.test.y_N[:examples])
+        _synchronise(device)
+        started = time.perf_counter()
+        mean_loss(run.model, run.loss, run.w_KP, part)
+        _synchronise(device)
+        each = (time.perf_counter() - started) / len(part.y_N)
+        if each * _EXAMPLES[-1] > seconds:
+            break
+    return each
 
 
 def _synchronise(device: torch.device) -> None:

@@ -1,0 +1,51 @@
+"""Options that several commands have.
+
+In: nothing. Out: annotated types. Must not import anything heavy.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Executor(StrEnum):
+    """What trains the packs."""
+
+    RAY = "ray"
+    INLINE = "inline"
+
+
+StudyFile = Annotated[Path, typer.Argument(help="The study file, such as studies/moons.toml.")]
+Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/STUDY")]
+Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="AGSAM_TUNE_DATA", help="Folder to look for data sets in first (docs/data.md)."
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as training.epochs=5."),
+]
+ExecutorChoice = Annotated[Executor, typer.Option(help="Ray on all cores, or this process alone.")]
+
+
+def set_data_folder(data: Path | None) -> None:
+    """Hand the data folder to the tasks, in this process and in the workers it starts."""
+    if data is None:
+        return
+    import os
+
+    from agsam_tune.data.finding import VARIABLE, existing_folder
+
+    os.environ[VARIABLE] = str(existing_folder(data).resolve())
+
+
+def import_path(study: Path) -> tuple[str, ...]:
+    """Where a user's own modules are looked for: beside the study, and in the current folder."""
+    return str(study.resolve().parent), str(Path.cwd())

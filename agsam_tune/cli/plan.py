@@ -1,0 +1,72 @@
+"""`agsam-tune plan`: what a study will take and what it can find.
+
+In: a study file. Out: the plan on the screen, and JSON if asked. Must not import torch or Ray.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agsam_tune.cli.errors import Debug, readable_errors
+from agsam_tune.cli.options import (
+    Cpus,
+    Data,
+    Executor,
+    ExecutorChoice,
+    Out,
+    Overrides,
+    StudyFile,
+    import_path,
+    set_data_folder,
+)
+
+
+def plan(
+    study: StudyFile,
+    out: Out = None,
+    cpus: Cpus = None,
+    data: Data = None,
+    set_: Overrides = None,
+    executor: ExecutorChoice = Executor.RAY,
+    pilot: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Replicates of the map to train, to see what can be found; 0 for none."
+        ),
+    ] = 4,
+    json: Annotated[Path | None, typer.Option(help="Write the plan as JSON too.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Say what a study would run, how long it takes and what it can find.
+
+    A few steps of each optimizer are measured, and a pilot of a few of the study's trials is
+    trained; nothing is stored. Of a run that has begun, what is left is planned.
+    """
+    with readable_errors(debug):
+        from agsam_tune.study import load_study
+
+        loaded = load_study(study, overrides=set_ or ())
+        set_data_folder(data)
+        from rich.console import Console
+
+        from agsam_tune.atomic import write_json
+        from agsam_tune.cli.quiet import quieten
+        from agsam_tune.planning import PlanOptions, plan_run
+
+        quieten()
+        options = PlanOptions(
+            out=out or Path("runs") / loaded.name,
+            executor=executor.value,
+            cpus=cpus,
+            import_path=import_path(study),
+            pilot=pilot,
+        )
+        console = Console(stderr=True)
+        with console.status(f"{loaded.name}: planning") as status:
+            found = plan_run(loaded, options, lambda text: status.update(f"{loaded.name}: {text}"))
+        typer.echo(str(found))
+        if json is not None:
+            write_json(json, found.to_dict())

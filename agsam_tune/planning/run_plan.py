@@ -1,0 +1,86 @@
+"""The plan of a run: of a study, and of what its folder holds already.
+
+In: a study and where it would run. Out: a `StudyPlan`. Nothing is written. Must not import torch,
+Ray or Optuna.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agsam_tune.errors import UsageError
+from agsam_tune.executors.checks import check_device, check_rules
+from agsam_tune.folder import RunFolder
+from agsam_tune.manifest import manifest_of
+from agsam_tune.planning.study_plan import StudyPlan, study_plan
+from agsam_tune.store import ResultStore, StorageError
+from agsam_tune.study import Study
+from agsam_tune.tasks.loading import load_task
+from agsam_tune.trials import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """Where a study would run.
+
+    Attributes:
+        out: the run's folder; what it holds is not planned again.
+        executor: `ray` or `inline`.
+        cpus: cores to use, or None for all.
+        import_path: folders in which a user's task is looked for.
+        pilot: replicates of the map that a pilot trains; 0 for none.
+    """
+
+    out: Path
+    executor: str = "ray"
+    cpus: int | None = None
+    import_path: tuple[str, ...] = ()
+    pilot: int = 4
+
+
+def plan_run(
+    study: Study, options: PlanOptions, said: Callable[[str], None] = lambda _: None
+) -> StudyPlan:
+    """The plan of a study, or of what is left of it.
+
+    Args:
+        study: the study.
+        options: where it would run.
+        said: told what is being measured.
+
+    Raises:
+        UsageError: the folder, the task or the device cannot be used.
+    """
+    folder = RunFolder(path=options.out)
+    manifest = manifest_of(folder, study)
+    check_rules(study, options.import_path)
+    check_device(study, gpus=None, address=None)
+    task = load_task(
+        study.task, study.task_options, seed=study.seed, import_path=options.import_path
+    )
+    return study_plan(
+        study,
+        task,
+        stored=_stored(folder, manifest, study),
+        engine=manifest and manifest.get("engine"),
+        cores=options.cpus,
+        executor=options.executor,
+        pilot=options.pilot,
+        said=said,
+    )
+
+
+def _stored(
+    folder: RunFolder, manifest: Mapping[str, Any] | None, study: Study
+) -> Sequence[Outcome]:
+    """The outcomes that the folder's run has already."""
+    if manifest is None:
+        return ()
+    location = manifest.get("storage") or str(folder.journal)
+    try:
+        return tuple(ResultStore.read(study, location, curves=False).outcomes())
+    except StorageError as error:
+        raise UsageError(f"{folder.path}: {error}") from error

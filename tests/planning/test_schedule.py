@@ -1,0 +1,46 @@
+"""The agenda played through on a clock that is not real."""
+
+from pathlib import Path
+
+import pytest
+
+from agsam_tune.agenda import Agenda
+from agsam_tune.planning.schedule import played_through
+from agsam_tune.study import load_study
+from agsam_tune.trials import Outcome, State
+
+STUDIES = Path(__file__).parents[2] / "studies"
+
+
+@pytest.mark.parametrize("places", [1, 2, 7])
+def test_every_trial_of_a_study_is_planned_once(places: int) -> None:
+    study = load_study(STUDIES / "quick.toml")
+    agenda = Agenda(study, ())
+    schedule = played_through(agenda, places, lambda pack: len(pack.trials))
+    keys = [trial.key for pack in schedule.packs for trial in pack.trials]
+    assert len(keys) == len(set(keys)) == Agenda(study, ()).total == schedule.core
+    assert schedule.core / places <= schedule.wall <= schedule.core
+    if places == 1:
+        assert schedule.wall == schedule.core
+
+
+def test_what_is_stored_is_not_planned_again() -> None:
+    study = load_study(STUDIES / "quick.toml")
+    whole = played_through(Agenda(study, ()), 1, lambda _: 1.0)
+    stored = [
+        Outcome(trial=trial, state=State.COMPLETE, val_accuracy=0.5)
+        for pack in whole.packs[:4]
+        for trial in pack.trials
+    ]
+    rest = played_through(Agenda(study, stored), 1, lambda _: 1.0)
+    keys = {trial.key for pack in rest.packs for trial in pack.trials}
+    assert keys.isdisjoint(outcome.trial.key for outcome in stored)
+    assert len(keys) + len(stored) == Agenda(study, ()).total
+
+
+def test_a_phase_that_waits_for_another_one_takes_its_time() -> None:
+    """`misset` follows the own best, so that many places cannot make a study arbitrarily short."""
+    study = load_study(STUDIES / "quick.toml")
+    assert study.phase("misset") is not None
+    schedule = played_through(Agenda(study, ()), 1000, lambda _: 1.0)
+    assert schedule.wall >= 2.0
