@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from agsam_tune.analysis import Context, fit_surfaces, make_context, summarise
+from agsam_tune.analysis import Context, Surfaces, fit_surfaces, make_context, summarise
 from agsam_tune.analysis.across import TaskRun, compare_tasks
 from agsam_tune.atomic import replace_file, write_json
 from agsam_tune.errors import UsageError
@@ -138,14 +138,19 @@ def report_runs(
     return folder
 
 
+def analysed(run: StoredRun) -> tuple[Context, Surfaces, dict[str, Any]]:
+    """What the estimates are made from, the surfaces, and the summary with every estimate."""
+    data = run.manifest["data"]
+    context = make_context(run.trials, run.study, chance=data["chance"])
+    surfaces = fit_surfaces(context)
+    return context, surfaces, summarise(context, surfaces, test_size=data["test"] or 0)
+
+
 def _report(run: StoredRun, out: Path) -> tuple[Context, dict[str, Any]]:
     folder = RunFolder(path=out)
     folder.create()
     _write_table(folder, run.trials)
-    data = run.manifest["data"]
-    context = make_context(run.trials, run.study, chance=data["chance"])
-    surfaces = fit_surfaces(context)
-    summary = summarise(context, surfaces, test_size=data["test"] or 0)
+    context, surfaces, summary = analysed(run)
     write_json(folder.summary, summary)
     write_report(
         folder.path,

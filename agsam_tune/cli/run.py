@@ -71,7 +71,7 @@ def run(
 
         from agsam_tune.cli.quiet import quieten
         from agsam_tune.manifest import command_line
-        from agsam_tune.run import RunOptions, run_study
+        from agsam_tune.running import RunOptions, run_study
         from agsam_tune.store import StorageError, storage_location
 
         quieten()

@@ -11,7 +11,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agsam_tune.agenda import Agenda
 from agsam_tune.design import drawn_trials
@@ -24,13 +24,12 @@ from agsam_tune.study import Study
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, Pack, Trial
 
-if TYPE_CHECKING:
-    from agsam_tune.engine import PackTime
-
 # Seconds that a run takes besides its packs: imports, Ray's start and the workers', their end.
 _START_UP = {"ray": (7.0, 13.0), "inline": (1.0, 3.0)}
 # What a trial costs the driver, in seconds of wall time, and the report: a base and each trial's.
 _DRIVER, _REPORT, _REPORT_TRIAL = 0.0008, (5.0, 10.0), 0.0006
+# What a step takes besides its passes, and a forward pass, in passes.
+_STEP, _FORWARD = 1.1, 0.35
 # Packs beside one another slow each other down; a machine is not always as fast as just now.
 _FASTER, _SLOWER = 0.93, 1.17
 
@@ -129,7 +128,8 @@ def study_plan(
         executor: `ray` or `inline`.
         pilot: replicates of the map that are trained by the candidate and the baseline to see
             what the study can find; 0 for none.
-        seconds: of measuring each optimizer.
+        seconds: of measuring each optimizer's steps; 0 to reckon from the pass that `engine` was
+            found with, which runs nothing of the study.
         report: whether the report's time is counted.
         said: told what is being measured.
 
@@ -143,13 +143,13 @@ def study_plan(
     rows = engine["rows"] if asked == "auto" else asked
     places = 1 if executor == "inline" else _places(study, cores or os.cpu_count() or 1)
     drawn = drawn_trials(study)
-    times = {
-        pack.optimizer: _timed(pack, study, task, engine["way"], seconds, said)
-        for pack in _first_packs(drawn, study, rows)
-    }
+    if seconds:
+        times = _measured(study, task, _first_packs(drawn, study, rows), engine, seconds, said)
+    else:
+        times = _from_one_pass(study, task, engine)
 
     def lasts(pack: Pack) -> float:
-        return times[pack.optimizer].prepare + len(pack.trials) * _each(times[pack.optimizer])
+        return len(pack.trials) * times[pack.optimizer]
 
     schedule = played_through(Agenda(study, stored, rows=rows), places, lasts)
     trials = sum(len(pack.trials) for pack in schedule.packs)
@@ -163,7 +163,7 @@ def study_plan(
         rows=rows,
         places=places,
         device=device_of(study),
-        seconds_per_trial={name: _each(found) for name, found in times.items()},
+        seconds_per_trial=times,
         core_hours=schedule.core * study.resources.cpus / 3600,
         wall=_wall(schedule, trials, len(stored), executor, report=report),
         memory_mb=_memory_mb(),
@@ -187,37 +187,60 @@ def _first_packs(drawn: Sequence[Trial], study: Study, rows: int) -> list[Pack]:
     return [found[name] for name in study.optimizers if name in found]
 
 
-def _timed(
-    pack: Pack,
+def _measured(
     study: Study,
     task: Task,
-    way: str,
+    packs: Sequence[Pack],
+    engine: Mapping[str, Any],
     seconds: float,
     said: Callable[[str], None],
-) -> PackTime:
+) -> dict[str, float]:
+    """Seconds of a trial of each optimizer, from a few steps of a pack."""
     from agsam_tune.engine import pack_time  # imports torch
 
-    said(f"measuring {pack.optimizer}")
-    try:
-        return pack_time(
-            pack,
-            task,
-            study.training,
-            study_seed=study.seed,
-            device=device_of(study),
-            way=way,
-            sharpness=study.sharpness,
-            seconds=seconds,
-        )
-    except Exception as error:
-        # Whatever a step of a user's own code raises; in a run it is the trial's outcome.
-        msg = f"{pack.optimizer}: a step raised {type(error).__name__}: {error}"
-        raise UsageError(msg) from error
+    times = {}
+    for pack in packs:
+        said(f"measuring {pack.optimizer}")
+        try:
+            found = pack_time(
+                pack,
+                task,
+                study.training,
+                study_seed=study.seed,
+                device=device_of(study),
+                way=engine["way"],
+                sharpness=study.sharpness,
+                seconds=seconds,
+            )
+        except Exception as error:
+            # Whatever a step of a user's own code raises; in a run it is the trial's outcome.
+            msg = f"{pack.optimizer}: a step raised {type(error).__name__}: {error}"
+            raise UsageError(msg) from error
+        times[pack.optimizer] = found.seconds / found.rows
+    return times
 
 
-def _each(found: PackTime) -> float:
-    """Seconds of a trial in a pack of the size that was measured."""
-    return (found.seconds - found.prepare) / found.rows
+def _from_one_pass(study: Study, task: Task, engine: Mapping[str, Any]) -> dict[str, float]:
+    """The same from the seconds of one loss and gradient; without what [sharpness] takes.
+
+    Raises:
+        UsageError: they are not known.
+    """
+    from agsam_tune.optimizers import rule  # imports torch
+
+    one = engine.get("seconds", {}).get(engine["way"])
+    if one is None:
+        raise UsageError("a pass was not measured")
+    recipe, n = study.training, len(task.train.y)
+    tested = len(task.test.y) + (0 if task.validation is None else len(task.validation.y))
+    times = {}
+    for name in study.optimizers:
+        known = rule(name)
+        epochs = recipe.epochs * known.epoch_factor
+        passes = epochs * -(-n // recipe.batch_size) * (1 if known.ascent is None else 2)
+        evaluated = (epochs * tested + n + len(task.test.y)) / min(recipe.batch_size, n)
+        times[name] = one * (_STEP * passes + _FORWARD * evaluated)
+    return times
 
 
 def _phases(study: Study, schedule: Schedule) -> tuple[PhasePlan, ...]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from agsam_tune import engine
 from agsam_tune.agenda import Fault
 from agsam_tune.executors.ray_faults import fault_of, greediest
-from agsam_tune.run import RunOptions, run_study
+from agsam_tune.running import RunOptions, run_study
 from agsam_tune.study import load_study
 from agsam_tune.trials import Outcome, Pack
 from tests.run.commands import QUICK, agsam_tune

@@ -34,9 +34,6 @@ from agsam_tune.trials import Outcome, State
 # How every run was computed before there was a choice; the manifests of then do not say it.
 _ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
 
-# Of measuring each optimizer before a run.
-_FORECAST_SECONDS = 0.1
-
 # Phases whose points may be called an optimizer's best.
 _CHOOSING = ("map", "tune", "fixed")
 
@@ -194,7 +191,7 @@ def _forecast(
             cores=options.cpus,
             executor=options.executor,
             pilot=0,
-            seconds=_FORECAST_SECONDS,
+            seconds=0.0,
             report=options.report,
         )
     except UsageError as error:

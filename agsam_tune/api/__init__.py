@@ -1,0 +1,175 @@
+"""The program for notebooks and scripts: each command as a function.
+
+In: study files, studies, runs' folders. Out: plans, folders, tables, estimates, figures. Must not
+import torch or Ray; what is heavy is imported where it is used.
+
+    >>> import agsam_tune
+    >>> study = agsam_tune.load_study("studies/quick.toml")     # doctest: +SKIP
+    >>> agsam_tune.plan(study)                                  # doctest: +SKIP
+    >>> folder = agsam_tune.run(study)                          # doctest: +SKIP
+    >>> agsam_tune.analyse(folder).claim                        # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agsam_tune.api.analysis import Analysis
+from agsam_tune.errors import ExitCode, RunError, UsageError
+from agsam_tune.study import Study
+from agsam_tune.study import load_study as _load_study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from agsam_tune.planning import StudyPlan
+
+__all__ = ["Analysis", "analyse", "load_study", "plan", "results", "run"]
+
+StudyLike = Study | Path | str
+RunLike = Path | str
+
+
+def load_study(path: Path | str, *, overrides: Sequence[str] = ()) -> Study:
+    """A study from its file, checked whole.
+
+    Args:
+        path: the study file; search spaces are looked for beside it first.
+        overrides: texts "KEY=VALUE" as `--set` takes them.
+
+    Raises:
+        StudyError: with everything that is wrong, one line a problem.
+    """
+    return _load_study(Path(path), overrides=overrides)
+
+
+def plan(
+    study: StudyLike,
+    *,
+    out: Path | str | None = None,
+    cpus: int | None = None,
+    executor: str = "ray",
+    pilot: int = 4,
+    import_path: Sequence[Path | str] = (),
+) -> StudyPlan:
+    """What a study, or what is left of it, will take and what it can find; nothing is stored.
+
+    Args:
+        study: a study, or its file.
+        out: the run's folder; `runs/NAME` if None.
+        cpus: cores to use of this machine; None for all.
+        executor: "ray", or "inline" for this process alone.
+        pilot: replicates of the map that are trained to see what the study can find; 0 for none.
+        import_path: folders in which one's own task is looked for, besides the current one and
+            that of the study's file.
+
+    Raises:
+        StudyError: the study's file is wrong.
+        UsageError: the task, its model or the folder cannot be used.
+    """
+    from agsam_tune.planning import PlanOptions, plan_run
+
+    loaded, path = _loaded(study, import_path)
+    options = PlanOptions(
+        out=_folder(out, loaded), cpus=cpus, executor=executor, import_path=path, pilot=pilot
+    )
+    return plan_run(loaded, options)
+
+
+def run(
+    study: StudyLike,
+    *,
+    out: Path | str | None = None,
+    storage: str | None = None,
+    cpus: int | None = None,
+    gpus: int | None = None,
+    executor: str = "ray",
+    time_budget: float | None = None,
+    report: bool = True,
+    import_path: Sequence[Path | str] = (),
+) -> Path:
+    """Run a study, or carry it on, and write its report; what is stored is not run again.
+
+    An interrupted run, or one whose time is over, returns as well: the same call carries on.
+
+    Args:
+        study: a study, or its file.
+        out: the run's folder; `runs/NAME` if None.
+        storage: where results lie; None for a journal in the run's folder.
+        cpus: cores to use of this machine; None for all.
+        gpus: GPUs to use of this machine; None for all.
+        executor: "ray", or "inline" for this process alone.
+        time_budget: seconds after which no pack is started.
+        report: whether the report is written too.
+        import_path: see `plan`.
+
+    Returns:
+        the run's folder, which the other functions take.
+
+    Raises:
+        StudyError: the study's file is wrong.
+        UsageError: the task, its model, the folder or the storage cannot be used.
+        RunError: another process runs this study, or a trial raised.
+    """
+    from rich.console import Console
+
+    from agsam_tune.running import RunOptions, run_study
+    from agsam_tune.store import storage_location
+
+    loaded, path = _loaded(study, import_path)
+    options = RunOptions(
+        out=_folder(out, loaded),
+        storage=None if storage is None else storage_location(storage),
+        executor=executor,
+        cpus=cpus,
+        gpus=gpus,
+        time_budget=time_budget,
+        import_path=path,
+        command=("agsam_tune.run",),
+        report=report,
+    )
+    if run_study(loaded, options, Console()) is ExitCode.FAILURE:
+        raise RunError(f"{options.out}: not every trial could be trained; the lines above say why")
+    return options.out
+
+
+def results(run: RunLike) -> pd.DataFrame:
+    """The trials of a run, one row each, with the columns of `trials.parquet` (docs/design.md).
+
+    Raises:
+        UsageError: the folder holds no run.
+    """
+    from agsam_tune.reporting import read_run
+
+    return read_run(Path(run), curves=False).trials
+
+
+def analyse(run: RunLike) -> Analysis:
+    """Every estimate of a run, computed anew from what is stored.
+
+    Raises:
+        UsageError: the folder holds no run.
+    """
+    from agsam_tune.reporting import analysed, read_run
+
+    return Analysis(summary=analysed(read_run(Path(run), curves=False))[2])
+
+
+def _loaded(study: StudyLike, import_path: Sequence[Path | str]) -> tuple[Study, tuple[str, ...]]:
+    """The study, and where modules of one's own are looked for."""
+    folders = [str(folder) for folder in import_path]
+    if isinstance(study, Study):
+        loaded = study
+    else:
+        loaded = load_study(study)
+        folders.append(str(Path(study).resolve().parent))
+    return loaded, (*folders, str(Path.cwd()))
+
+
+def _folder(out: Path | str | None, study: Study) -> Path:
+    folder = Path("runs") / study.name if out is None else Path(out)
+    if folder.is_file():
+        raise UsageError(f"{folder}: found a file, allowed: a folder")
+    return folder

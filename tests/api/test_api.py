@@ -1,0 +1,88 @@
+"""The notebook's functions, on a real run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import agsam_tune
+from agsam_tune.errors import RunError, UsageError
+from agsam_tune.reporting import read_run
+from agsam_tune.study import StudyError
+from tests.run.guilty import write_study
+
+QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("api") / "quick"
+    study = agsam_tune.load_study(QUICK)
+    return agsam_tune.run(study, out=out, executor="inline", report=False)
+
+
+def test_the_results_are_the_table_of_trials(folder: Path) -> None:
+    found = agsam_tune.results(folder)
+    pd.testing.assert_frame_equal(found, read_run(folder).trials)
+    assert set(found["state"]) == {"COMPLETE"}
+    assert agsam_tune.results(str(folder)).shape == found.shape
+
+
+def test_the_analysis_is_the_summary(folder: Path) -> None:
+    found = agsam_tune.analyse(folder)
+    assert found.claim == found.summary["claim"]["text"]
+    assert found.verdict in {"supported", "contradicted", "mixed", "undecided"}
+    assert str(found).startswith(found.claim)
+    regret = found.estimates.query("optimizer == 'gsam' and metric == 'regret_sensitivity'")
+    assert set(regret["lens"]) == {"rho", "own_best", "radius"}
+    value = found.summary["optimizers"]["gsam"]["metrics"]["rho"]["regret_sensitivity"]["value"]
+    assert regret.set_index("lens").loc["rho", "value"] == value
+    assert len(found.comparisons) == len(found.summary["comparisons"])
+    page = found._repr_html_()
+    assert found.comparisons["metric"][0] in page
+    assert "<script" not in page
+
+
+def test_what_is_there_is_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = agsam_tune.results(folder)
+    assert agsam_tune.run(QUICK, out=folder, executor="inline", report=False) == folder
+    pd.testing.assert_frame_equal(agsam_tune.results(folder), before)
+    plan = agsam_tune.plan(QUICK, out=folder, pilot=0)
+    assert (plan.trials, plan.stored) == (0, len(before))
+
+
+def test_a_run_out_of_time_is_carried_on(tmp_path: Path) -> None:
+    out = agsam_tune.run(QUICK, out=tmp_path / "a", executor="inline", time_budget=0)
+    assert len(agsam_tune.results(out)) == 0
+
+
+def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"none\.toml"):
+        agsam_tune.load_study(tmp_path / "none.toml")
+    with pytest.raises(StudyError, match="did you mean 'epochs'"):
+        agsam_tune.load_study(QUICK, overrides=["training.epoch=3"])
+    for function in (agsam_tune.results, agsam_tune.analyse):
+        with pytest.raises(UsageError, match="no run is here"):
+            function(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="found a file"):
+        agsam_tune.run(QUICK, out=tmp_path / "file")
+    with pytest.raises(AttributeError, match="no attribute 'analyze'"):
+        agsam_tune.analyze  # noqa: B018
+
+
+def test_a_trial_that_raises_is_an_error(tmp_path: Path) -> None:
+    study = write_study(tmp_path, 'does = "raise"')
+    with pytest.raises(RunError, match="not every trial could be trained"):
+        agsam_tune.run(study, out=tmp_path / "out", executor="inline", report=False)
+
+
+def test_importing_the_package_is_light() -> None:
+    code = (
+        "import sys, agsam_tune; dir(agsam_tune); agsam_tune.load_study; "
+        "print([m for m in ('torch', 'ray', 'optuna') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
