@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from agsam_tune.api.analysis import Analysis
 from agsam_tune.errors import ExitCode, RunError, UsageError
-from agsam_tune.study import Study
+from agsam_tune.study import Study, find_study
 from agsam_tune.study import load_study as _load_study
 
 if TYPE_CHECKING:
@@ -36,13 +36,14 @@ def load_study(path: Path | str, *, overrides: Sequence[str] = ()) -> Study:
     """A study from its file, checked whole.
 
     Args:
-        path: the study file; search spaces are looked for beside it first.
+        path: the study file, beside which search spaces are looked for first; or a name:
+            NAME.toml in this folder, else the built-in study.
         overrides: texts "KEY=VALUE" as `--set` takes them.
 
     Raises:
         StudyError: with everything that is wrong, one line a problem.
     """
-    return _load_study(Path(path), overrides=overrides)
+    return _load_study(find_study(Path(path)), overrides=overrides)
 
 
 def plan(
@@ -164,7 +165,7 @@ def _loaded(study: StudyLike, import_path: Sequence[Path | str]) -> tuple[Study,
         loaded = study
     else:
         loaded = load_study(study)
-        folders.append(str(Path(study).resolve().parent))
+        folders.append(str(find_study(Path(study)).resolve().parent))
     return loaded, (*folders, str(Path.cwd()))
 
 

@@ -19,7 +19,12 @@ class Executor(StrEnum):
     INLINE = "inline"
 
 
-StudyFile = Annotated[Path, typer.Argument(help="The study file, such as studies/moons.toml.")]
+StudyFile = Annotated[
+    Path,
+    typer.Argument(
+        help="The study file, or a name: NAME.toml in this folder, else the built-in study."
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/STUDY")]
 Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")]
 Data = Annotated[

@@ -46,9 +46,10 @@ def plan(
     trained; nothing is stored. Of a run that has begun, what is left is planned.
     """
     with readable_errors(debug):
-        from agsam_tune.study import load_study
+        from agsam_tune.study import find_study, load_study
 
-        loaded = load_study(study, overrides=set_ or ())
+        study_file = find_study(study)
+        loaded = load_study(study_file, overrides=set_ or ())
         set_data_folder(data)
         from rich.console import Console
 
@@ -61,7 +62,7 @@ def plan(
             out=out or Path("runs") / loaded.name,
             executor=executor.value,
             cpus=cpus,
-            import_path=import_path(study),
+            import_path=import_path(study_file),
             pilot=pilot,
         )
         console = Console(stderr=True)

@@ -58,13 +58,16 @@ def run(
     with readable_errors(debug):
         from agsam_tune.passwords import without_password
         from agsam_tune.signals import interrupt_on_sigterm
-        from agsam_tune.study import load_study
+        from agsam_tune.study import find_study, load_study
 
         interrupt_on_sigterm()
         if address is not None:
             _check_cluster_alone(cpus, gpus, executor)
         budget = None if time_budget is None else seconds(time_budget)
-        loaded = load_study(study, overrides=set_ or ())
+        study_file = find_study(study)
+        loaded = load_study(study_file, overrides=set_ or ())
+        if study_file != study:
+            typer.echo(f"Study: {study_file}")
         set_data_folder(data)
         # All that takes its time to import comes after what may be wrong in a file or a key.
         from rich.console import Console
@@ -87,7 +90,7 @@ def run(
             cpus=cpus,
             gpus=gpus,
             time_budget=budget,
-            import_path=import_path(study),
+            import_path=import_path(study_file),
             command=command_line(),
             report=report,
         )

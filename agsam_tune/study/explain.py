@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
+from agsam_tune.study.model import NOT_ALLOWED
 
 __all__ = ["add_validation_error"]
 
@@ -99,6 +100,8 @@ def _messages(details: ErrorDetails, model: type[BaseModel]) -> list[str]:
         return [f"unknown key, {allowed}{nearest(location[-1], names)}"]
     if kind == "literal_error" and field:
         return [unknown_name(details["input"], _literals(field))]
+    if kind == NOT_ALLOWED:
+        return [f"found {show(details['input'])}, allowed: {details['msg']}"]
     if kind == "value_error":
         return str(context["error"]).splitlines()
     if kind == "too_short":

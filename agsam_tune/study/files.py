@@ -8,6 +8,9 @@ there), then in `../search_spaces`, then in the package; what installed packages
 (`spaces.py`). The package's own `search_spaces` and
 `studies` lie at the top of a checkout; an installed wheel has them in `share/agsam-tune` of the
 environment that it is installed in.
+
+A study is named by its file's path, or by a bare name, without a folder and an ending: that is
+NAME.toml in the working folder, else the package's study of this name.
 """
 
 import re
@@ -20,14 +23,25 @@ from agsam_tune.regular import check_regular
 from agsam_tune.study.errors import Problem, StudyError, nearest
 
 __all__ = [
+    "STUDY_NAME_RULE",
     "available_studies",
     "find_search_spaces",
+    "find_study",
+    "is_study_name",
     "package_folder",
     "parse_toml",
     "read_table",
 ]
 
+STUDY_NAME_RULE = "letters, digits, '_', '.', '-'"
+
 _PACKAGE = Path(__file__).resolve().parents[1]
+_STUDY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def is_study_name(text: str) -> bool:
+    """Whether a study can be called `text`: see `STUDY_NAME_RULE`."""
+    return _STUDY_NAME.fullmatch(text) is not None
 
 
 def package_folder(kind: str, *, package: Path = _PACKAGE) -> Path | None:
@@ -49,6 +63,34 @@ def available_studies(folder: Path | None = None) -> dict[str, Path]:
     """The studies in `folder`, by default those that come with the package: name → file."""
     folder = folder or package_folder("studies")
     return {path.stem: path for path in _toml_files(folder)} if folder else {}
+
+
+def find_study(study: Path) -> Path:
+    """The file of the study that a command line names by a path or a bare name (see the module).
+
+    A path is given back as it is, and so is the name of a file or a folder that is there while no
+    study has the name: what is wrong with it is said when it is read.
+
+    Raises:
+        StudyError: a bare name that no study has.
+    """
+    name = str(study)
+    if len(study.parts) > 1 or study.suffix == ".toml" or study.is_file():
+        return study
+    here = Path(f"{name}.toml")
+    if here.is_file():
+        return here
+    builtin = available_studies()
+    if name in builtin:
+        return builtin[name]
+    if study.exists() or not is_study_name(name):
+        return study
+    known = sorted({*builtin, *(path.stem for path in _toml_files(Path()) if _is_study(path))})
+    message = (
+        f"no study has this name: there is no {here} in this folder, and the studies are "
+        f"{', '.join(known)}{nearest(name, known)}"
+    )
+    raise StudyError([Problem(file=name, key="", message=message)])
 
 
 def find_search_spaces(study_dir: Path | None) -> dict[str, Path]:
@@ -148,9 +190,7 @@ def _names_an_optimizer(path: Path) -> bool:
 
 def _suggestion(path: Path) -> str:
     """A study that is there and is called nearly as `path`, as the end of a message."""
-    beside = {
-        file.resolve(): file for file in _toml_files(path.parent) if _looks_like_a_study(file)
-    }
+    beside = {file.resolve(): file for file in _toml_files(path.parent) if _is_study(file)}
     studies = {**{file: file for file in available_studies().values()}, **beside}
     by_name = {file.stem: str(file) for file in studies.values()}
     close = [name for name in by_name if f"{name!r}" in nearest(path.stem, by_name)]
@@ -159,7 +199,7 @@ def _suggestion(path: Path) -> str:
     return f"; there are {', '.join(sorted(by_name.values()))}" if by_name else ""
 
 
-def _looks_like_a_study(path: Path) -> bool:
+def _is_study(path: Path) -> bool:
     try:
         return "task" in read_table(path)
     except StudyError:

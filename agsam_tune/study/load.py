@@ -5,7 +5,6 @@ mistake in one does not hide those in the others; then `checks.py` looks at how 
 Must not import torch, Ray, Optuna or pandas.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,42 +15,28 @@ from agsam_tune.study.checks import check_all
 from agsam_tune.study.draft import Draft
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
 from agsam_tune.study.explain import add_validation_error
-from agsam_tune.study.files import find_search_spaces, read_table
-from agsam_tune.study.model import (
-    PHASE_NAMES,
-    AnalysisSettings,
-    Packs,
-    Phase,
-    Record,
-    Reference,
-    Resources,
-    SearchSpace,
-    Sharpness,
-    Training,
+from agsam_tune.study.files import (
+    STUDY_NAME_RULE,
+    find_search_spaces,
+    is_study_name,
+    read_table,
 )
+from agsam_tune.study.model import PHASE_NAMES, Phase, SearchSpace
 from agsam_tune.study.overrides import apply_overrides
 from agsam_tune.study.references import announced_optimizers, shorten
 from agsam_tune.study.spaces import find_search_space, override_search_space
 from agsam_tune.study.study import Study
-from agsam_tune.study.tables import PHASE_TABLES, Header
+from agsam_tune.study.tables import (
+    OPTIONAL_SECTIONS,
+    PHASE_TABLES,
+    SECTIONS,
+    STUDY_KEYS,
+    Header,
+)
 
 __all__ = ["load_study"]
 
 M = TypeVar("M", bound=BaseModel)
-
-_SECTIONS: Mapping[str, type[Record]] = {
-    "training": Training,
-    "analysis": AnalysisSettings,
-    "packs": Packs,
-    "resources": Resources,
-    "reference": Reference,
-    "sharpness": Sharpness,
-}
-# Tables that a study does without unless they are there, if only as a heading.
-_OPTIONAL = ("sharpness",)
-_KEYS = (*Header.model_fields, "task_options", *_SECTIONS, "search_spaces", "phases")
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
@@ -68,8 +53,8 @@ def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
     """
     problems = Problems(study_file=str(path))
     table: Mapping[str, Any] = apply_overrides(read_table(path), overrides, problems)
-    if not _NAME.fullmatch(path.stem):
-        problems.add("", f"found the name {path.stem!r}, allowed: letters, digits, '_', '.', '-'")
+    if not is_study_name(path.stem):
+        problems.add("", f"found the name {path.stem!r}, allowed: {STUDY_NAME_RULE}")
     table, references = shorten(table, problems)
     draft = _draft(table, references, path, problems)
     check_all(draft, problems)
@@ -91,14 +76,14 @@ def _draft(
     table: Mapping[str, Any], references: Mapping[str, str], path: Path, problems: Problems
 ) -> Draft:
     for key in table:
-        if key not in _KEYS:
-            hint = _home_of(key) or nearest(key, _KEYS)
-            problems.add(key, f"unknown key, allowed: {', '.join(_KEYS)}{hint}")
+        if key not in STUDY_KEYS:
+            hint = _home_of(key) or nearest(key, STUDY_KEYS)
+            problems.add(key, f"unknown key, allowed: {', '.join(STUDY_KEYS)}{hint}")
     header = _header(table, problems)
     sections = {
         name: _section(table, name, model, problems)
-        for name, model in _SECTIONS.items()
-        if name in table or name not in _OPTIONAL
+        for name, model in SECTIONS.items()
+        if name in table or name not in OPTIONAL_SECTIONS
     }
     files = find_search_spaces(path.parent)
     phases = _phases(table, problems)
@@ -223,5 +208,5 @@ def _bad_phase_name(number: int, entry: object, problems: Problems) -> None:
 
 def _home_of(key: str) -> str:
     """The hint for a key of the file's top that belongs in one of its tables, or ""."""
-    homes = [name for name, model in _SECTIONS.items() if key in model.model_fields]
+    homes = [name for name, model in SECTIONS.items() if key in model.model_fields]
     return f"; did you mean '{homes[0]}.{key}'?" if homes else ""

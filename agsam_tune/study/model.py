@@ -7,13 +7,14 @@ is checked in `checks.py`. Must not import torch, Ray, Optuna or pandas.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 __all__ = [
     "BASE_HYPERPARAMETERS",
+    "NOT_ALLOWED",
     "PHASE_NAMES",
     "AnalysisSettings",
     "FixedPoint",
@@ -39,6 +40,9 @@ PHASE_NAMES = ("map", "tune", "iid", "misset", "fixed")
 
 #: Hyperparameters of the base optimizer that a search space may hold besides an optimizer's own.
 BASE_HYPERPARAMETERS = ("lr", "momentum", "weight_decay")
+
+#: The type of our own errors, whose message is what is allowed.
+NOT_ALLOWED: Final = "not_allowed"
 
 _FIRST = ("rho", "alpha", "gamma")
 
@@ -181,7 +185,10 @@ class Training(Record):
         default=0.0, ge=0, description="L2 penalty; with adamw a decay of the weights themselves"
     )
     max_grad_norm: float | None = Field(
-        default=None, gt=0, description="longest update direction; a longer one is scaled down"
+        default=None,
+        gt=0,
+        examples=[1.0],
+        description="longest update direction, a longer one is scaled down; without it none is",
     )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share of each label spread evenly over all classes"
@@ -253,7 +260,9 @@ class AnalysisSettings(Record):
         default=0.005, description="half width of the interval of differences that count as none"
     )
     epsilons: Annotated[tuple[Fraction, ...], AsTuple, Field(min_length=1)] = Field(
-        default=(0.01, 0.03, 0.05), description="accuracy losses of the tolerance volumes"
+        default=(0.01, 0.03, 0.05),
+        json_schema_extra={"uniqueItems": True},
+        description="accuracy losses of the tolerance volumes",
     )
     confidence: Fraction = Field(default=0.95, description="coverage of the intervals")
 
@@ -268,7 +277,9 @@ class AnalysisSettings(Record):
 class Packs(Record):
     """How trials are trained together."""
 
-    rows: int | Literal["auto"] = Field(default="auto", description="trials per pack, or 'auto'")
+    rows: PositiveInt | Literal["auto"] = Field(
+        default="auto", description="trials per pack, or 'auto'"
+    )
     way: Literal["auto", "compiled", "stacked", "rows", "vmap"] = Field(
         default="auto", description="how a pack's models are computed; 'auto' measures"
     )
@@ -285,7 +296,7 @@ class Packs(Record):
         # One message, where a union would give one for each of its members.
         if value == "auto" or (isinstance(value, int) and value is not True and value >= 1):
             return value
-        raise PydanticCustomError("rows", "an integer >= 1 or 'auto'")
+        raise PydanticCustomError(NOT_ALLOWED, "an integer >= 1 or 'auto'")
 
 
 class Resources(Record):

@@ -12,9 +12,31 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from agsam_tune.study.model import AsTuple, FixedPoint, Phase, PositiveInt, Range, Record
+from agsam_tune.study.model import (
+    AnalysisSettings,
+    AsTuple,
+    FixedPoint,
+    Packs,
+    Phase,
+    PositiveInt,
+    Range,
+    Record,
+    Reference,
+    Resources,
+    Sharpness,
+    Training,
+)
 
-__all__ = ["PHASE_TABLES", "FixedPointTable", "Header", "PhaseTable", "SearchSpaceTable"]
+__all__ = [
+    "OPTIONAL_SECTIONS",
+    "PHASE_TABLES",
+    "SECTIONS",
+    "STUDY_KEYS",
+    "FixedPointTable",
+    "Header",
+    "PhaseTable",
+    "SearchSpaceTable",
+]
 
 DEFAULT_REPLICATES = 8
 
@@ -27,11 +49,22 @@ class Header(Record):
         "or 'package.module:function' for one's own"
     )
     optimizers: Annotated[tuple[str, ...], AsTuple, Field(min_length=1)] = Field(
-        description="the optimizers to compare: names, or 'package.module:function' for one's own"
+        json_schema_extra={"uniqueItems": True},
+        description="the optimizers to compare: names, or 'package.module:function' for one's own",
     )
-    candidate: str | None = Field(default=None, description="one of the optimizers")
-    baseline: str | None = Field(default=None, description="another of the optimizers")
-    control: str | None = Field(default=None, description="a third of the optimizers")
+    candidate: str | None = Field(
+        default=None,
+        examples=["adaptive_gsam"],
+        description="which of the optimizers the claim is about",
+    )
+    baseline: str | None = Field(
+        default=None, examples=["gsam"], description="which of them it is compared with"
+    )
+    control: str | None = Field(
+        default=None,
+        examples=["gsam_matched"],
+        description="the baseline's direction with the candidate's length of step",
+    )
     seed: int = Field(default=0, ge=0, description="the root of all random streams")
 
 
@@ -152,3 +185,21 @@ PHASE_TABLES: Mapping[str, type[PhaseTable]] = MappingProxyType(
         "fixed": FixedTable,
     }
 )
+
+#: The tables that are records as they stand.
+SECTIONS: Mapping[str, type[Record]] = MappingProxyType(
+    {
+        "training": Training,
+        "analysis": AnalysisSettings,
+        "packs": Packs,
+        "resources": Resources,
+        "reference": Reference,
+        "sharpness": Sharpness,
+    }
+)
+
+#: Tables that a study does without unless they are there, if only as a heading.
+OPTIONAL_SECTIONS = ("sharpness",)
+
+#: All that a study file may hold at its top.
+STUDY_KEYS = (*Header.model_fields, "task_options", *SECTIONS, "search_spaces", "phases")
