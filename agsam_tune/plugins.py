@@ -25,8 +25,9 @@ from agsam_tune.errors import UsageError
 #: The groups of entry points: NAME = "package.module:function" in a package's pyproject.toml.
 TASKS, OPTIMIZERS = "agsam_tune.tasks", "agsam_tune.optimizers"
 
-_REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+#: Of a reference, and of a name, as a whole.
+REFERENCE_PATTERN = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"
+NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_-]*"
 
 # The folders that studies have added to sys.path.
 _ADDED: set[str] = set()
@@ -51,12 +52,12 @@ class Plugin:
 
 def is_reference(text: str) -> bool:
     """Whether `text` is written as `package.module:function`."""
-    return _REFERENCE.fullmatch(text) is not None
+    return re.fullmatch(REFERENCE_PATTERN, text) is not None
 
 
 def is_name(text: str) -> bool:
     """Whether `text` can be the name of a task or an optimizer: see `NAME_RULE`."""
-    return _NAME.fullmatch(text) is not None
+    return re.fullmatch(NAME_PATTERN, text) is not None
 
 
 def announced(group: str, taken: Container[str]) -> tuple[dict[str, Plugin], list[str]]:

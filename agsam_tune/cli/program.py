@@ -17,6 +17,7 @@ from agsam_tune.cli.list_ import list_
 from agsam_tune.cli.plan import plan
 from agsam_tune.cli.report import report
 from agsam_tune.cli.run import run
+from agsam_tune.cli.schema import schema
 
 app = typer.Typer(
     name="agsam-tune",
@@ -54,6 +55,7 @@ app.command("report")(report)
 app.command("import")(import_)
 app.command("export")(export)
 app.command("list")(list_)
+app.command("schema")(schema)
 app.command("bench")(bench)
 
 

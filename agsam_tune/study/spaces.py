@@ -22,6 +22,8 @@ from agsam_tune.study.references import OWN, announced_optimizers, builtin_names
 from agsam_tune.study.tables import SearchSpaceTable
 
 __all__ = [
+    "HYPERPARAMETER_PATTERN",
+    "RESERVED",
     "available_search_spaces",
     "find_search_space",
     "override_search_space",
@@ -30,11 +32,12 @@ __all__ = [
     "readable_search_spaces",
 ]
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+#: What a hyperparameter's name is made of.
+HYPERPARAMETER_PATTERN = r"[a-z][a-z0-9_]*"
 
 #: Words that a hyperparameter would be mistaken for: columns of the tables of results, and the
 #: kinds of points in `misset`.
-_RESERVED = (
+RESERVED = (
     frozenset(BEFORE_HYPERPARAMETERS)
     | set(AFTER_HYPERPARAMETERS)
     | set(SHARPNESS)
@@ -233,10 +236,10 @@ def _name_problems(space: SearchSpace, path: Path) -> list[tuple[str, str]]:
 def _unusable_names(space: SearchSpace) -> list[tuple[str, str]]:
     found = []
     for name in space.names:
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(HYPERPARAMETER_PATTERN, name):
             allowed = "small letters, digits and '_', a letter first"
             found.append((name, f"a name that cannot be used, allowed: {allowed}"))
-        elif name in _RESERVED:
+        elif name in RESERVED:
             found.append((name, "a name that means something else in the results; choose another"))
     return found
 
