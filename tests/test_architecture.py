@@ -56,6 +56,7 @@ OWN = {
     "contract": {"engine", "errors", "optimizers", "plugins", "study", "tasks"},
     "export": set(),
     "importing": {"atomic", "columns", "errors", "folder", "manifest", "regular", "study"},
+    "new": {"atomic", "errors", "plugins", "study", "tasks.catalog"},
     "listing": {"plugins", "study", "tasks.catalog"},
     "reporting": {
         *("analysis", "atomic", "errors", "folder", "importing", "report", "store", "study"),
@@ -76,7 +77,8 @@ OWN = {
     },
     "cli": {
         *("atomic", "bench", "data", "errors", "export", "folder", "importing", "listing"),
-        *("manifest", "passwords", "planning", "reporting", "running", "signals", "store", "study"),
+        *("manifest", "new", "passwords", "planning", "reporting", "running", "signals", "store"),
+        "study",
     },
 }
 

@@ -14,6 +14,7 @@ from agsam_tune.cli.bench import bench
 from agsam_tune.cli.export import export
 from agsam_tune.cli.import_ import import_
 from agsam_tune.cli.list_ import list_
+from agsam_tune.cli.new import new
 from agsam_tune.cli.plan import plan
 from agsam_tune.cli.report import report
 from agsam_tune.cli.run import run
@@ -49,6 +50,7 @@ def _options(
 
 
 # In the order in which `--help` lists them.
+app.command("new")(new)
 app.command("run")(run)
 app.command("plan")(plan)
 app.command("report")(report)

@@ -18,7 +18,7 @@ from agsam_tune.study.model import FixedPoint, Phase, Reference, is_finite, limi
 from agsam_tune.study.references import OWN, announced_optimizers
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
-__all__ = ["check_all"]
+__all__ = ["check_all", "task_problem"]
 
 # Of one phase; the driver holds a record of each in memory (docs/scale.md).
 _MOST_TRIALS = 10_000_000
@@ -55,8 +55,8 @@ def _check_task(draft: Draft, problems: Problems) -> None:
             add_validation_error(
                 problems, error, options, prefix="task_options", from_keys=["task"]
             )
-    elif not is_reference(task):
-        _check_announced_task(task, problems)
+    elif not is_reference(task) and (message := task_problem(task)):
+        problems.add("task", message)
     for name, value in draft.task_options.items():
         if task not in BUILTIN_TASKS and not is_finite(value):
             allowed = "finite numbers, strings, true, false, and lists and tables of these"
@@ -64,13 +64,14 @@ def _check_task(draft: Draft, problems: Problems) -> None:
             problems.add(f"task_options.{name}", message, related=["task"])
 
 
-def _check_announced_task(task: str, problems: Problems) -> None:
+def task_problem(task: str) -> str | None:
+    """Why there is no task of this name, neither built in nor announced, or None."""
     plugins, clashes = announced(TASKS, BUILTIN_TASKS)
-    if task in plugins:
-        return
     names = (*BUILTIN_TASKS, *plugins)
+    if task in names:
+        return None
     hint = _why_unusable(task, clashes) or nearest(task, names)
-    problems.add("task", f"found {show(task)}, allowed: {', '.join(names)}, or {OWN}{hint}")
+    return f"found {show(task)}, allowed: {', '.join(names)}, or {OWN}{hint}"
 
 
 def _why_unusable(name: str, clashes: Sequence[str]) -> str:

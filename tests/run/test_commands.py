@@ -1,5 +1,6 @@
 """`--help`, `--version` and `list`: they answer at once."""
 
+import json
 import resource
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from agsam_tune import __version__
 from agsam_tune.cli.durations import seconds as seconds_of
-from tests.run.commands import agsam_tune
+from tests.run.commands import TINY, agsam_tune
 
 STUDY = Path(__file__).parents[2] / "studies" / "quick.toml"
 HEAVY = ("torch", "ray", "optuna", "pandas", "numpy", "scipy", "sklearn", "matplotlib")
@@ -17,6 +18,9 @@ HEAVY = ("torch", "ray", "optuna", "pandas", "numpy", "scipy", "sklearn", "matpl
 
 WRONG = (
     ["run", "missing.toml"],
+    ["run", "moon"],
+    ["new", "mine", "--task", "moon"],
+    ["schema", "studdy"],
     ["run", "wrong.toml"],
     ["run", str(STUDY), "--set", "trainig.epochs=3"],
     ["run", str(STUDY), "--time-budget", "soon"],
@@ -25,7 +29,12 @@ WRONG = (
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["list"], ["run", "--help"], ["bench", "--help"], ["--version"], *WRONG],
+    [
+        *(["--help"], ["list"], ["run", "--help"], ["bench", "--help"], ["--version"]),
+        *(["schema"], ["schema", "search-space"], ["schema", "--here"], ["schema", "--help"]),
+        *(["new", "mine"], ["new", "mine", "--task", "my_tasks:blobs"], ["new", "--help"]),
+        *WRONG,
+    ],
     ids=" ".join,
 )
 def test_nothing_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
@@ -43,18 +52,38 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None
     assert done.stdout.endswith("imported []\n")
 
 
-def test_list_is_quick_and_whole() -> None:
-    # Core seconds of the quickest of five: those of the clock depend on what else runs.
+def core_seconds(*arguments: str, cwd: Path) -> float:
+    """Of the quickest of five calls: those of the clock depend on what else runs."""
     seconds = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = agsam_tune("list")
+        done = agsam_tune(*arguments, cwd=cwd)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert "Traceback" not in done.stderr
+    return min(seconds)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list"],
+        ["schema"],
+        ["new", "mine", "--force"],
+        ["new", "x", "--task", "y"],
+        ["run", "moon"],
+    ],
+    ids=" ".join,
+)
+def test_answers_are_quick(arguments: list[str], tmp_path: Path) -> None:
+    assert core_seconds(*arguments, cwd=tmp_path) < 0.5
+
+
+def test_list_is_whole() -> None:
+    done = agsam_tune("list")
     assert done.returncode == 0
     for name in ("moons", "paper_moons", "gsam_matched", "rho 0.005–8 log", "quick"):
         assert name in done.stdout
-    assert min(seconds) < 0.5
 
 
 def test_list_names_what_it_cannot_use_and_lists_the_rest(tmp_path: Path) -> None:
@@ -74,6 +103,44 @@ def test_list_names_what_it_cannot_use_and_lists_the_rest(tmp_path: Path) -> Non
 )
 def test_time_budgets(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
+
+
+def test_the_schema_is_printed_or_written(tmp_path: Path) -> None:
+    for kind in ("study", "search-space"):
+        printed = agsam_tune("schema", kind, cwd=tmp_path)
+        written = agsam_tune("schema", kind, "--out", "schema.json", cwd=tmp_path)
+        assert (printed.returncode, written.returncode, written.stdout) == (0, 0, "")
+        assert (tmp_path / "schema.json").read_text("utf-8") == printed.stdout
+        assert json.loads(printed.stdout)["title"] == f"agsam-tune {kind}"
+    assert json.loads(agsam_tune("schema").stdout)["title"] == "agsam-tune study"
+
+
+def test_the_schema_of_a_folder_knows_its_optimizers(tmp_path: Path) -> None:
+    (tmp_path / "search_spaces").mkdir()
+    space = 'optimizer = "my_rules:mine"\n[rho]\nlow = 0\nhigh = 1\ndefault = 0.5\n'
+    (tmp_path / "search_spaces" / "mine.toml").write_text(space)
+    schema = json.loads(agsam_tune("schema", "--here", cwd=tmp_path).stdout)
+    (names, _) = schema["properties"]["optimizers"]["items"]["anyOf"]
+    assert {"mine", "gsam"} <= set(names["enum"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--out", "missing/schema.json"], ["search-space", "--here"], ["studies"]],
+    ids=" ".join,
+)
+def test_a_schema_that_cannot_be(arguments: list[str], tmp_path: Path) -> None:
+    done = agsam_tune("schema", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_runs_by_its_name(tmp_path: Path) -> None:
+    done = agsam_tune("run", "quick", *TINY, "--executor", "inline", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Study: {STUDY}\n")
+    assert (tmp_path / "runs" / "quick" / "trials.parquet").is_file()
 
 
 def test_version() -> None:

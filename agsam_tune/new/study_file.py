@@ -1,0 +1,124 @@
+"""The text of a new study file.
+
+In: what the study is to be. Out: TOML with a comment on each key, small enough for a minute on
+two cores with `moons`. What a built-in task is trained by comes from the study that the package
+has for it. Must not import torch, Ray, Optuna, NumPy or pandas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from agsam_tune.new.choices import Choices
+from agsam_tune.new.task_module import TASK_OPTIONS
+from agsam_tune.study import available_studies, readable_search_spaces
+from agsam_tune.study.files import read_table
+from agsam_tune.study.tables import OPTIONAL_SECTIONS, PHASE_TABLES, SECTIONS, Header
+from agsam_tune.study.text import comment_lines, heading_lines, key_lines, table_lines
+from agsam_tune.tasks.catalog import BUILTIN_TASKS
+
+# For a task that the package has no study for.
+_TRAINING: Mapping[str, Any] = MappingProxyType(
+    {"epochs": 15, "batch_size": 32, "lr": 0.05, "momentum": 0.9}
+)
+
+_PHASES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "map": {"sampler": "sobol", "points": 64, "replicates": 8, "seeds": 2},
+        "tune": {"sampler": "tpe", "points": 16, "seeds": 2},
+        "iid": {"sampler": "random", "points": 32},
+        "misset": {"seeds": 4},
+    }
+)
+
+# Their lists of tables have no one-line form; studies/paper_moons.toml shows one.
+_NOT_SHOWN = ("reference",)
+
+
+def study_text(choices: Choices, path: str, *, skeleton: bool) -> str:
+    """The study file.
+
+    Args:
+        choices: what the study is to be.
+        path: of the study file, as the next command names it.
+        skeleton: whether the task's module is the one that `new` writes.
+    """
+    shipped = _shipped_for(choices.task)
+    header = {"task": choices.task, "optimizers": choices.optimizers, **choices.roles, "seed": 0}
+    training = shipped.get("training", _TRAINING)
+    return "\n".join(
+        [
+            "#:schema ./schemas/study.json",
+            *comment_lines(_about(choices, path)),
+            "",
+            *table_lines(Header, header),
+            "",
+            *_task_options(choices.task, shipped.get("task_options", {}), skeleton=skeleton),
+            "",
+            *_section("training", training),
+            *_search_spaces(choices),
+            *_phases(),
+            *(line for name in SECTIONS if name != "training" for line in _section(name, {})),
+        ]
+    )
+
+
+def _about(choices: Choices, path: str) -> str:
+    names = " and ".join(filter(None, [", ".join(choices.optimizers[:-1]), choices.optimizers[-1]]))
+    return (
+        f"How much accuracy is lost on {choices.task} where {names} are mis-set?\n\n"
+        f"    agsam-tune run {path}\n\n"
+        "A key that stands after a # has its default there. Any key can be changed for one run: "
+        "--set training.epochs=5 --set phases.map.points=16"
+    )
+
+
+def _shipped_for(task: str) -> Mapping[str, Any]:
+    """The package's study of a built-in task, or {}."""
+    path = available_studies().get(task) if task in BUILTIN_TASKS else None
+    return read_table(path) if path else {}
+
+
+def _task_options(task: str, options: Mapping[str, Any], *, skeleton: bool) -> list[str]:
+    if task in BUILTIN_TASKS:
+        about = heading_lines("[task_options]", f"what the task {task} takes")
+        return [*about, *table_lines(BUILTIN_TASKS[task].options, options)]
+    about = heading_lines("[task_options]", "what the task's function is given by name")
+    return [*about, *(line for each in TASK_OPTIONS for line in key_lines(*each) if skeleton)]
+
+
+def _section(name: str, values: Mapping[str, Any]) -> list[str]:
+    """A table with its heading; of one that is nothing without its heading, that is unsaid too."""
+    if name in _NOT_SHOWN:
+        return []
+    model = SECTIONS[name]
+    heading = f"{'# ' if name in OPTIONAL_SECTIONS else ''}[{name}]"
+    about = (model.__doc__ or "").partition("\n")[0].rstrip(".")
+    about = f"{about[0].lower()}{about[1:]}"
+    return [*heading_lines(heading, about), *table_lines(model, values), ""]
+
+
+def _search_spaces(choices: Choices) -> list[str]:
+    """How a range is changed, by the example of the first that there is."""
+    spaces, _ = readable_search_spaces(choices.folder)
+    for optimizer in choices.optimizers:
+        for name, interval in spaces[optimizer].ranges.items() if optimizer in spaces else ():
+            about = (
+                "What hyperparameters are drawn from is said in search_spaces/. A range is changed "
+                f"for this study alone with, for example:\n    [search_spaces.{optimizer}.{name}]\n"
+                f"    high = {interval.high}"
+            )
+            return [*comment_lines(about), ""]
+    return []
+
+
+def _phases() -> list[str]:
+    lines: list[str] = []
+    for name, values in _PHASES.items():
+        model = PHASE_TABLES[name]
+        purpose = (model.__doc__ or "").partition(": ")[2].rstrip(".")
+        said = {"name": name, **values}
+        lines += ["[[phases]]", *table_lines(model, said, comments={"name": purpose}), ""]
+    return lines
