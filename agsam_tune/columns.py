@@ -38,3 +38,6 @@ SHARPNESS_OF_WEIGHTS = (
     "gap_adaptive",
 )
 SHARPNESS = (*SHARPNESS_OF_WEIGHTS, "gradient_norm", "gradient_cosine")
+
+# A trial failed that diverged, or whose test accuracy is at most this above chance.
+FAILURE_MARGIN = 0.01

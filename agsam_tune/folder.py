@@ -90,6 +90,17 @@ class RunFolder:
             raise UsageError(msg)
         return None
 
+    def run_manifest(self) -> dict[str, Any]:
+        """The manifest of the run in this folder.
+
+        Raises:
+            UsageError: there is none, or it is unreadable.
+        """
+        manifest = self.read_manifest() if self.path.is_dir() else None
+        if manifest is None:
+            raise UsageError(f"{self.path}: no run is here (there is no manifest.json)")
+        return manifest
+
     def _manifest(self) -> dict[str, Any]:
         try:
             manifest: dict[str, Any] = json.loads(self.manifest.read_text("utf-8"))

@@ -20,12 +20,13 @@ from agsam_tune.analysis.across import TaskRun, compare_tasks
 from agsam_tune.atomic import replace_file, write_json
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
-from agsam_tune.importing import imported_study, is_imported, read_imported_trials
+from agsam_tune.importing import read_imported_trials
+from agsam_tune.recorded import recorded_run
 from agsam_tune.report import write_report
 from agsam_tune.report.across import write_comparison
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.store.tables import curves_table, trials_table
-from agsam_tune.study import Study, StudyError
+from agsam_tune.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,28 +56,17 @@ def read_run(path: Path, *, curves: bool = True) -> StoredRun:
     Raises:
         UsageError: the folder holds no run, or its results are gone.
     """
-    folder = RunFolder(path=path)
-    manifest = folder.read_manifest() if path.is_dir() else None
-    if manifest is None:
-        raise UsageError(f"{path}: no run is here (there is no manifest.json)")
-    try:
-        if is_imported(manifest):
-            study, location = imported_study(manifest), ""
-        else:
-            study = Study.from_resolved(manifest["study"])
-            location = manifest["storage"] or str(folder.journal)
-    except (KeyError, TypeError, ValueError, AttributeError, StudyError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{folder.manifest}: not the manifest of a run: {reason}") from error
-    if is_imported(manifest):
+    run = recorded_run(path)
+    study, manifest = run.study, run.manifest
+    if run.location is None:
         return StoredRun(
             study=study,
             manifest=manifest,
-            trials=read_imported_trials(folder.trials),
+            trials=read_imported_trials(RunFolder(path=path).trials),
             curves=curves_table([]),
         )
     try:
-        store = ResultStore.read(study, location, curves=curves)
+        store = ResultStore.read(study, run.location, curves=curves)
         numbered = store.numbered_outcomes()
         trained = list(numbered) if curves else []
         trials = trials_table(study, trained or numbered)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-FAILURE_MARGIN = 0.01
-"""Failed: diverged, or accuracy at most this above chance (docs/design.md, Words)."""
+from agsam_tune.columns import FAILURE_MARGIN
 
 KEY = ["optimizer", "phase", "point", "seed"]
 

@@ -2,13 +2,14 @@
 
 from agsam_tune.store.faults import StorageAwayError, StorageError, StorageTakenError
 from agsam_tune.store.location import local_file, storage_location
-from agsam_tune.store.results import ResultStore
+from agsam_tune.store.results import ResultStore, Stored
 
 __all__ = [
     "ResultStore",
     "StorageAwayError",
     "StorageError",
     "StorageTakenError",
+    "Stored",
     "local_file",
     "storage_location",
 ]

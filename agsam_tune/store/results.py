@@ -11,8 +11,9 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
@@ -40,6 +41,14 @@ from agsam_tune.trials import Curve, Key, Outcome, State, Trial
 METRICS = ("test_accuracy", "test_loss", "train_loss", "radius", "surrogate_gap", "seconds")
 _HASH = "agsam_tune_study_hash"
 _CURVE = "curve"
+
+
+class Stored(NamedTuple):
+    """A trial as it was stored: the number of its Optuna trial, and when it was written."""
+
+    outcome: Outcome
+    number: int
+    written: datetime | None
 
 
 class _AbsentError(StorageError):
@@ -74,6 +83,7 @@ class ResultStore:
         self._location = location
         self._curves = curves
         self._forgot = False
+        self._given: set[Key] = set()
         self._storage = storage
         self._optuna = studies
         self._study = study
@@ -210,15 +220,28 @@ class ResultStore:
             again = ResultStore.read(self._study, self._location, curves=self._curves)
             yield from again.numbered_outcomes()
             return
-        known: set[Key] = set()
+        yield from ((stored.outcome, stored.number) for stored in self._stored(set()))
+
+    def new_outcomes(self) -> Iterator[Stored]:
+        """What was stored since this was asked last, by optimizer, then as written.
+
+        For a store that is read while another process writes to it: only what is new is read.
+        """
+        return self._stored(self._given)
+
+    def _stored(self, known: set[Key]) -> Iterator[Stored]:
+        """All whose keys are not known, which they are from then on."""
         with storage_errors():
             for optimizer, study in self._optuna.items():
                 for trial in _own_trials(study):
+                    key = _key(optimizer, trial)
+                    if key in known:
+                        self._forget(trial)
+                        continue
                     outcome = _outcome(optimizer, trial, curves=self._curves)
                     self._forget(trial)
-                    if outcome.trial.key not in known:
-                        known.add(outcome.trial.key)
-                        yield outcome, trial.number
+                    known.add(key)
+                    yield Stored(outcome, trial.number, trial.datetime_complete)
 
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
         trial = outcome.trial
@@ -229,7 +252,7 @@ class ResultStore:
             value=outcome.val_accuracy if ran else None,
             params=values,
             distributions={
-                name: _distribution(self._study, trial.optimizer, name, values[name])
+                name: distribution(self._study, trial.optimizer, name, values[name])
                 for name in values
             },
             user_attrs=_attributes(outcome),
@@ -260,9 +283,13 @@ def _own_trials(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in finished if "phase" in trial.user_attrs]
 
 
+def _key(optimizer: str, trial: FrozenTrial) -> Key:
+    attributes = trial.user_attrs
+    return Key(optimizer, attributes["phase"], attributes["point"], attributes["seed"])
+
+
 def _keys(optimizer: str, study: optuna.Study) -> set[Key]:
-    names = ("phase", "point", "seed")
-    return {Key(optimizer, *(t.user_attrs[name] for name in names)) for t in _own_trials(study)}
+    return {_key(optimizer, trial) for trial in _own_trials(study)}
 
 
 def optuna_study_name(study: str, optimizer: str) -> str:
@@ -297,7 +324,7 @@ def _loaded(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
     return loaded
 
 
-def _distribution(study: Study, optimizer: str, name: str, value: float) -> BaseDistribution:
+def distribution(study: Study, optimizer: str, name: str, value: float) -> BaseDistribution:
     """The search space's range, widened for a mis-set value beyond it.
 
     Optuna wants one scale for all trials of a parameter, so a `fixed` point at zero makes it

@@ -30,9 +30,19 @@ _PANELS = (
 _NO_SOBOL = "the Sobol indices need a fitted surface that explains enough of the accuracy"
 
 
+def distribution_tables(material: Material) -> dict[str, pd.DataFrame]:
+    """Optimizer → which share of settings has at most an accuracy, with low and high."""
+    return _tables(material, _distribution, ["accuracy", "share", "low", "high"])
+
+
+def tuning_tables(material: Material) -> dict[str, pd.DataFrame]:
+    """Optimizer → the best accuracy (value) after so many draws, with low and high."""
+    return _tables(material, _tuning, ["draws", "value", "low", "high"])
+
+
 def distribution_plate(material: Material, references: Mapping[str, float]) -> Plate | None:
     """How many settings are at least so accurate."""
-    tables = _tables(material, _distribution, ["accuracy", "share", "low", "high"])
+    tables = distribution_tables(material)
     if not tables:
         return None
     close = CLOSE * max(material.study.analysis.epsilons)
@@ -58,7 +68,7 @@ def distribution_plate(material: Material, references: Mapping[str, float]) -> P
 
 def tuning_plate(material: Material, references: Mapping[str, float]) -> Plate | None:
     """How good the best of n random settings is."""
-    tables = _tables(material, _tuning, ["draws", "value", "low", "high"])
+    tables = tuning_tables(material)
     if not tables:
         return None
     limits = shares.tuning_limits(tables, references)
