@@ -58,8 +58,14 @@ OWN = {
     "importing": {"atomic", "columns", "errors", "folder", "manifest", "regular", "study"},
     "new": {"atomic", "errors", "plugins", "study", "tasks.catalog"},
     "listing": {"plugins", "study", "tasks.catalog"},
+    "recorded": {"errors", "folder", "importing", "study"},
     "reporting": {
-        *("analysis", "atomic", "errors", "folder", "importing", "report", "store", "study"),
+        *("analysis", "atomic", "errors", "folder", "importing", "recorded", "report", "store"),
+        "study",
+    },
+    "dashboard": {
+        *("analysis", "columns", "errors", "folder", "importing", "recorded", "report"),
+        *("reporting", "store", "study", "trials"),
     },
     "run_storage": {"errors", "folder", "store", "study"},
     "running": {
@@ -76,9 +82,9 @@ OWN = {
         *("provenance", "trials"),
     },
     "cli": {
-        *("atomic", "bench", "data", "errors", "export", "folder", "importing", "listing"),
-        *("manifest", "new", "passwords", "planning", "reporting", "running", "signals", "store"),
-        "study",
+        *("atomic", "bench", "dashboard", "data", "errors", "export", "folder", "importing"),
+        *("listing", "manifest", "new", "passwords", "planning", "reporting", "running"),
+        *("signals", "store", "study"),
     },
 }
 
@@ -87,12 +93,19 @@ MAY_IMPORT = {
     "torch": {"bench", "contract", "engine", "models", "optim", "optimizers", "sharpness"},
     "ray": {f"executors/{name}.py" for name in ("ray_session", "ray_cluster", "ray_tune")}
     | {"bench/usual_stack.py"},
-    "optuna": {"design", "store", "cli/quiet.py", "importing", "bench/end_to_end.py"},
+    "optuna": {
+        *("design", "store", "cli/quiet.py", "importing", "bench/end_to_end.py"),
+        "dashboard/overlay.py",
+    },
+    "optuna_dashboard": {"dashboard/overlay.py", "dashboard/serving.py"},
     "SALib": {"analysis"},
     "opda": {"analysis"},
     "pydantic": {"study", "tasks/catalog.py"},
     "sklearn": {"analysis", "tasks"},
-    "pandas": {"api", "store", "analysis", "report", "reporting.py", "export.py", "importing"},
+    "pandas": {
+        *("api", "store", "analysis", "report", "reporting.py", "export.py", "importing"),
+        *("dashboard/plots.py", "dashboard/source.py"),
+    },
     "matplotlib": {"report", "bench/plot.py"},
     "jinja2": {"report"},
     "jax": {"bench/with_jax.py"},

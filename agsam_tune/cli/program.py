@@ -11,6 +11,7 @@ import typer
 
 from agsam_tune import __version__
 from agsam_tune.cli.bench import bench
+from agsam_tune.cli.dashboard import dashboard
 from agsam_tune.cli.export import export
 from agsam_tune.cli.import_ import import_
 from agsam_tune.cli.list_ import list_
@@ -56,6 +57,7 @@ app.command("plan")(plan)
 app.command("report")(report)
 app.command("import")(import_)
 app.command("export")(export)
+app.command("dashboard")(dashboard)
 app.command("list")(list_)
 app.command("schema")(schema)
 app.command("bench")(bench)

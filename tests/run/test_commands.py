@@ -24,13 +24,15 @@ WRONG = (
     ["run", "wrong.toml"],
     ["run", str(STUDY), "--set", "trainig.epochs=3"],
     ["run", str(STUDY), "--time-budget", "soon"],
+    ["dashboard", "missing"],
 )
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(["--help"], ["list"], ["run", "--help"], ["bench", "--help"], ["--version"]),
+        *(["--help"], ["list"], ["--version"]),
+        *([command, "--help"] for command in ("run", "plan", "bench", "dashboard")),
         *(["schema"], ["schema", "search-space"], ["schema", "--here"], ["schema", "--help"]),
         *(["new", "mine"], ["new", "mine", "--task", "my_tasks:blobs"], ["new", "--help"]),
         *WRONG,

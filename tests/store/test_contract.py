@@ -72,6 +72,21 @@ def test_outcomes_come_by_optimizer_then_as_written(location: str) -> None:
     assert [n for _, n in numbered] == [*range(8), *range(8)]
 
 
+def test_a_reader_is_given_what_is_new_once(location: str) -> None:
+    with opened(location) as store:
+        store.add([outcome(), outcome("gsam_matched")])
+        with closing(ResultStore.read(STUDY, location)) as reader:
+            assert [s.number for s in reader.new_outcomes()] == [0, 0]
+            assert list(reader.new_outcomes()) == []
+            # A key that came before, and one that did not.
+            store.add([outcome(val_accuracy=0.1), DIVERGED])
+            (new,) = reader.new_outcomes()
+            assert new.number == 2
+            assert new.written is not None
+            assert repr(new.outcome) == repr(DIVERGED)
+            assert list(reader.new_outcomes()) == []
+
+
 def test_of_a_key_that_comes_twice_the_first_counts(location: str) -> None:
     with opened(location) as store:
         store.add([outcome(), outcome(point=1), outcome(val_accuracy=0.1)])

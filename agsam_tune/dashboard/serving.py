@@ -1,0 +1,105 @@
+"""Puts the parts together: a run's folder becomes pages, until it is interrupted.
+
+In: a run's folder and a server that listens. Out: nothing; it returns when the user has had enough.
+Must not import torch or Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from optuna_dashboard import wsgi
+
+from agsam_tune.dashboard.following import Follower
+from agsam_tune.dashboard.listening import Guard, Server
+from agsam_tune.dashboard.overlay import Overlay
+from agsam_tune.dashboard.source import Source
+from agsam_tune.errors import UsageError
+from agsam_tune.folder import RunFolder
+from agsam_tune.store import StorageError
+
+SOON = (
+    "Notes and figures are being made. They take seconds, for ten thousand trials less than a "
+    "minute; load this page again."
+)
+
+
+def serve(path: Path, server: Server, *, host: str, ready: Callable[[int], None]) -> None:
+    """Serve a run until KeyboardInterrupt, which is its usual end.
+
+    Args:
+        path: the run's folder.
+        server: what listens.
+        host: where it was asked to.
+        ready: called with the number of trials when pages can be opened.
+
+    Raises:
+        UsageError: the folder holds no run, or its results cannot be read.
+    """
+    source = Source(path)
+    overlay = Overlay(source.run.study, source.run.chance)
+    try:
+        n = overlay.add(source.new(), last=not source.follows)
+    except StorageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    overlay.announce(SOON)
+    server.set_app(Guard(application(overlay), host=host, report=RunFolder(path=path).report))
+    follower = Follower(path.resolve(), source, overlay)
+    follower.start()
+    ready(n)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        return
+    finally:
+        follower.stop()
+        server.server_close()
+
+
+def application(overlay: Overlay) -> Any:
+    """optuna-dashboard on an overlay: two of its faults mended, and no artifacts"""
+    app = wsgi(overlay.storage)
+    app.install(_in_order)
+    app.install(_Importances(overlay))
+    return app
+
+
+def _in_order(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A plugin of Bottle's: optuna-dashboard keeps figures in a set, and so in any order."""
+
+    @wraps(view)
+    def ordered(*arguments: Any, **named: Any) -> Any:
+        answer = view(*arguments, **named)
+        if isinstance(answer, dict) and "plotly_graph_objects" in answer:
+            answer["plotly_graph_objects"].sort(key=lambda one: str(one["id"]))
+        return answer
+
+    return ordered
+
+
+class _Importances:
+    """A plugin of Bottle's: where there are no hyperparameters, optuna-dashboard divides by zero.
+
+    Args:
+        overlay: what is shown.
+    """
+
+    api = 2
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+
+    def apply(self, view: Callable[..., Any], route: Any) -> Callable[..., Any]:
+        """The view of a route; another for that of the importances."""
+        if not route.rule.endswith("/param_importances"):
+            return view
+
+        @wraps(view)
+        def importances(study_id: int) -> Any:
+            known = self._overlay.has_parameters(study_id)
+            return view(study_id=study_id) if known else {"param_importances": [[]]}
+
+        return importances

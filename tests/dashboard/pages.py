@@ -1,0 +1,67 @@
+"""The dashboard's pages in a real browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Browser, Page
+
+DRAWN = """() => {
+  const plots = [...document.querySelectorAll('[id^="user-defined-plot:"]')];
+  return plots.length > 0 && plots.every((one) => one.querySelector(".trace, .hm"));
+}"""
+"""Whether the page has figures of ours, and each has something drawn in it."""
+
+KEYS = """() => [...document.querySelectorAll('[id^="user-defined-plot:"]')]
+  .map((one) => one.id.replace("user-defined-plot:", ""))"""
+"""Our figures, in the page's order."""
+
+
+@dataclass
+class Window:
+    """A page, and what went wrong on it: messages in the console, errors, answers that are none."""
+
+    page: Page
+    url: str
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> float:
+        """Go there; returns when it began."""
+        began = time.monotonic()
+        self.page.goto(f"{self.url}{path.removeprefix('/')}")
+        return began
+
+    def seconds_until_drawn(self, path: str) -> float:
+        """How long it takes from going there until all our figures are drawn."""
+        began = self.open(path)
+        self.page.wait_for_function(DRAWN, timeout=60_000)
+        return time.monotonic() - began
+
+
+@contextmanager
+def window(browser: Browser, url: str) -> Iterator[Window]:
+    """A new one, as empty as a new user's."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(60_000)
+    own = Window(page=context.new_page(), url=url)
+    own.page.on("console", lambda one: own.problems.append(f"{one.type}: {one.text}"))
+    own.page.on("pageerror", lambda error: own.problems.append(f"error: {error}"))
+    own.page.on(
+        "response",
+        lambda one: own.problems.append(f"{one.status} {one.url}") if one.status >= 400 else None,
+    )
+    own.page.on(
+        "request",
+        lambda one: own.problems.append(f"request: {one.url}") if _leaves(one.url, url) else None,
+    )
+    try:
+        yield own
+    finally:
+        context.close()
+
+
+def _leaves(request: str, url: str) -> bool:
+    return not request.startswith((url, "data:", "blob:"))

@@ -1,0 +1,69 @@
+"""The dashboard as a user starts it, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.run.commands import command
+
+
+@dataclass
+class Dashboard:
+    """One that serves."""
+
+    process: subprocess.Popen[str]
+    url: str
+    said: str
+
+    def get(self, path: str) -> Any:
+        """What its interface answers, read as JSON."""
+        with urllib.request.urlopen(f"{self.url}api{path}", timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def wait_for_figures(self, seconds: float = 240) -> None:
+        """Until notes and figures are there."""
+        self.wait_until(lambda: bool(self.get("/studies/0")["plotly_graph_objects"]), seconds)
+
+    def wait_until(self, is_so: Callable[[], bool], seconds: float = 60) -> None:
+        """Until something is so."""
+        until = time.monotonic() + seconds
+        while not is_so():
+            assert self.process.poll() is None, "it ended"
+            assert time.monotonic() < until, "it never was so"
+            time.sleep(0.3)
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
+        """Ctrl-C; returns exit code and what was said after it began."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def dashboard(folder: Path, *arguments: str) -> Iterator[Dashboard]:
+    """A dashboard on a free port."""
+    process = subprocess.Popen(
+        command("dashboard", folder, "--port", "0", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        found = re.search(r"http://\S+", said)
+        assert found, said + (process.stderr.read() if process.stderr else "")
+        yield Dashboard(process=process, url=found[0], said=said)
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,219 @@
+"""The dashboard's copy of a run: what it shows, what it keeps out, and that it comes bit by bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from agsam_tune.analysis import make_context
+from agsam_tune.analysis.distribution import distribution
+from agsam_tune.dashboard.description import Description, Figure
+from agsam_tune.dashboard.overlay import CURVES, STEPS, Overlay
+from agsam_tune.dashboard.places import places
+from agsam_tune.dashboard.source import Source, trials_of_table
+from agsam_tune.store import ResultStore, StorageError, Stored
+from agsam_tune.study import Study
+from agsam_tune.trials import Curve, Outcome
+from tests.dashboard.runs import batches, large_study, outcomes_of, small_study, write_run
+from tests.report.runs import CHANCE, study_of, trials_of
+from tests.store.outcomes import DIVERGED, EXTREME, FAILED, STUDY, outcome
+
+
+def numbered(outcomes: Sequence[Outcome]) -> list[Stored]:
+    counts: dict[str, int] = {}
+    found = []
+    for one in outcomes:
+        number = counts.setdefault(one.trial.optimizer, 0)
+        counts[one.trial.optimizer] += 1
+        found.append(Stored(one, number, None))
+    return found
+
+
+def shown(
+    overlay: Overlay, study: Study, optimizer: str, *, settings: bool = False
+) -> list[FrozenTrial]:
+    where = places(study)
+    number = (where.settings if settings else where.trials)[optimizer]
+    return overlay.storage.get_all_trials(number)
+
+
+def test_trials_are_shown_as_they_are_stored(tmp_path: Path) -> None:
+    study = small_study()
+    write_run(tmp_path, study)
+    source = Source(tmp_path)
+    overlay = Overlay(study, CHANCE)
+    assert overlay.add(source.new()) == overlay.n_trials == len(trials_of(study))
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
+    for optimizer in study.optimizers:
+        own = optuna.load_study(study_name=f"quick/{optimizer}", storage=storage)
+        mine = shown(overlay, study, optimizer)
+        assert len(mine) == len(own.trials)
+        for theirs, here in zip(own.trials, mine, strict=True):
+            assert here.number == theirs.number
+            assert (here.value, here.params, here.state) == (
+                *(theirs.value, theirs.params, theirs.state),
+            )
+            assert here.distributions == theirs.distributions
+            assert here.datetime_complete == theirs.datetime_complete
+            for name in ("phase", "point", "seed", "test_accuracy"):
+                assert here.user_attrs[name] == theirs.user_attrs[name]
+
+
+def test_how_a_trial_ended_is_said_and_seen() -> None:
+    at_chance = outcome(point=3, test_accuracy=CHANCE)
+    overlay = Overlay(STUDY, CHANCE)
+    overlay.add(numbered([outcome(), DIVERGED, EXTREME, at_chance, FAILED]))
+    trials = [*shown(overlay, STUDY, "gsam"), *shown(overlay, STUDY, "adaptive_gsam")]
+    assert [trial.user_attrs["result"] for trial in trials] == [
+        *("finished", "diverged at step 7", "failed: at chance", "failed: at chance"),
+        "raised an error",
+    ]
+    grey = [trial.number for trial in trials[:4] if trial.system_attrs.get("constraints") == [1.0]]
+    assert grey == [1]
+    assert trials[1].state is TrialState.COMPLETE
+    assert "test_loss" not in trials[1].user_attrs
+    assert trials[4].state is TrialState.FAIL
+    assert trials[4].user_attrs["error"] == FAILED.error
+    assert (trials[0].datetime_complete - trials[0].datetime_start).total_seconds() == 1.5
+
+
+def test_trials_of_others_leave_the_numbers_as_they_are(tmp_path: Path) -> None:
+    study = small_study()
+    ours = [one for one in outcomes_of(study) if one.trial.optimizer == "gsam"]
+    write_run(tmp_path, study, ours[:2])
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
+    theirs = optuna.load_study(study_name="quick/gsam", storage=storage)
+    attributes = {"cma:optimizer": "gASVDAAAAAAAAACMBG9vcHOULg=="}
+    theirs.add_trial(create_trial(value=1.0, system_attrs=attributes, user_attrs={"mine": "x"}))
+    with closing(ResultStore.open(study, str(tmp_path / "study.journal"))) as store:
+        store.add(ours[2:4])
+    overlay = Overlay(study, CHANCE)
+    overlay.add(Source(tmp_path).new())
+    trials = shown(overlay, study, "gsam")
+    assert [trial.user_attrs["result"] for trial in trials[2:3]] == ["not a trial of this run"]
+    assert [trial.user_attrs.get("point") for trial in trials] == [
+        *(one.trial.point for one in ours[:2]),
+        None,
+        *(one.trial.point for one in ours[2:4]),
+    ]
+    assert not any("cma:optimizer" in trial.system_attrs for trial in trials)
+    assert not any("mine" in trial.user_attrs for trial in trials)
+
+
+@pytest.mark.parametrize("optimizer", ["gsam", "adaptive_gsam"])
+def test_settings_have_the_distribution_of_the_report(optimizer: str) -> None:
+    study = small_study()
+    table = trials_of(study)
+    overlay = Overlay(study, CHANCE)
+    overlay.add(trials_of_table(study, table))
+    values = np.array([t.value for t in shown(overlay, study, optimizer, settings=True)])
+    phase = study.phase("map")
+    assert phase is not None
+    assert len(values) == phase.points
+    leaf = distribution(make_context(table, study, chance=CHANCE), optimizer)
+    shares = [np.mean(values <= x + 1e-12) for x in leaf["accuracy"]]
+    np.testing.assert_allclose(shares, leaf["share"], atol=1e-12)
+
+
+def test_a_setting_waits_for_all_of_its_seeds() -> None:
+    overlay = Overlay(STUDY, CHANCE)
+    overlay.add(numbered([outcome(seed=0)]))
+    assert shown(overlay, STUDY, "gsam", settings=True) == []
+    other = replace(DIVERGED, trial=outcome(seed=1).trial, test_accuracy=CHANCE)
+    overlay.add([Stored(other, 1, None)])
+    (setting,) = shown(overlay, STUDY, "gsam", settings=True)
+    assert setting.value == pytest.approx((0.7 + CHANCE) / 2)
+    assert setting.user_attrs["result"] == "1 of 2 seeds diverged"
+    assert setting.system_attrs["constraints"] == [1.0]
+
+
+def test_where_no_more_come_a_setting_is_shown_with_what_there_is() -> None:
+    overlay = Overlay(STUDY, CHANCE)
+    overlay.add(numbered([outcome(seed=0)]), last=True)
+    (setting,) = shown(overlay, STUDY, "gsam", settings=True)
+    assert setting.user_attrs["seeds"] == 1
+
+
+def test_learning_curves_are_few_and_short() -> None:
+    study = large_study()
+    curve = tuple(np.linspace(0.5, 0.9, 30).tolist())
+    some = [
+        replace(one, curve=Curve(val_accuracy=curve))
+        for one in outcomes_of(study)
+        if one.trial.optimizer == "gsam"
+    ]
+    overlay = Overlay(study, CHANCE)
+    overlay.add(numbered(some))
+    drawn = [t.intermediate_values for t in shown(overlay, study, "gsam") if t.intermediate_values]
+    assert CURVES // 2 < len(drawn) <= CURVES + 1
+    assert all(len(values) <= STEPS and values[30] == curve[-1] for values in drawn)
+
+
+def test_what_comes_bit_by_bit_is_what_comes_at_once() -> None:
+    study = small_study()
+    stored = numbered(outcomes_of(study))
+    at_once, bit_by_bit = Overlay(study, CHANCE), Overlay(study, CHANCE)
+    at_once.add(stored)
+    for batch in batches(stored, 7):
+        bit_by_bit.add(batch)
+    for optimizer in study.optimizers:
+        for settings in (False, True):
+            one, other = (
+                shown(overlay, study, optimizer, settings=settings)
+                for overlay in (at_once, bit_by_bit)
+            )
+            assert [(t.number, t.value, t.params, t.user_attrs) for t in one] == [
+                (t.number, t.value, t.params, t.user_attrs) for t in other
+            ]
+
+
+def test_an_unchanged_description_is_not_written_again() -> None:
+    overlay = Overlay(STUDY, CHANCE)
+    overlay.announce("Soon <b>&</b> *now*")
+    text = overlay.storage.get_study_system_attrs(0)["dashboard:note_str:0"]
+    assert "\\<b\\>" in text
+    figure = Figure(key="1-claim", json="{}")
+    said = Description(note="# one", facts={"verdict": "mixed"}, figures=(figure,))
+    overlay.describe({0: said})
+    before = dict(overlay.storage.get_study_system_attrs(0))
+    assert before["dashboard:note_ver"] == 2
+    overlay.describe({0: said})
+    overlay.announce("Not any more")
+    assert overlay.storage.get_study_system_attrs(0) == before
+    assert overlay.storage.get_study_user_attrs(0) == {"verdict": "mixed"}
+
+
+def test_a_table_of_trials_made_elsewhere() -> None:
+    study = study_of("quick")
+    table = trials_of(study)
+    table.loc[0, ["val_accuracy", "radius"]] = math.nan
+    (first, *others) = trials_of_table(study, table[table["optimizer"] == "gsam"])
+    assert [one.number for one in (first, *others)] == list(range(len(others) + 1))
+    overlay = Overlay(study, CHANCE)
+    rows = list(trials_of_table(study, table))
+    assert overlay.add(rows, last=True) == len(table)
+    first_row = table.iloc[0]
+    trial = shown(overlay, study, str(first_row["optimizer"]))[0]
+    assert trial.value == first_row["test_accuracy"]
+
+
+def test_a_journal_that_was_replaced_is_not_mixed_with_the_old(tmp_path: Path) -> None:
+    study = small_study()
+    write_run(tmp_path, study, outcomes_of(study)[:10])
+    source = Source(tmp_path)
+    assert len(source.new()) == 10
+    journal = tmp_path / "study.journal"
+    journal.rename(tmp_path / "old.journal")
+    write_run(tmp_path, study, outcomes_of(study)[:20])
+    with pytest.raises(StorageError, match="start the dashboard again"):
+        source.new()
