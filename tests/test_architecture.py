@@ -76,7 +76,7 @@ OWN = {
         *("agenda", "analysis", "design", "engine", "errors", "executors", "folder", "manifest"),
         *("optimizers", "packs", "store", "study", "tasks", "trials"),
     },
-    "api": {"errors", "planning", "reporting", "running", "store", "study"},
+    "api": {"dashboard", "errors", "planning", "reporting", "running", "store", "study"},
     "bench": {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
         *("provenance", "trials"),
@@ -106,6 +106,7 @@ MAY_IMPORT = {
         *("api", "store", "analysis", "report", "reporting.py", "export.py", "importing"),
         *("dashboard/plots.py", "dashboard/source.py"),
     },
+    "plotly": {"api"},
     "matplotlib": {"report", "bench/plot.py"},
     "jinja2": {"report"},
     "jax": {"bench/with_jax.py"},

@@ -23,10 +23,11 @@ from agsam_tune.study import load_study as _load_study
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
     from agsam_tune.planning import StudyPlan
 
-__all__ = ["Analysis", "analyse", "load_study", "plan", "results", "run"]
+__all__ = ["Analysis", "analyse", "figures", "load_study", "plan", "results", "run"]
 
 StudyLike = Study | Path | str
 RunLike = Path | str
@@ -156,6 +157,36 @@ def analyse(run: RunLike) -> Analysis:
     from agsam_tune.reporting import analysed, read_run
 
     return Analysis(summary=analysed(read_run(Path(run), curves=False))[2])
+
+
+def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:
+    """The report's main figures for notebooks, by name; they show themselves.
+
+    Args:
+        run: the run's folder.
+        optimizer: the one whose own curves are drawn in bold, and whose surfaces, tuning and
+            learning curves are shown; None for the study's candidate, else its first.
+
+    Raises:
+        UsageError: the folder holds no run, the optimizer is none of its study's, or Plotly is not
+            installed.
+    """
+    from agsam_tune.reporting import read_run
+
+    try:
+        from plotly.io import from_json
+    except ImportError as error:
+        msg = "figures need Plotly, which is not installed: pip install 'agsam-tune[notebook]'"
+        raise UsageError(msg) from error
+    from agsam_tune.dashboard.describe import figures as drawn
+
+    stored = read_run(Path(run))
+    study = stored.study
+    name = optimizer or study.candidate or study.optimizers[0]
+    if name not in study.optimizers:
+        allowed = ", ".join(study.optimizers)
+        raise UsageError(f"optimizer: found {name!r}, allowed: {allowed}")
+    return {one.key.partition("-")[2]: from_json(one.json) for one in drawn(stored, name)}
 
 
 def _loaded(study: StudyLike, import_path: Sequence[Path | str]) -> tuple[Study, tuple[str, ...]]:

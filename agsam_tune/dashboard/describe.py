@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from agsam_tune.analysis import fit_surfaces, make_context, summarise
-from agsam_tune.dashboard.description import Description, to_json
+from agsam_tune.dashboard.description import Description, Figure, to_json
 from agsam_tune.dashboard.notes import facts, note, settings_note
 from agsam_tune.dashboard.places import places
 from agsam_tune.dashboard.plots import plots
@@ -30,7 +30,7 @@ def describe(path: Path) -> dict[int, Description]:
     """What is said of each of the dashboard's studies, by its number."""
     run = read_run(path)
     report = RunFolder(path=path).report.is_file()
-    return descriptions(_material(run), report=report)
+    return descriptions(material_of(run), report=report)
 
 
 def descriptions(material: Material, *, report: bool) -> dict[int, Description]:
@@ -51,7 +51,8 @@ def descriptions(material: Material, *, report: bool) -> dict[int, Description]:
     }
 
 
-def _material(run: StoredRun) -> Material:
+def material_of(run: StoredRun) -> Material:
+    """What notes and figures are made from."""
     data = run.manifest["data"]
     trials = run.trials
     if is_imported(run.manifest):  # whose numbers, if any, need not be those of the dashboard
@@ -67,6 +68,12 @@ def _material(run: StoredRun) -> Material:
         surfaces=surfaces,
         context=context,
     )
+
+
+def figures(run: StoredRun, optimizer: str) -> tuple[Figure, ...]:
+    """The figures of one optimizer, as on the dashboard."""
+    material = material_of(run)
+    return plots(material, lens_curves(material.context, material.trials), optimizer)
 
 
 def main() -> int:

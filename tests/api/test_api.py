@@ -86,3 +86,15 @@ def test_importing_the_package_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_figures_are_plotlys(folder: Path) -> None:
+    found = agsam_tune.figures(folder)
+    assert {"claim", "same-rho", "own-best", "same-radius", "tuning"} <= found.keys()
+    for figure in found.values():
+        assert figure.layout.title.text
+        assert len(figure.data)
+    other = agsam_tune.figures(folder, optimizer="gsam")
+    assert other["same-rho"] != found["same-rho"]
+    with pytest.raises(UsageError, match="found 'gsan', allowed: gsam, adaptive_gsam"):
+        agsam_tune.figures(folder, optimizer="gsan")
