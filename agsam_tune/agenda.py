@@ -11,6 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import product
 
 import numpy as np
 
@@ -55,7 +56,8 @@ class Agenda:
         deadline: `time.monotonic()` after which no pack is handed out.
 
     Attributes:
-        total: trials of the whole study.
+        planned: trials of the whole study by (phase, optimizer).
+        stopped: whether no pack is handed out any more.
         lost: trials alone that could not be run while nothing could, with the last reason.
     """
 
@@ -74,17 +76,23 @@ class Agenda:
         self._deadline = deadline
         self._ready: deque[Pack] = deque()
         self._running = 0
+        self.stopped = False
         self.lost: list[tuple[Pack, str]] = []
         self._attempts: Counter[tuple[Pack, Fault]] = Counter()
         self._drawn = drawn_trials(study)
         self._open_batches: dict[str, tuple[int, set[Key]]] = {}
         self._awaited = {name: self._choosing_keys(name) for name in self._tunable}
-        self.total = len(self._drawn) + sum(map(self._later_trials, self._tunable))
+        self.planned = self._count_planned()
         for optimizer in self._tunable:
             self._next_tune_batch(optimizer, 0)
         self._enqueue(self._drawn)
         for optimizer in self._tunable:
             self._enqueue_misset(optimizer)
+
+    @property
+    def total(self) -> int:
+        """Trials of the whole study."""
+        return self.planned.total()
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -94,7 +102,7 @@ class Agenda:
     @property
     def finished(self) -> bool:
         """Whether no pack is left to be run or is running."""
-        return self._running == 0 and (not self._ready or self._is_late() or self._is_hopeless())
+        return self._running == 0 and (not self._ready or self._is_over())
 
     @property
     def rows(self) -> int | str:
@@ -108,7 +116,7 @@ class Agenda:
             places: packs that can be trained at once. Where fewer are ready, the next one is
                 handed out in parts, so that no place is idle while a last pack is trained.
         """
-        if not self._ready or self._is_late() or self._is_hopeless():
+        if not self._ready or self._is_over():
             return None
         self._running += 1
         pack = self._ready.popleft()
@@ -117,6 +125,15 @@ class Agenda:
             pack, *others = smaller(pack, -(-len(pack.trials) // parts))
             self._ready.extendleft(reversed(others))
         return pack
+
+    def stop(self) -> None:
+        """Hand out no more packs; those that are being trained may still be recorded."""
+        self.stopped = True
+
+    def take_back(self, pack: Pack) -> None:
+        """Take back a pack that was handed out and not begun."""
+        self._running -= 1
+        self._ready.appendleft(pack)
 
     def unknown(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Those that are not known yet: of a pack that ran twice, the second time is none."""
@@ -187,8 +204,10 @@ class Agenda:
         """Optimizers that have hyperparameters."""
         return tuple(o for o in self._study.optimizers if self._study.search_spaces[o].names)
 
-    def _is_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
+    def _is_over(self) -> bool:
+        """Whether nothing more is handed out, however much is left."""
+        late = self._deadline is not None and time.monotonic() >= self._deadline
+        return late or self.stopped or self._is_hopeless()
 
     def _enqueue(self, trials: Iterable[Trial], *, first: bool = False) -> None:
         missing = [trial for trial in trials if trial.key not in self._outcomes]
@@ -248,15 +267,19 @@ class Agenda:
         table = trials_table(self._study, ((outcome, 0) for outcome in chosen_by))
         best = best_points(table, [optimizer]).get(optimizer)
         if best is None:  # nothing of it ran, so there is nothing to mis-set
-            self.total -= self._misset_trials(optimizer)
+            self.planned["misset", optimizer] = 0
         else:
             self._enqueue(misset_trials(self._study, optimizer, best.hyperparameters))
 
-    def _later_trials(self, optimizer: str) -> int:
-        """Trials of `tune` and `misset`, which are drawn while the study runs."""
+    def _count_planned(self) -> Counter[tuple[str, str]]:
+        """In the study's order, with `tune` and `misset`, which are drawn while it runs."""
+        planned = Counter((trial.phase, trial.optimizer) for trial in self._drawn)
         tune = self._study.phase("tune")
-        count = (tune.points or 0) * tune.seeds if tune else 0
-        return count + self._misset_trials(optimizer)
+        for optimizer in self._tunable:
+            planned["tune", optimizer] = (tune.points or 0) * tune.seeds if tune else 0
+            planned["misset", optimizer] = self._misset_trials(optimizer)
+        keys = product((str(phase.name) for phase in self._study.phases), self._study.optimizers)
+        return Counter({key: planned[key] for key in keys if planned[key]})
 
     def _misset_trials(self, optimizer: str) -> int:
         misset = self._study.phase("misset")

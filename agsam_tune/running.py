@@ -7,7 +7,7 @@ code. Must not import torch; Ray and the report are imported where they are used
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +20,12 @@ from agsam_tune.atomic import write_json
 from agsam_tune.errors import ExitCode, UsageError
 from agsam_tune.executors.checks import check_device, check_rules, device_of, own_rules, plan
 from agsam_tune.executors.ray_environment import before_ray, check_address
-from agsam_tune.executors.work import ImportPath, Job, Trained
+from agsam_tune.executors.work import ImportPath, Job, Trained, Watcher
 from agsam_tune.folder import RunFolder, now
 from agsam_tune.manifest import manifest_of, new_manifest
 from agsam_tune.progress import StudyProgress
 from agsam_tune.run_storage import asked_storage, location_of, open_store, storage_lock
+from agsam_tune.signals import first_interrupt
 from agsam_tune.store import ResultStore
 from agsam_tune.study import Study
 from agsam_tune.tasks.loading import load_task
@@ -266,11 +267,13 @@ def _execute(
     job: Job, options: RunOptions, agenda: Agenda, store: ResultStore, console: Console
 ) -> bool:
     """Run what is left; returns whether it was interrupted."""
-    if agenda.finished:
-        return False
     study = job.study
+    if agenda.finished:
+        if len(agenda.outcomes) == agenda.total:
+            _say(console, f"{study.name}: all {agenda.total} trials are stored; nothing is left")
+        return False
     seeds = {str(phase.name): phase.seeds for phase in study.phases if phase.name in _CHOOSING}
-    with StudyProgress(study.name, agenda.total, seeds, agenda.outcomes, console) as progress:
+    with StudyProgress(study.name, agenda.planned, seeds, agenda.outcomes, console) as progress:
 
         def deliver(trained: Trained) -> None:
             new = agenda.unknown(trained.outcomes)
@@ -278,26 +281,43 @@ def _execute(
             agenda.record(trained.outcomes, fits=trained.fits)
             progress.add(new)
 
+        def stop() -> bool:
+            agenda.stop()
+            return progress.stop()
+
         try:
-            if options.executor == "inline":
-                from agsam_tune.executors.inline import run_inline
-
-                run_inline(agenda, job, deliver)
-            else:
-                before_ray(address=options.address)
-                from agsam_tune.executors.ray_tune import run_ray
-
-                run_ray(
-                    agenda,
-                    job,
-                    deliver,
-                    cpus=options.cpus,
-                    gpus=options.gpus,
-                    address=options.address,
-                )
+            with first_interrupt(stop):
+                _train_packs(job, options, agenda, deliver, progress)
         except KeyboardInterrupt:
             return True
-    return not agenda.finished
+    return agenda.stopped or not agenda.finished
+
+
+def _train_packs(
+    job: Job,
+    options: RunOptions,
+    agenda: Agenda,
+    deliver: Callable[[Trained], None],
+    watcher: Watcher,
+) -> None:
+    """Let the executor that was asked for train what the agenda hands out."""
+    if options.executor == "inline":
+        from agsam_tune.executors.inline import run_inline
+
+        run_inline(agenda, job, deliver, watcher)
+        return
+    before_ray(address=options.address)
+    from agsam_tune.executors.ray_tune import run_ray
+
+    run_ray(
+        agenda,
+        job,
+        deliver,
+        watcher,
+        cpus=options.cpus,
+        gpus=options.gpus,
+        address=options.address,
+    )
 
 
 def _conclude(folder: RunFolder, end: _End, options: RunOptions, console: Console) -> ExitCode:

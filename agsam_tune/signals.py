@@ -1,4 +1,4 @@
-"""Interrupts: SIGTERM is taken as Ctrl-C, and neither comes in the middle of a write.
+"""Interrupts: a first Ctrl-C asks, a second one and SIGTERM end, and none comes amid a write.
 
 In: nothing. Out: signal handlers. Imports the standard library only.
 """
@@ -13,8 +13,41 @@ from types import FrameType
 
 
 def interrupt_on_sigterm() -> None:
-    """Let SIGTERM do what SIGINT does; only the main thread may call it."""
+    """Let SIGTERM raise KeyboardInterrupt, as SIGINT does; only the main thread may call it."""
     signal.signal(signal.SIGTERM, _interrupt)
+
+
+@contextmanager
+def first_interrupt(ask: Callable[[], bool]) -> Iterator[None]:
+    """While the block runs, let a first SIGINT ask it to end soon instead of interrupting it.
+
+    A second one interrupts it, and so does SIGTERM, whose senders seldom wait. Changes nothing
+    outside the main thread, where Python delivers no signals, and leaves an ignored SIGINT be.
+
+    Args:
+        ask: is called between any two instructions of the block, so it does little more than
+            set a flag. Returns whether there is something to wait for; if not, the first SIGINT
+            interrupts as well.
+    """
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        nonlocal asked
+        if not asked:
+            asked = True
+            if ask():
+                return
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -53,7 +86,4 @@ def interrupts_held() -> Iterator[Callable[[], bool]]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # So shells start what runs in the background; SIGTERM is meant for it all the same.
-        raise KeyboardInterrupt
-    signal.raise_signal(signal.SIGINT)
+    raise KeyboardInterrupt

@@ -70,7 +70,7 @@ OWN = {
     "run_storage": {"errors", "folder", "store", "study"},
     "running": {
         *("agenda", "atomic", "errors", "executors", "folder", "manifest", "planning"),
-        *("progress", "reporting", "run_storage", "store", "study", "tasks", "trials"),
+        *("progress", "reporting", "run_storage", "signals", "store", "study", "tasks", "trials"),
     },
     "planning": {
         *("agenda", "analysis", "design", "engine", "errors", "executors", "folder", "manifest"),
@@ -115,7 +115,7 @@ MAY_IMPORT = {
     "numba": {"engine/compiled"},
     "typer": {"cli"},
     "requests": {"data"},
-    "rich": {"api", "data/download.py", "progress.py", "running.py", "cli/plan.py", "cli/run.py"},
+    "rich": {"api", "data/download.py", "progress", "running.py", "cli/plan.py", "cli/run.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -24,8 +24,8 @@ from agsam_tune.errors import UsageError
 from agsam_tune.executors.ray_cluster import carried_along
 from agsam_tune.executors.ray_faults import REASONS, fault_of, greediest
 from agsam_tune.executors.ray_session import ray_session
-from agsam_tune.executors.work import Job, Trained, train
-from agsam_tune.study import Resources
+from agsam_tune.executors.work import Job, Trained, Watcher, train
+from agsam_tune.study import Resources, Study
 from agsam_tune.trials import Outcome, Pack
 
 Deliver = Callable[[Trained], None]
@@ -35,17 +35,19 @@ def run_ray(
     agenda: Agenda,
     job: Job,
     deliver: Deliver,
+    watcher: Watcher,
     *,
     cpus: int | None,
     gpus: int | None,
     address: str | None,
 ) -> None:
-    """Train every pack of the agenda on Ray; returns early when interrupted.
+    """Train every pack of the agenda on Ray.
 
     Args:
         agenda: what to run.
         job: what all packs have in common.
         deliver: is called in this process with a trained pack; it records it in the agenda.
+        watcher: is told of each pack that a worker begins, and of its end.
         cpus: cores to use of this machine; None for all.
         gpus: GPUs to use of this machine; None for all.
         address: of a Ray cluster that exists; None starts one for this run.
@@ -53,14 +55,13 @@ def run_ray(
     with ray_session(cpus=cpus, gpus=gpus, address=address) as scratch:
         if address is None:
             _check_resources(job.study.resources)
-            _tune_packs(agenda, job, deliver, scratch)
+            _tune_packs(_Packs(agenda, deliver, watcher, job.study), job, scratch)
         else:
             with carried_along(job.import_path.folders):
-                _tune_packs(agenda, job, deliver, scratch)
+                _tune_packs(_Packs(agenda, deliver, watcher, job.study), job, scratch)
 
 
-def _tune_packs(agenda: Agenda, job: Job, deliver: Deliver, scratch: Path) -> None:
-    packs = _Packs(agenda, deliver, job.study.resources, job.study.packs.time_limit)
+def _tune_packs(packs: _Packs, job: Job, scratch: Path) -> None:
     while not _tuned(packs, job, scratch):  # Tune does not outlive every loss of a worker
         pass
     if packs.fault is not None:
@@ -122,7 +123,8 @@ def _places(resources: Resources) -> int:
 class _Handed:
     """A pack in Tune's hands, which copies and keeps what it is given, to the end of the run.
 
-    There is one object, however often it is copied, and it is emptied when the pack is done.
+    There is one object, however often it is copied, and it is emptied when the pack is done, or
+    taken back before a worker has begun it.
     """
 
     def __init__(self, pack: Pack | None) -> None:
@@ -142,10 +144,12 @@ class _PackTrainable(tune.Trainable):
         self._job = common["job"]
 
     def step(self) -> dict[str, Any]:
-        limit = self._job.study.packs.time_limit
+        pack, limit = self.config["pack"].pack, self._job.study.packs.time_limit
+        if pack is None:
+            return {"done": True}
         try:
             with _ended_after(limit):
-                trained = train(self._job, self.config["pack"].pack)
+                trained = train(self._job, pack)
         except Exception as error:  # noqa: BLE001  (the driver says why; Tune would not)
             return {"failure": f"{type(error).__name__}: {error}", "done": True}
         outcomes = [outcome.to_dict() for outcome in trained.outcomes]
@@ -177,13 +181,12 @@ class _Packs:
         fault: what `deliver` raised, as when the storage is gone; nothing is trained after it.
     """
 
-    def __init__(
-        self, agenda: Agenda, deliver: Deliver, resources: Resources, time_limit: float
-    ) -> None:
+    def __init__(self, agenda: Agenda, deliver: Deliver, watcher: Watcher, study: Study) -> None:
         self._agenda = agenda
         self._deliver = deliver
-        self._resources = resources
-        self._time_limit = time_limit
+        self._watcher = watcher
+        self._resources = study.resources
+        self._time_limit = study.packs.time_limit
         self._running: dict[str, _Handed] = {}
         self._started: dict[str, float] = {}
         self._actors: dict[str, str] = {}
@@ -196,16 +199,30 @@ class _Packs:
             return cast("dict[str, Any]", finished)
         # One waits, so that no worker is idle; more would be begun after a time budget's end.
         places = _places(self._resources)
+        self._watcher.places(places)
         pack = self._agenda.next_pack(places) if len(self._running) <= places else None
         if pack is None:
             return None
         handed = self._running[trial_id] = _Handed(pack)
         return {"pack": handed}
 
+    def withdraw(self) -> None:
+        """After a stop, take back what waits for a worker: only what was begun is finished."""
+        if not self._agenda.stopped:
+            return
+        for trial_id in self._running.keys() - self._started.keys():
+            handed = self._running.pop(trial_id)
+            if handed.pack is not None:
+                self._agenda.take_back(handed.pack)
+                handed.pack = None
+
     def started(self, trial_id: str, actor: str) -> None:
         """A pack was begun by a worker, Ray's actor of this id."""
-        self._started[trial_id] = time.monotonic()
         self._actors[actor] = trial_id
+        handed = self._running.get(trial_id)
+        if handed is not None and handed.pack is not None:
+            self._started[trial_id] = time.monotonic()
+            self._watcher.begun(handed.pack)
 
     def done(self, trial_id: str, result: dict[str, Any] | None) -> None:
         """A pack came back, or was stopped with the run: then it has no result."""
@@ -216,6 +233,7 @@ class _Packs:
             pairs = zip(pack.trials, result["outcomes"], strict=True)
             outcomes = tuple(Outcome.from_dict(trial, values) for trial, values in pairs)
             self._hand_on(Trained(outcomes=outcomes, fits=result["fits"]))
+            self._watcher.ended(pack, outcomes)
         else:
             self._hand_back(pack, Fault.WORKER, (result or {}).get("failure", "it was stopped"))
 
@@ -257,6 +275,7 @@ class _Packs:
         given_up = self._agenda.hand_back(pack, fault, reason)
         if given_up:
             self._hand_on(Trained(outcomes=tuple(given_up)))
+        self._watcher.ended(pack, ())
 
     def _hand_on(self, trained: Trained) -> None:
         if self.fault is not None:
@@ -311,10 +330,14 @@ class _PackSearcher(Searcher):
 
 
 class _PackCallback(tune.Callback):
-    """Hears from Tune when a pack is begun and why one was lost."""
+    """Hears from Tune when a pack is begun and why one was lost, and lets a stop take effect."""
 
     def __init__(self, packs: _Packs | None = None) -> None:
         self._packs = packs
+
+    def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: object) -> None:
+        if self._packs:
+            self._packs.withdraw()
 
     def on_trial_start(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: object

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from agsam_tune.packs import halves
 from agsam_tune.study import Study
@@ -82,6 +83,19 @@ class Trained:
 
     outcomes: tuple[Outcome, ...]
     fits: int | None = None
+
+
+class Watcher(Protocol):
+    """Who is told, in the driver, what the workers do."""
+
+    def places(self, count: int) -> None:
+        """So many packs can be trained at once now."""
+
+    def begun(self, pack: Pack) -> None:
+        """A worker has begun a pack."""
+
+    def ended(self, pack: Pack, outcomes: Sequence[Outcome]) -> None:
+        """A begun pack is back, its outcomes delivered; without any where it was lost."""
 
 
 def train(job: Job, pack: Pack) -> Trained:

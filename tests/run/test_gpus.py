@@ -41,7 +41,7 @@ def deliver(trained):
     if not left:
         agenda._ready.clear()
 
-run_ray(agenda, job, deliver, cpus=4, gpus=gpus, address=None)
+run_ray(agenda, job, deliver, Mock(), cpus=4, gpus=gpus, address=None)
 """
 
 

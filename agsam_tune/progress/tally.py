@@ -1,0 +1,91 @@
+"""How many trials are done, and how good they are, kept up to date trial by trial.
+
+In: outcomes. Out: counts, bests and medians. What a trial costs does not grow with the number
+of trials. Imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+
+from agsam_tune.trials import Outcome, State
+
+# A tenth of a point, the last digit that is shown.
+_BINS = 1000
+
+
+class Tally:
+    """Trials done by (phase, optimizer), those that diverged or failed, and their accuracies.
+
+    Args:
+        seeds: trials of a point, for the phases whose points may be called best.
+
+    Attributes:
+        done: finished trials by (phase, optimizer).
+        diverged: trials that diverged.
+        failed: trials that could not be run.
+        best: of each optimizer, the best mean validation accuracy of a point with all its
+            seeds, so that one lucky seed is not a best.
+    """
+
+    def __init__(self, seeds: Mapping[str, int]) -> None:
+        self._seeds = seeds
+        self._open: dict[tuple[str, str, int], list[float]] = defaultdict(list)
+        self._accuracies: dict[str, Histogram] = defaultdict(Histogram)
+        self.done: Counter[tuple[str, str]] = Counter()
+        self.diverged = self.failed = 0
+        self.best: dict[str, float] = {}
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Count finished trials."""
+        for outcome in outcomes:
+            trial = outcome.trial
+            self.done[trial.phase, trial.optimizer] += 1
+            self.diverged += outcome.diverged
+            if outcome.state is State.FAIL:
+                self.failed += 1
+                continue
+            self._accuracies[trial.optimizer].add(outcome.val_accuracy)
+            if trial.phase in self._seeds:
+                self._judge(trial.optimizer, trial.phase, trial.point, outcome.val_accuracy)
+
+    def median(self, optimizer: str) -> float:
+        """The median validation accuracy of the optimizer's trials; NaN before the first."""
+        found = self._accuracies.get(optimizer)
+        return math.nan if found is None else found.median()
+
+    def _judge(self, optimizer: str, phase: str, point: int, accuracy: float) -> None:
+        scores = self._open[optimizer, phase, point]
+        scores.append(accuracy)
+        if len(scores) == self._seeds[phase]:
+            mean = sum(scores) / len(scores)
+            self.best[optimizer] = max(self.best.get(optimizer, mean), mean)
+            del self._open[optimizer, phase, point]
+
+
+class Histogram:
+    """Fractions, rounded to a thousandth, and their running median."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (_BINS + 1)
+        self._n = 0
+
+    def add(self, fraction: float) -> None:
+        """Count a number from 0 to 1; NaN is passed over."""
+        if not math.isnan(fraction):
+            self._counts[min(max(round(fraction * _BINS), 0), _BINS)] += 1
+            self._n += 1
+
+    def median(self) -> float:
+        """NaN where there is nothing."""
+        if not self._n:
+            return math.nan
+        wanted = ((self._n + 1) // 2, self._n // 2 + 1)
+        lower, upper = (
+            next(i for i, seen in enumerate(accumulate(self._counts)) if seen >= rank)
+            for rank in wanted
+        )
+        return (lower + upper) / 2 / _BINS

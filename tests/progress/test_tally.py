@@ -1,0 +1,75 @@
+"""Counts, bests and medians are those of all trials, at a cost that does not grow with them."""
+
+import random
+import statistics
+import time
+
+import pytest
+
+from agsam_tune.progress.tally import Histogram, Tally
+from agsam_tune.trials import Outcome, State, Trial
+
+
+def _outcome(
+    point: int, seed: int, accuracy: float, *, phase: str = "map", failed: bool = False
+) -> Outcome:
+    trial = Trial(
+        optimizer="gsam", phase=phase, replicate=0, point=point, seed=seed, hyperparameters=()
+    )
+    state = State.FAIL if failed else State.COMPLETE
+    return Outcome(trial=trial, state=state, val_accuracy=accuracy, diverged=accuracy == 0.5)
+
+
+def test_a_best_is_of_points_with_all_their_seeds() -> None:
+    tally = Tally({"map": 2})
+    tally.add([_outcome(0, 0, 0.99), _outcome(1, 0, 0.5)])
+    assert tally.best == {}
+    tally.add([_outcome(1, 1, 0.7)])
+    assert tally.best == {"gsam": pytest.approx(0.6)}
+    tally.add([_outcome(0, 1, 0.61), _outcome(0, 0, 1.0, phase="misset")])
+    assert tally.best == {"gsam": pytest.approx(0.8)}
+    assert tally.done == {("map", "gsam"): 4, ("misset", "gsam"): 1}
+    assert (tally.diverged, tally.failed) == (1, 0)
+
+
+def test_a_trial_that_failed_is_done_and_has_no_accuracy() -> None:
+    tally = Tally({"map": 1})
+    tally.add([_outcome(0, 0, float("nan"), failed=True)])
+    assert (tally.failed, tally.done.total(), tally.best) == (1, 1, {})
+    assert tally.median("gsam") != tally.median("gsam")
+    assert tally.median("unheard") != tally.median("unheard")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 1001])
+def test_the_running_median_is_the_median(n: int) -> None:
+    rng, histogram, numbers = random.Random(n), Histogram(), []
+    for _ in range(n):
+        numbers.append(rng.random())
+        histogram.add(numbers[-1])
+        assert histogram.median() == pytest.approx(statistics.median(numbers), abs=0.0005)
+    histogram.add(float("nan"))
+    assert histogram.median() == pytest.approx(statistics.median(numbers), abs=0.0005)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_the_ends_are_exact(fraction: float) -> None:
+    histogram = Histogram()
+    histogram.add(fraction)
+    assert histogram.median() == fraction
+
+
+def test_the_last_trials_of_many_cost_what_the_first_did() -> None:
+    tally = Tally({"map": 4})
+
+    def seconds(points: range) -> float:
+        began = time.process_time()
+        for point in points:
+            tally.add([_outcome(point, seed, 0.8) for seed in range(4)])
+            tally.median("gsam")
+        return time.process_time() - began
+
+    first = seconds(range(1000))
+    tally.add(_outcome(p, s, 0.8) for p in range(1000, 25_000) for s in range(4))
+    last = seconds(range(25_000, 26_000))
+    print(f"a trial: {first / 4e3 * 1e6:.1f} µs, after 100,000 {last / 4e3 * 1e6:.1f} µs")  # noqa: T201
+    assert last < 3 * first
