@@ -70,6 +70,10 @@ class Forecast:
             self._taken += now - turn.since
             self._trained += sum(outcome.seconds for outcome in measured)
 
+    def drop(self) -> None:
+        """Nothing is being trained any more, whatever did not come back."""
+        self._turns.clear()
+
     def left(self, trials: Mapping[str, int], workers: int, now: float) -> float | None:
         """Seconds to the end; None where nothing was measured yet, or nobody works.
 

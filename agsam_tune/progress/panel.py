@@ -22,6 +22,7 @@ _WIDEST = 100
 _FRAME_COLUMNS, _FRAME_LINES, _BELOW = 4, 2, 1
 _GAP = 3
 _BAR, _PHASE_BAR = 30, 10
+_SHORTEST_NAME = 6
 _UNKNOWN = "–"
 
 
@@ -67,7 +68,7 @@ def panel(facts: Facts, width: int, height: int) -> RenderableType:
         if len(body) <= lines:
             title = Text.assemble((facts.title, "bold"), f" · {facts.state}")
             return Panel(Group(*body), title=title, title_align="left", box=ROUNDED, width=width)
-    return _line(f"{facts.done:,}/{facts.total:,} · left {_left(facts)} · {facts.state}")
+    return Group(_line(f"{facts.done:,}/{facts.total:,} · left {_left(facts)} · {facts.state}"))
 
 
 def _bodies(facts: Facts, width: int, lines: int) -> Iterator[list[Text]]:
@@ -123,9 +124,9 @@ def _optimizers(facts: Facts, width: int, lines: int) -> list[Text]:
     counts = [f"{o.done:,}/{o.total:,}" for o in known]
     count = max(6, *map(len, counts)) if counts else 6
     columns = count + len("  ") + 2 * len("  median")
-    longest = max((len(o.name) for o in known), default=0)
-    name = max(len("validation"), min(longest, width - columns))
-    head = f"{'validation'.ljust(name)}  {'trials'.rjust(count)}  {'best':>6}  median"
+    longest = max(len("validation"), *(len(o.name) for o in known))
+    name = max(_SHORTEST_NAME, min(longest, width - columns))
+    head = f"{_shortened('validation', name)}  {'trials'.rjust(count)}  {'best':>6}  median"
     rows = [_line(head, style="dim")]
     for optimizer, done in zip(shown, counts, strict=False):
         best, median = (points(x, _UNKNOWN) for x in (optimizer.best, optimizer.median))

@@ -94,6 +94,7 @@ class StudyProgress:
         self._thread.join()
         done = self._tally.done.total() == sum(self._planned.values())
         self._state = "done" if done else "stopped"
+        self._forecast.drop()
         self._screen.stop(self.facts())
 
     def places(self, count: int) -> None:
@@ -185,19 +186,21 @@ class StudyProgress:
             return ""
         if not running:
             return "Stopping."
-        packs = "1 pack" if len(running) == 1 else f"{len(running)} packs"
+        one = len(running) == 1
+        packs, are, them = ("pack", "is", "it") if one else (f"{len(running)} packs", "are", "them")
         trials = sum(len(pack.trials) for pack in running)
         rest = self._forecast.rest(now)
         how_long = "" if rest is None else f", about {duration(rest)}"
         return (
-            f"Stopping when the {packs} being trained ({trials} trials) are done and stored"
-            f"{how_long}. Ctrl-C again stops at once, without them."
+            f"Stopping when the {packs} being trained ({trials} trials) {are} done and stored"
+            f"{how_long}. Ctrl-C again stops at once, without {them}."
         )
 
     def _keep_showing(self) -> None:
         while not self._over.wait(_BETWEEN_LOOKS):
             now = self._clock()
-            if now - self._measured >= _BETWEEN_MEASUREMENTS:
+            # Not when the workers are gone: the last line is of the run, not of its end.
+            if self._forecast.running and now - self._measured >= _BETWEEN_MEASUREMENTS:
                 self._memory, self._measured = memory_of_tree(os.getpid()), now
             self._screen.show(self.facts())
 
