@@ -35,6 +35,9 @@ def guilty(*, seed, seeds=(1,), does="nothing", log="", meet=1):
                 while len({line.split()[0] for line in open(log)}) < meet:
                     assert time.monotonic() < end
                     time.sleep(0.1)
+            if does == "wait":  # until a test lets go
+                while not os.path.exists(f"{log}.go"):
+                    time.sleep(0.05)
             if does == "hog":
                 kept = []
                 for _ in range(40):

@@ -59,9 +59,10 @@ def _tokens(pids: set[int]) -> dict[Path, tuple[int, int]]:
 
 def _check_console(stdout: str, stderr: str, report: Path) -> None:
     assert stderr == ""
-    *progress, verdict, where = stdout.splitlines()
+    opening, *progress, verdict, where = stdout.splitlines()
+    assert opening[20:].startswith("quick: 354 trials to train: map ")
     assert all(" trials, " in line and " diverged" in line for line in progress)
-    assert progress[-1].startswith("354/354 trials, ")
+    assert progress[-1][20:].startswith("done: 354/354 trials, ")
     assert "adaptive_gsam" in verdict
     assert where == f"Report: {report}"
 
