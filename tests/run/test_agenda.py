@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,29 @@ def test_every_trial_is_handed_out_once() -> None:
     trials = [trial.key for pack in _run(agenda) for trial in pack.trials]
     assert len(trials) == len(set(trials)) == agenda.total == len(agenda.outcomes)
     assert agenda.finished
+
+
+def test_planned_says_what_comes_by_phase_and_optimizer_in_the_study_s_order() -> None:
+    agenda = Agenda(_study(), [])
+    planned = dict(agenda.planned)
+    assert list(dict.fromkeys(phase for phase, _ in planned)) == ["map", "tune", "iid", "misset"]
+    _run(agenda)
+    assert planned == Counter((o.trial.phase, o.trial.optimizer) for o in agenda.outcomes)
+
+
+def test_after_a_stop_what_was_begun_is_recorded_and_nothing_is_handed_out() -> None:
+    agenda = Agenda(_study(), [])
+    begun, waiting = agenda.next_pack(), agenda.next_pack()
+    assert begun and waiting
+    agenda.stop()
+    assert agenda.next_pack() is None
+    agenda.take_back(waiting)
+    assert not agenda.finished
+    agenda.record([_outcome(trial) for trial in begun.trials])
+    assert agenda.finished
+    carried_on = _run(Agenda(_study(), agenda.outcomes))
+    assert begun not in carried_on
+    assert waiting in carried_on
 
 
 def test_the_last_packs_are_divided_among_the_places() -> None:

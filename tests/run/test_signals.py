@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agsam_tune.signals import interrupt_on_sigterm, interrupts_held
+from agsam_tune.signals import first_interrupt, interrupt_on_sigterm, interrupts_held
 from tests.run.commands import QUICK, TINY
 
 
@@ -71,6 +71,59 @@ def test_other_threads_are_let_be() -> None:
     thread.start()
     thread.join()
     assert entered == [True]
+
+
+def test_a_first_interrupt_asks_and_a_second_one_ends() -> None:
+    steps = []
+
+    def ask() -> bool:
+        steps.append("asked")
+        return True
+
+    with pytest.raises(KeyboardInterrupt), first_interrupt(ask):
+        signal.raise_signal(signal.SIGINT)
+        steps.append("goes on")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("not reached")
+    assert steps == ["asked", "goes on"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_first_interrupt_ends_where_nothing_is_waited_for() -> None:
+    with pytest.raises(KeyboardInterrupt), first_interrupt(lambda: False):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_sigterm_asks_nobody() -> None:
+    with pytest.raises(KeyboardInterrupt), first_interrupt(lambda: True):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_an_ignored_interrupt_asks_nobody() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked = []
+    with first_interrupt(lambda: bool(asked.append(1))):
+        signal.raise_signal(signal.SIGINT)
+    assert asked == []
+
+
+def test_an_interrupt_held_in_a_write_asks_after_it() -> None:
+    steps = []
+
+    def ask() -> bool:
+        steps.append("asked")
+        return True
+
+    with first_interrupt(ask):
+        with interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            steps.append("written")
+        steps.append("goes on")
+        with pytest.raises(KeyboardInterrupt), interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            steps.append("written")
+    assert steps == ["written", "asked", "goes on", "written"]
 
 
 # The program, interrupted at the worst moment: as the journal's lock is given back.
