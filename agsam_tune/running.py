@@ -154,10 +154,9 @@ def _train(
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
     asked = job.study.packs.rows
     rows = manifest["engine"]["rows"] if asked == "auto" else asked
-    stored = tuple(store.outcomes())
-    agenda = Agenda(job.study, stored, rows=rows, deadline=deadline)
+    agenda = Agenda(job.study, store.outcomes(), rows=rows, deadline=deadline)
     if not agenda.finished:
-        _forecast(job, manifest, stored, options, console)
+        _forecast(job, manifest, agenda.outcomes, options, console)
     if job.checkpoints is not None:
         job.checkpoints.mkdir(exist_ok=True)
     interrupted = _execute(job, options, agenda, store, console)
