@@ -1,6 +1,7 @@
 """The wheel: what is in it, and that it works where nothing but it is."""
 
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -29,19 +30,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     # Of a copy, since setuptools builds in the folder itself.
     source = folder / "source"
-    run("git", "clone", "--quiet", "--no-hardlinks", ROOT, source, cwd=folder)
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "-w",
-        folder,
-        source,
-        cwd=folder,
-    )
+    for name in ("agsam_tune", "studies", "search_spaces"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, source]
+    run(sys.executable, *build, cwd=folder)
     (built,) = folder.glob("*.whl")
     return built
 

@@ -7,6 +7,7 @@ has for it. Must not import torch, Ray, Optuna, NumPy or pandas.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -66,12 +67,13 @@ def study_text(choices: Choices, path: str, *, skeleton: bool) -> str:
 
 
 def _about(choices: Choices, path: str) -> str:
-    names = " and ".join(filter(None, [", ".join(choices.optimizers[:-1]), choices.optimizers[-1]]))
+    *others, last = choices.optimizers
+    names = f"{', '.join(others)} and {last}" if others else last
     return (
-        f"How much accuracy is lost on {choices.task} where {names} are mis-set?\n\n"
-        f"    agsam-tune run {path}\n\n"
-        "A key that stands after a # has its default there. Any key can be changed for one run: "
-        "--set training.epochs=5 --set phases.map.points=16"
+        f"How much accuracy does mis-setting {names} cost on {choices.task}?\n\n"
+        f"    agsam-tune run {shlex.quote(path)}\n\n"
+        "A key that stands after a # has its default there. Any key can be changed for one run:\n\n"
+        "    --set training.epochs=5 --set phases.map.points=16"
     )
 
 

@@ -7,6 +7,7 @@ Must not import torch, Ray, Optuna, NumPy or pandas.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import keyword
 from collections.abc import Sequence
@@ -134,6 +135,7 @@ def module_file(task: str, folder: Path) -> Path | None:
 def _top(module: str, folder: Path) -> ModuleSpec | None:
     """The module's package, as a run looks for it: installed, beside the study, and here."""
     top = module.partition(".")[0]
+    importlib.invalidate_caches()
     try:
         installed = importlib.util.find_spec(top)
     except (ImportError, ValueError):

@@ -7,6 +7,7 @@ or pandas.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +59,13 @@ def write_new_study(
     """
     choices = checked(name, task, optimizers, folder)
     study = folder / f"{name}.toml"
-    if not force and (study.exists() or study.is_symlink()):
+    if not force and os.path.lexists(study):
         raise _is_there(study)
     module = module_file(task, folder) if is_reference(task) else None
     skeleton = is_reference(task) and module is None
     files = _files_beside(choices, skeleton=skeleton)
-    kept = [path for path in files if path.exists() and not (force or _was_made(path))]
-    kept += [module] if module else []
+    kept = [path for path in files if os.path.lexists(path) and not (force or _was_made(path))]
+    kept += [_from_here(module)] if module else []
     text = study_text(choices, str(study), skeleton=skeleton)
     written = {**{path: text for path, text in files.items() if path not in kept}, study: text}
     for path, content in written.items():
@@ -94,6 +95,11 @@ def _was_made(path: Path) -> bool:
         return path.suffix == ".json" and MADE_BY in path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def _from_here(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _is_there(path: Path) -> UsageError:

@@ -3,8 +3,9 @@
 In: the models that the files are validated with, and the names of tasks and optimizers. Out: dicts
 that can be written as JSON. What concerns one key alone is in them: its name, its type, its range,
 the words that it may be. What concerns several keys (points that are a power of two, a candidate
-that is among the optimizers) only the program checks, and JSON Schema takes 2.0 for an integer.
-Nothing that the program accepts is refused. Must not import torch, Ray, Optuna or pandas.
+that is among the optimizers, what a hyperparameter of a certain name can be) the program alone
+checks, and JSON Schema takes 2.0 for an integer. Nothing that the program accepts is refused.
+Must not import torch, Ray, Optuna or pandas.
 """
 
 from collections.abc import Iterable, Mapping
