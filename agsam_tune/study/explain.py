@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
-from agsam_tune.study.model import NOT_ALLOWED
+from agsam_tune.study.model import NOT_ALLOWED, SIGNS
 
 __all__ = ["add_validation_error"]
 
@@ -38,8 +38,6 @@ _WORDS: Mapping[object, str] = {
     tuple: "a list",
     dict: "a table",
 }
-
-_BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
 
 def add_validation_error(
@@ -125,7 +123,9 @@ def _allowed(field: FieldInfo | None, details: ErrorDetails | None = None) -> st
             return _list_of(get_args(field.annotation))
         kind = _kind_of(field.annotation) or kind
         bounds |= _bounds_in(field.metadata) | _bounds_in(get_args(field.annotation))
-    limits = " and ".join(f"{sign} {bounds[name]:g}" for name, sign in _BOUNDS if name in bounds)
+    limits = " and ".join(
+        f"{sign} {bounds[name]:g}" for name, sign in SIGNS.items() if name in bounds
+    )
     if not kind and not limits and details:
         return details["msg"]
     return f"{kind or 'a number'} {limits}".strip()
@@ -158,7 +158,7 @@ def _bounds_in(metadata: Iterable[object]) -> dict[str, float]:
         # Annotated[int, Field(ge=1)] keeps its bounds in the FieldInfo beside the type.
         inner = item.metadata if isinstance(item, FieldInfo) else get_args(item)
         found |= _bounds_in(inner)
-        found |= {name: getattr(item, name) for name, _ in _BOUNDS if hasattr(item, name)}
+        found |= {name: getattr(item, name) for name in SIGNS if hasattr(item, name)}
     return found
 
 

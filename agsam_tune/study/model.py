@@ -6,7 +6,9 @@ is checked in `checks.py`. Must not import torch, Ray, Optuna or pandas.
 """
 
 import math
+import operator
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -14,8 +16,10 @@ from pydantic_core import PydanticCustomError
 
 __all__ = [
     "BASE_HYPERPARAMETERS",
+    "HYPERPARAMETER_LIMITS",
     "NOT_ALLOWED",
     "PHASE_NAMES",
+    "SIGNS",
     "AnalysisSettings",
     "FixedPoint",
     "FrozenDict",
@@ -46,6 +50,19 @@ NOT_ALLOWED: Final = "not_allowed"
 
 _FIRST = ("rho", "alpha", "gamma")
 
+#: How messages write bounds, which are called as `pydantic.Field` and `operator` call them.
+SIGNS: Mapping[str, str] = MappingProxyType({"gt": ">", "ge": ">=", "lt": "<", "le": "<="})
+
+#: Hyperparameters by the bounds outside of which no optimizer could use them.
+HYPERPARAMETER_LIMITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        **{name: {"ge": 0} for name in (*_FIRST, "weight_decay")},
+        "lam": {"ge": 0, "le": 1},
+        "lr": {"gt": 0},
+        "momentum": {"ge": 0, "lt": 1},
+    }
+)
+
 
 def canonical_order(names: Iterable[str]) -> tuple[str, ...]:
     """Hyperparameters without repetition in the order used everywhere: rho, alpha, gamma, others.
@@ -61,15 +78,11 @@ def limit_problem(hyperparameter: str, value: float) -> str | None:
 
     Only what no optimizer could use: a hyperparameter that is not known here has no limits.
     """
-    if hyperparameter == "lr":
-        return None if value > 0 else "a number > 0"
-    if hyperparameter == "momentum":
-        return None if 0 <= value < 1 else "a number >= 0 and < 1"
-    if hyperparameter == "lam":
-        return None if 0 <= value <= 1 else "a number >= 0 and <= 1"
-    if hyperparameter in (*_FIRST, "weight_decay"):
-        return None if value >= 0 else "a number >= 0"
-    return None
+    limits = HYPERPARAMETER_LIMITS.get(hyperparameter, {})
+    if all(getattr(operator, bound)(value, limit) for bound, limit in limits.items()):
+        return None
+    said = " and ".join(f"{SIGNS[bound]} {limit:g}" for bound, limit in limits.items())
+    return f"a number {said}"
 
 
 class FrozenDict(dict[K, V]):

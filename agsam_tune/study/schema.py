@@ -3,8 +3,8 @@
 In: the models that the files are validated with, and the names of tasks and optimizers. Out: dicts
 that can be written as JSON. What concerns one key alone is in them: its name, its type, its range,
 the words that it may be. What concerns several keys (points that are a power of two, a candidate
-that is among the optimizers, what a hyperparameter of a certain name can be) the program alone
-checks, and JSON Schema takes 2.0 for an integer. Nothing that the program accepts is refused.
+that is among the optimizers) the program alone checks, and JSON Schema takes 2.0 for an integer.
+Nothing that the program accepts is refused.
 Must not import torch, Ray, Optuna or pandas.
 """
 
@@ -19,7 +19,7 @@ from pydantic_core import core_schema
 from agsam_tune import __version__
 from agsam_tune.plugins import NAME_PATTERN, REFERENCE_PATTERN, TASKS, announced
 from agsam_tune.study.files import find_search_spaces
-from agsam_tune.study.model import BASE_HYPERPARAMETERS, Range
+from agsam_tune.study.model import BASE_HYPERPARAMETERS, HYPERPARAMETER_LIMITS, Range
 from agsam_tune.study.references import OWN, announced_optimizers
 from agsam_tune.study.spaces import HYPERPARAMETER_PATTERN, RESERVED, read_search_space
 from agsam_tune.study.tables import (
@@ -43,6 +43,11 @@ _OPTIONS = {name: entry.options for name, entry in BUILTIN_TASKS.items()}
 #: What the comment of every schema begins with, so that it is known for a file that was made.
 MADE_BY = "Made by agsam-tune"
 
+#: The definition of what a study changes of a range.
+_CHANGE = "RangeChange"
+
+_BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
+
 #: What a hyperparameter can be called.
 _HYPERPARAMETER: Schema = {
     "pattern": f"^{HYPERPARAMETER_PATTERN}$",
@@ -63,7 +68,9 @@ def study_schema(study_dir: Path | None = None) -> Schema:
     optimizer = _names(find_search_spaces(None), closed=False)
     for name in ("FixedPointTable", "PublishedResult"):
         definitions[name]["properties"]["optimizer"] |= optimizer
-    definitions["RangeChange"] = _range_change(definitions[Range.__name__])
+    point = definitions["FixedPointTable"]
+    point["properties"] |= {name: _limits(name) for name in HYPERPARAMETER_LIMITS}
+    definitions |= _named_ranges(_CHANGE, _range_change(definitions[Range.__name__]))
     header = definitions.pop(Header.__name__)
     # The roles may also be short names of references, so they stay open.
     for role in _ROLES:
@@ -102,12 +109,15 @@ def study_schema(study_dir: Path | None = None) -> Schema:
 def search_space_schema() -> Schema:
     """The schema of search-space files."""
     definitions = _definitions([SearchSpaceTable, Range])
+    definitions |= _named_ranges(Range.__name__, definitions[Range.__name__])
     table = definitions.pop(SearchSpaceTable.__name__)
     table["properties"]["optimizer"] |= _optimizer_names(None)
     keys = {"enum": list(SearchSpaceTable.model_fields)}
     return {
         **_head("search-space", "What an optimizer's hyperparameters are drawn from."),
-        **{key: table[key] for key in ("type", "properties", "required")},
+        "type": "object",
+        "properties": {**table["properties"], **_ranges(HYPERPARAMETER_LIMITS, Range.__name__)},
+        "required": table["required"],
         "propertyNames": {"anyOf": [keys, _HYPERPARAMETER]},
         "additionalProperties": _ref(Range),
         "$defs": definitions,
@@ -210,22 +220,55 @@ def _phases() -> Schema:
 
 def _search_spaces() -> Schema:
     """The changes of each optimizer: a built-in has the hyperparameters of its file."""
-    change = {"$ref": "#/$defs/RangeChange"}
     built_in: Schema = {}
     for name, path in find_search_spaces(None).items():
         space = read_search_space(path)
         built_in[name] = {
             "type": "object",
             "description": space.description,
-            "properties": dict.fromkeys((*space.names, *BASE_HYPERPARAMETERS), change),
+            "properties": _ranges((*space.names, *BASE_HYPERPARAMETERS), _CHANGE),
             "additionalProperties": False,
         }
-    own = {"type": "object", "propertyNames": _HYPERPARAMETER, "additionalProperties": change}
+    own = {
+        "type": "object",
+        "properties": _ranges(HYPERPARAMETER_LIMITS, _CHANGE),
+        "propertyNames": _HYPERPARAMETER,
+        "additionalProperties": {"$ref": f"#/$defs/{_CHANGE}"},
+    }
     return {
         "type": "object",
         "description": "Ranges that are others in this study: [search_spaces.OPTIMIZER.NAME].",
         "properties": built_in,
         "additionalProperties": own,
+    }
+
+
+def _limits(hyperparameter: str) -> Schema:
+    """The numbers that a hyperparameter of this name can be."""
+    limits = HYPERPARAMETER_LIMITS.get(hyperparameter, {})
+    return {"type": "number", **{_BOUNDS[bound]: limit for bound, limit in limits.items()}}
+
+
+def _named_ranges(definition: str, table: Schema) -> Schema:
+    """A definition, and those of the hyperparameters that have limits, within these.
+
+    They are whole, for not all editors read what stands beside a `$ref`.
+    """
+    found = {definition: table}
+    for name in HYPERPARAMETER_LIMITS:
+        bounds = {
+            bound: table["properties"][bound] | _limits(name)
+            for bound in ("low", "high", "default")
+        }
+        found[f"{definition}_{name}"] = {**table, "properties": table["properties"] | bounds}
+    return found
+
+
+def _ranges(hyperparameters: Iterable[str], definition: str) -> Schema:
+    """The range of each of the hyperparameters, by a definition of `_named_ranges`."""
+    return {
+        name: {"$ref": f"#/$defs/{definition}{f'_{name}' if name in HYPERPARAMETER_LIMITS else ''}"}
+        for name in dict.fromkeys(hyperparameters)
     }
 
 
