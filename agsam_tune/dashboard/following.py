@@ -42,6 +42,7 @@ class Follower:
         self._stopped = Event()
         self._child: subprocess.Popen[str] | None = None
         self._away = False
+        self._reason = ""
 
     def start(self) -> None:
         """Begin; what is stored was added to the overlay before."""
@@ -72,23 +73,7 @@ class Follower:
         self._away = False
         return n
 
-    def _look_often(self) -> None:
-        while not self._stopped.wait(TRIALS_SECONDS):
-            self.look()
-
-    def _describe_often(self) -> None:
-        described = -1
-        while not self._stopped.is_set():
-            n = self._overlay.n_trials
-            pause = TRIALS_SECONDS
-            if n != described:
-                began = time.monotonic()
-                if self._describe():
-                    described = n
-                pause = max(LEAST_PAUSE_SECONDS, REST * (time.monotonic() - began))
-            self._stopped.wait(pause)
-
-    def _describe(self) -> bool:
+    def describe(self) -> bool:
         """Show new notes and figures; returns whether they could be made."""
         command = [sys.executable, "-P", "-m", "agsam_tune.dashboard.describe", str(self._path)]
         self._child = subprocess.Popen(  # noqa: S603  (this package's own module)
@@ -110,8 +95,26 @@ class Follower:
                 raise ValueError(err.strip().splitlines()[-1] if err.strip() else "no reason given")
             self._overlay.describe(from_json(out))
         except ValueError as error:
-            _log.warning("Notes and figures could not be made: %s", error)
+            if str(error) != self._reason:
+                _log.warning("Notes and figures could not be made: %s", error)
+            self._reason = str(error)
             self._overlay.announce(f"The notes and figures could not be made: {error}")
             return False
-        _log.info("Notes and figures are there")
+        self._reason = ""
         return True
+
+    def _look_often(self) -> None:
+        while not self._stopped.wait(TRIALS_SECONDS):
+            self.look()
+
+    def _describe_often(self) -> None:
+        described = -1
+        while not self._stopped.is_set():
+            n = self._overlay.n_trials
+            pause = TRIALS_SECONDS
+            if n != described:
+                began = time.monotonic()
+                if self.describe():
+                    described = n
+                pause = max(LEAST_PAUSE_SECONDS, REST * (time.monotonic() - began))
+            self._stopped.wait(pause)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from statistics import fmean
 from threading import Lock
@@ -36,7 +37,7 @@ from agsam_tune.store.results import METRICS, distribution
 from agsam_tune.study import Phase, Study, misset_layout
 from agsam_tune.trials import Outcome, State
 
-CURVES = 40
+CURVES = 20
 """Trials of an optimizer that show their learning curve: the dashboard draws a line for each."""
 STEPS = 12
 """Values of a learning curve, at most."""
@@ -78,6 +79,12 @@ class Overlay:
         """What optuna-dashboard reads; nobody else writes to it."""
         return self._storage
 
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """While nothing is being written."""
+        with self._lock:
+            yield
+
     @property
     def n_trials(self) -> int:
         """How many trials of the run are shown."""
@@ -86,8 +93,8 @@ class Overlay:
 
     def has_parameters(self, number: int) -> bool:
         """Whether the trials of one of the dashboard's studies have hyperparameters."""
-        bare = {o for o in self._places.trials if not self._study.search_spaces[o].names}
-        return number not in {self._places.trials[optimizer] for optimizer in bare}
+        bare = (o for o, space in self._study.search_spaces.items() if not space.names)
+        return number not in {self._places.trials.get(optimizer) for optimizer in bare}
 
     def add(self, found: Iterable[Stored], *, last: bool = False) -> int:
         """Show trials; returns how many.

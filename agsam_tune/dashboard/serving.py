@@ -60,46 +60,40 @@ def serve(path: Path, server: Server, *, host: str, ready: Callable[[int], None]
 
 
 def application(overlay: Overlay) -> Any:
-    """optuna-dashboard on an overlay: two of its faults mended, and no artifacts"""
+    """optuna-dashboard on an overlay: its faults mended, without artifacts and language models."""
     app = wsgi(overlay.storage)
-    app.install(_in_order)
-    app.install(_Importances(overlay))
+    app.install(_Mended(overlay))
     return app
 
 
-def _in_order(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A plugin of Bottle's: optuna-dashboard keeps figures in a set, and so in any order."""
+class _Mended:
+    """A plugin of Bottle's around each view of optuna-dashboard's.
 
-    @wraps(view)
-    def ordered(*arguments: Any, **named: Any) -> Any:
-        answer = view(*arguments, **named)
-        if isinstance(answer, dict) and "plotly_graph_objects" in answer:
-            answer["plotly_graph_objects"].sort(key=lambda one: str(one["id"]))
-        return answer
-
-    return ordered
-
-
-class _Importances:
-    """A plugin of Bottle's: where there are no hyperparameters, optuna-dashboard divides by zero.
+    A view sees no half of what is written at the same time. Figures come in their order: they are
+    kept in a set, and so come in any. And where trials have no hyperparameters, their importances
+    are none, instead of a division by zero.
 
     Args:
         overlay: what is shown.
     """
 
-    api = 2
+    api = 2  # of Bottle's plugins
 
     def __init__(self, overlay: Overlay) -> None:
         self._overlay = overlay
 
     def apply(self, view: Callable[..., Any], route: Any) -> Callable[..., Any]:
-        """The view of a route; another for that of the importances."""
-        if not route.rule.endswith("/param_importances"):
-            return view
+        """The view that is called in place of a route's."""
+        is_of_importances = route.rule.endswith("/param_importances")
 
         @wraps(view)
-        def importances(study_id: int) -> Any:
-            known = self._overlay.has_parameters(study_id)
-            return view(study_id=study_id) if known else {"param_importances": [[]]}
+        def mended(**named: Any) -> Any:
+            if is_of_importances and not self._overlay.has_parameters(named["study_id"]):
+                return {"param_importances": [[]]}
+            with self._overlay.settled():
+                answer = view(**named)
+            if isinstance(answer, dict) and "plotly_graph_objects" in answer:
+                answer["plotly_graph_objects"].sort(key=lambda one: str(one["id"]))
+            return answer
 
-        return importances
+        return mended

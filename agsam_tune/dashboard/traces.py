@@ -21,7 +21,7 @@ Trace = dict[str, Any]
 Numbers = Iterable[float]
 DIGITS = 5
 """Significant digits of a number in a figure."""
-MOST_DOTS = 400
+MOST_DOTS = 200
 """Dots of one optimizer in a figure; of more, every so-manieth is shown."""
 COLOURS = "Cividis"
 _MARKERS = {"o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down"}

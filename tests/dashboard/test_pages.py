@@ -22,7 +22,6 @@ from tests.dashboard.runs import (
     large_study,
     outcomes_of,
     small_study,
-    write_manifest,
     write_run,
 )
 from tests.report.browsers import open_browser
@@ -31,8 +30,9 @@ from tests.report.runs import arguments, trials_of
 
 SMALL = small_study()
 WHERE = places(SMALL)
-LONGEST_SECONDS = 3.0
-"""Until a study's page and its figures are there, of ten thousand trials."""
+LONGEST_SECONDS = 12.0
+"""Four times the 3 seconds until a study's page and its figures are there, of ten thousand trials,
+on a machine that does nothing else."""
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +241,6 @@ def test_ten_thousand_trials(
     outcomes = outcomes_of(study)
     assert len(outcomes) >= 10_000
     write_run(tmp_path, study, outcomes)
-    write_manifest(tmp_path, study)
     where = places(study)
     seconds: dict[str, float] = {}
     with dashboard(tmp_path) as served:
