@@ -83,6 +83,7 @@ def test_a_finished_run_runs_nothing_again(undisturbed: Path) -> None:
     before = (undisturbed / "study.journal").read_bytes()
     done = agsam_tune("run", QUICK, *TINY, "--out", undisturbed)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("quick: all 354 trials are stored; nothing is left\n")
     assert (undisturbed / "study.journal").read_bytes() == before
 
 
