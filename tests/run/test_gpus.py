@@ -16,6 +16,7 @@ PROGRAM = """
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 from agsam_tune.agenda import Agenda
 from agsam_tune.executors.ray_environment import before_ray
 from agsam_tune.executors.work import ImportPath, Job
