@@ -18,7 +18,7 @@ import numpy as np
 from agsam_tune.analysis import best_points
 from agsam_tune.design import batch_sizes, drawn_trials, misset_trials, tune_batch
 from agsam_tune.design.tune import BATCH
-from agsam_tune.packs import alone, halves, make_packs, smaller
+from agsam_tune.packs import AUTO_ROWS, alone, halves, make_packs, smaller
 from agsam_tune.store.tables import trials_table
 from agsam_tune.study import Study, misset_layout
 from agsam_tune.trials import Key, Outcome, Pack, State, Trial
@@ -30,7 +30,7 @@ ATTEMPTS, ATTEMPTS_ALONE = 3, 2
 MACHINES = 10
 # Trials that may fail alone before anything succeeds; then it is not the trials.
 HOPELESS = 3
-# Into how many parts a last pack is divided at most: small packs cost more a row.
+# Into how many parts a last whole pack is divided at most: small packs cost more a row.
 MOST_PARTS = 4
 
 
@@ -120,7 +120,9 @@ class Agenda:
             return None
         self._running += 1
         pack = self._ready.popleft()
-        parts = min(places - len(self._ready), MOST_PARTS, len(pack.trials))
+        # Of what a whole pack may be, so that parts are not divided again and again.
+        smallest = max(self._largest // MOST_PARTS, 1)
+        parts = min(places - len(self._ready), len(pack.trials) // smallest)
         if parts > 1:
             pack, *others = smaller(pack, -(-len(pack.trials) // parts))
             self._ready.extendleft(reversed(others))
@@ -198,6 +200,11 @@ class Agenda:
     def _is_hopeless(self) -> bool:
         """Whether nothing could be run so far, so that it is not for the packs."""
         return not self._proven and len(self.lost) >= HOPELESS
+
+    @property
+    def _largest(self) -> int:
+        """Trials of the largest pack."""
+        return AUTO_ROWS if isinstance(self._rows, str) else self._rows
 
     @property
     def _tunable(self) -> tuple[str, ...]:
