@@ -203,9 +203,11 @@ class CompiledRows:
 
 def takes_sgd_step(rule: Rule, training: Training) -> bool:
     """Whether `CompiledRows.sgd_step` computes the optimizer in this recipe."""
-    plain = training.base_optimizer == "sgd" and training.max_grad_norm is None
-    ascent = rule.ascent is None or _code(ASCENTS, rule.ascent) is not None
-    return plain and ascent and _code(DIRECTIONS, rule.direction) is not None
+    if training.base_optimizer != "sgd" or training.max_grad_norm is not None:
+        return False
+    if rule.ascent is None:
+        return rule.direction is rules.plain
+    return None not in (_code(ASCENTS, rule.ascent), _code(DIRECTIONS, rule.direction))
 
 
 def _code(codes: Mapping[str, int], function: Callable[..., Tensor] | None) -> int | None:
