@@ -103,6 +103,7 @@ def test_sqlite_is_followed_too(tmp_path: Path) -> None:
             assert served.end()[0] == 0
 
 
+@pytest.mark.slow
 def test_trials_made_elsewhere(tmp_path: Path) -> None:
     table = trials_of(small_study()).drop(columns=["study", "task", "val_accuracy", "trial_number"])
     table.to_csv(tmp_path / "mine.csv", index=False)

@@ -161,6 +161,7 @@ def test_two_optimizers_compare_as_in_the_report(browser: Browser, finished: Das
         np.testing.assert_allclose(y, np.array(leaf["share"])[at], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_pages_beside_these_load(browser: Browser, finished: Dashboard) -> None:
     with window(browser, finished.url) as own:
         for path in ("/analytics", "/smartSelection", "/note", "/trials"):
@@ -210,6 +211,7 @@ def test_a_run_that_goes_on(browser: Browser, tmp_path: Path) -> None:
         assert served.end() == (0, "", "")
 
 
+@pytest.mark.slow
 def test_hostile_names_are_texts(browser: Browser, tmp_path: Path) -> None:
     study = hostile_study()
     write_run(tmp_path, study)

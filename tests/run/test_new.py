@@ -261,7 +261,11 @@ def test_all_wrong_words_at_once() -> None:
 class TestRuns:
     @pytest.mark.parametrize(
         ("task", "fewer"),
-        [("moons", FEWER_MOONS), ("digits", FEWER_DIGITS), ("my_tasks:blobs", [])],
+        [
+            pytest.param("moons", FEWER_MOONS, marks=pytest.mark.slow),
+            ("digits", FEWER_DIGITS),
+            ("my_tasks:blobs", []),
+        ],
     )
     def test_at_once(self, task: str, fewer: list[str], here: Path) -> None:
         done = agsam_tune("new", "mine", "--task", task, "--dir", "my work", cwd=here)
@@ -272,7 +276,14 @@ class TestRuns:
         assert set(table["optimizer"]) == set(DEFAULT_OPTIMIZERS)
         assert set(table["phase"]) == {"map", "tune", "iid", "misset"}
 
-    @pytest.mark.parametrize("optimizers", [",".join(DEFAULT_OPTIMIZERS), "sgd,sam", "sgd"])
+    @pytest.mark.parametrize(
+        "optimizers",
+        [
+            ",".join(DEFAULT_OPTIMIZERS),
+            pytest.param("sgd,sam", marks=pytest.mark.slow),
+            "sgd",
+        ],
+    )
     def test_with_a_report(self, optimizers: str, here: Path) -> None:
         new("mine", "--optimizers", optimizers, "--task", "my_tasks:blobs")
         table = self.trials_of("mine")

@@ -59,7 +59,8 @@ def _tokens(pids: set[int]) -> dict[Path, tuple[int, int]]:
 
 def _check_console(stdout: str, stderr: str, report: Path) -> None:
     assert stderr == ""
-    opening, *progress, verdict, where = stdout.splitlines()
+    forecast, opening, *progress, verdict, where = stdout.splitlines()
+    assert forecast.startswith("quick: 354 trials in ")
     assert opening[20:].startswith("quick: 354 trials to train: map ")
     assert all(" trials, " in line and " diverged" in line for line in progress)
     assert progress[-1][20:].startswith("done: 354/354 trials, ")

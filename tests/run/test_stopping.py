@@ -34,6 +34,7 @@ SMALL = [
 ]
 # Two workers, whatever the machine has.
 EXECUTORS = [("inline", 1), ("ray", 2)]
+RAY_SLOWLY = [EXECUTORS[0], pytest.param(*EXECUTORS[1], marks=pytest.mark.slow)]
 
 
 class Waiting:
@@ -114,7 +115,7 @@ def test_once_finishes_what_was_begun(executor: str, workers: int, tmp_path: Pat
     _carry_on(run, stored)
 
 
-@pytest.mark.parametrize(("executor", "workers"), EXECUTORS)
+@pytest.mark.parametrize(("executor", "workers"), RAY_SLOWLY)
 def test_twice_ends_at_once(executor: str, workers: int, tmp_path: Path) -> None:
     with waiting(tmp_path, executor) as (run, text):
         run.wait_for_packs(workers)
@@ -126,7 +127,7 @@ def test_twice_ends_at_once(executor: str, workers: int, tmp_path: Path) -> None
     assert "Traceback" not in text.read_text()
 
 
-@pytest.mark.parametrize(("executor", "workers"), EXECUTORS)
+@pytest.mark.parametrize(("executor", "workers"), RAY_SLOWLY)
 def test_sigterm_waits_for_no_pack(executor: str, workers: int, tmp_path: Path) -> None:
     with waiting(tmp_path, executor) as (run, text):
         run.wait_for_packs(workers)
