@@ -90,6 +90,7 @@ def _n_trials(get: object) -> int:
     return sum(len(get(f"/studies/{number}")["trials"]) for number in range(3))  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_sqlite_is_followed_too(tmp_path: Path) -> None:
     study = small_study()
     location = f"sqlite:///{tmp_path / 'results.db'}"

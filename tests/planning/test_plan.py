@@ -22,7 +22,7 @@ QUICK = STUDIES / "quick.toml"
 @pytest.mark.parametrize("optimizer", ["sgd", "gsam", "sgd_2x"])
 def test_the_time_of_a_pack_is_forecast(optimizer: str) -> None:
     """Within a factor of three, since the machine is not idle while tests run."""
-    recipe = RECIPE.model_copy(update={"epochs": 60})
+    recipe = RECIPE.model_copy(update={"epochs": 30})
     for task in (blobs(), images()):
         pack = a_pack(optimizer, 8)
         train_pack(pack, task, recipe, study_seed=0)  # compiles, where nothing has

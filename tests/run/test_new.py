@@ -263,7 +263,7 @@ class TestRuns:
         ("task", "fewer"),
         [
             pytest.param("moons", FEWER_MOONS, marks=pytest.mark.slow),
-            ("digits", FEWER_DIGITS),
+            pytest.param("digits", FEWER_DIGITS, marks=pytest.mark.slow),
             ("my_tasks:blobs", []),
         ],
     )

@@ -95,7 +95,7 @@ def _said(text: Path, words: str) -> str:
     return next(line for line in found.splitlines() if words in line)
 
 
-@pytest.mark.parametrize(("executor", "workers"), EXECUTORS)
+@pytest.mark.parametrize(("executor", "workers"), RAY_SLOWLY)
 def test_once_finishes_what_was_begun(executor: str, workers: int, tmp_path: Path) -> None:
     with waiting(tmp_path, executor) as (run, text):
         run.wait_for_packs(workers)
