@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from agsam_tune.analysis import fit_surfaces, make_context, summarise
 from agsam_tune.dashboard.description import Description, Figure, to_json
 from agsam_tune.dashboard.notes import facts, note, settings_note
 from agsam_tune.dashboard.places import places
@@ -21,7 +21,7 @@ from agsam_tune.folder import RunFolder
 from agsam_tune.importing import is_imported
 from agsam_tune.report.lens_curves import lens_curves
 from agsam_tune.report.material import Material, gather
-from agsam_tune.reporting import StoredRun, read_run
+from agsam_tune.reporting import StoredRun, analysed, read_run
 
 _NICE = 10
 
@@ -53,15 +53,13 @@ def descriptions(material: Material, *, report: bool) -> dict[int, Description]:
 
 def material_of(run: StoredRun) -> Material:
     """What notes and figures are made from."""
-    data = run.manifest["data"]
-    trials = run.trials
     if is_imported(run.manifest):  # whose numbers, if any, need not be those of the dashboard
-        trials = trials.assign(trial_number=trials.groupby("optimizer").cumcount())
-    context = make_context(trials, run.study, chance=data["chance"])
-    surfaces = fit_surfaces(context)
+        numbers = run.trials.groupby("optimizer").cumcount()
+        run = replace(run, trials=run.trials.assign(trial_number=numbers))
+    context, surfaces, summary = analysed(run)
     return gather(
-        summary=summarise(context, surfaces, test_size=data["test"] or 0),
-        trials=trials,
+        summary=summary,
+        trials=run.trials,
         curves=run.curves,
         manifest=run.manifest,
         study=run.study,

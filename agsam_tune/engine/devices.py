@@ -19,3 +19,9 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     on_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     this = on_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)
     return this or is_out_of_memory(error.__cause__)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a GPU has done what it was told, so that a clock says what it took."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

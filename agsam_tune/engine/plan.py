@@ -18,6 +18,7 @@ from torch import Tensor
 
 from agsam_tune.engine.compiled.rows import CompiledRows
 from agsam_tune.engine.cpu import one_thread
+from agsam_tune.engine.devices import synchronise
 from agsam_tune.engine.evaluation import CHUNK, Evaluation
 from agsam_tune.engine.inspection import ModelError, raised
 from agsam_tune.engine.layout import row_aligned
@@ -218,12 +219,10 @@ def _seconds(sample: _Sample, rows: int, device: torch.device) -> float:
     sample.train(rows)
     best, end = float("inf"), time.perf_counter() + _MEASURED_SECONDS
     while best == float("inf") or time.perf_counter() < end:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronise(device)
         started = time.perf_counter()
         sample.train(rows)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronise(device)
         best = min(best, time.perf_counter() - started)
     return best / rows
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from agsam_tune.engine.devices import synchronise
 from agsam_tune.engine.evaluation import Evaluation, mean_loss
 from agsam_tune.engine.lockstep import Lockstep
 from agsam_tune.engine.record import Record
@@ -113,10 +114,10 @@ def _seconds_of_a_step(
     times: list[float] = []
     epochs = (run.batches.epoch(epoch) for epoch in range(run.epochs))
     for batch in itertools.chain.from_iterable(epochs):
-        _synchronise(device)
+        synchronise(device)
         started = time.perf_counter()
         run.take_step(batch, record)
-        _synchronise(device)
+        synchronise(device)
         times.append(time.perf_counter() - started)
         if len(times) > _STEPS and sum(times) >= seconds:
             break
@@ -128,16 +129,11 @@ def _seconds_of_an_example(run: Lockstep, device: torch.device, seconds: float) 
     each = 0.0
     for examples in _EXAMPLES:
         part = Evaluation(x_ND=run.test.x_ND[:examples], y_N=run.test.y_N[:examples])
-        _synchronise(device)
+        synchronise(device)
         started = time.perf_counter()
         mean_loss(run.model, run.loss, run.w_KP, part)
-        _synchronise(device)
+        synchronise(device)
         each = (time.perf_counter() - started) / len(part.y_N)
         if each * _EXAMPLES[-1] > seconds:
             break
     return each
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -142,7 +142,7 @@ def study_plan(
     asked = study.packs.rows
     rows = engine["rows"] if asked == "auto" else asked
     places = 1 if executor == "inline" else _places(study, cores or os.cpu_count() or 1)
-    drawn = drawn_trials(study)
+    drawn = drawn_trials(study) if seconds or pilot else []
     if seconds:
         times = _measured(study, task, _first_packs(drawn, study, rows), engine, seconds, said)
     else:
