@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import product
 
@@ -34,6 +34,11 @@ HOPELESS = 3
 MOST_PARTS = 4
 
 
+AskBatch = Callable[
+    [Study, str, int, Sequence[tuple[Mapping[str, float], float]]], tuple[Trial, ...]
+]
+
+
 class Fault(StrEnum):
     """Why a pack came back without outcomes."""
 
@@ -54,6 +59,7 @@ class Agenda:
         stored: what was run before.
         rows: the largest pack; None for what the study says.
         deadline: `time.monotonic()` after which no pack is handed out.
+        ask: whoever gives the trials of a batch of `tune`, with `tune_batch`'s arguments.
 
     Attributes:
         planned: trials of the whole study by (phase, optimizer).
@@ -68,8 +74,10 @@ class Agenda:
         *,
         rows: int | str | None = None,
         deadline: float | None = None,
+        ask: AskBatch = tune_batch,
     ) -> None:
         self._study = study
+        self._ask = ask
         self._rows = study.packs.rows if rows is None else rows
         self._proven = False
         self._outcomes: dict[Key, Outcome] = {o.trial.key: _slim(o) for o in stored}
@@ -237,7 +245,7 @@ class Agenda:
         phase = self._study.phase("tune")
         for number in range(batch, len(batch_sizes((phase and phase.points) or 0))):
             told = [self._score(optimizer, point) for point in range(number * BATCH)]
-            trials = tune_batch(self._study, optimizer, number, told)
+            trials = self._ask(self._study, optimizer, number, told)
             keys = {trial.key for trial in trials}
             self._open_batches[optimizer] = (number, keys)
             if not keys <= self._outcomes.keys():

@@ -18,11 +18,19 @@ from rich.console import Console
 from agsam_tune.agenda import Agenda
 from agsam_tune.atomic import write_json
 from agsam_tune.errors import ExitCode, UsageError
-from agsam_tune.executors.checks import check_device, check_rules, device_of, own_rules, plan
+from agsam_tune.executors.checks import (
+    check_device,
+    check_rules,
+    device_of,
+    machine,
+    own_rules,
+    plan,
+)
 from agsam_tune.executors.ray_environment import before_ray, check_address
 from agsam_tune.executors.work import ImportPath, Job, Trained, Watcher
 from agsam_tune.folder import RunFolder, now
 from agsam_tune.manifest import manifest_of, new_manifest
+from agsam_tune.planning import engine_of, rows_of
 from agsam_tune.progress import StudyProgress
 from agsam_tune.run_storage import asked_storage, location_of, open_store, storage_lock
 from agsam_tune.signals import first_interrupt
@@ -31,9 +39,6 @@ from agsam_tune.study import Study
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, State
-
-# How every run was computed before there was a choice; the manifests of then do not say it.
-_ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
 
 # Phases whose points may be called an optimizer's best.
 _CHOOSING = ("map", "tune", "fixed")
@@ -90,7 +95,7 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
         with storage_lock(folder, location):
             # Before anything is written, since a model that cannot be trained is wrong use.
             job = _job(study, task, options, folder)
-            engine = _plan(job, options, console) if old is None else _engine_of(folder, old, study)
+            engine = _plan(job, options, console) if old is None else engine_of(folder, old, study)
             facts = task.facts()
             with closing(open_store(study, location)) as store:
                 manifest = old or _new_manifest(folder, study, options, facts, engine)
@@ -152,15 +157,16 @@ def _train(
 ) -> _End:
     """Run what is left."""
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-    asked = job.study.packs.rows
-    rows = manifest["engine"]["rows"] if asked == "auto" else asked
+    rows = rows_of(job.study, manifest["engine"])
     agenda = Agenda(job.study, store.outcomes(), rows=rows, deadline=deadline)
     if not agenda.finished:
         _forecast(job, manifest, agenda.outcomes, options, console)
     if job.checkpoints is not None:
         job.checkpoints.mkdir(exist_ok=True)
     interrupted = _execute(job, options, agenda, store, console)
-    if asked == "auto":  # where memory was wanting, the next run begins with what there was
+    if (
+        job.study.packs.rows == "auto"
+    ):  # where memory was wanting, the next run begins with what there was
         manifest = {**manifest, "engine": {**manifest["engine"], "rows": agenda.rows}}
     if len(agenda.outcomes) == agenda.total:
         manifest = {**manifest, "finished": manifest["finished"] or now()}
@@ -178,26 +184,26 @@ def _forecast(
     console: Console,
 ) -> None:
     """Say how much there is to do, and how long it will take."""
-    if options.address is not None:  # a cluster's machines are not this one
-        return
-    from agsam_tune.planning import short, study_plan
+    from agsam_tune.planning import count_plan, short, study_plan
 
-    try:
-        plan = study_plan(
-            job.study,
-            job.task,
-            stored=stored,
-            engine=manifest["engine"],
-            cores=options.cpus,
-            executor=options.executor,
-            pilot=0,
-            seconds=0.0,
-            report=options.report,
-        )
-    except UsageError as error:
-        _say(console, f"How long it will take is not known: {error}")
+    known = {"stored": stored, "engine": manifest["engine"]}
+    if options.address is not None:
+        plan = count_plan(job.study, **known, no_times="that is for the cluster to say")
     else:
-        _say(console, f"{job.study.name}: {short(plan)}")
+        try:
+            plan = study_plan(
+                job.study,
+                job.task,
+                **known,
+                there=machine(cpus=options.cpus, gpus=options.gpus),
+                executor=options.executor,
+                pilot=0,
+                seconds=0.0,
+                report=options.report,
+            )
+        except UsageError as error:
+            plan = count_plan(job.study, **known, no_times=str(error))
+    _say(console, f"{job.study.name}: {short(plan)}")
 
 
 def _job(study: Study, task: Task, options: RunOptions, folder: RunFolder) -> Job:
@@ -221,24 +227,6 @@ def _plan(job: Job, options: RunOptions, console: Console) -> dict[str, Any]:
     from agsam_tune.executors.ray_cluster import plan_on_cluster
 
     return plan_on_cluster(job, options.address, lambda text: _say(console, text))
-
-
-def _engine_of(folder: RunFolder, old: dict[str, Any], study: Study) -> dict[str, Any]:
-    """How the run's packs are computed; raises UsageError where the study now says otherwise.
-
-    Ways and devices round differently, so trials of two would differ by that as well.
-    """
-    engine: dict[str, Any] = old.get("engine", _ONLY_ENGINE)
-    began = {"packs.way": engine["way"], "resources.gpus": old["device"].split()[0]}
-    asked = {"packs.way": study.packs.way, "resources.gpus": device_of(study)}
-    for key, found in asked.items():
-        if found not in ("auto", began[key]):
-            msg = (
-                f"{folder.path}: its trials were computed with {began[key]!r}, and {key} now asks "
-                f"for {found!r}. Choose another folder with --out, or restore {key} to carry on"
-            )
-            raise UsageError(msg)
-    return engine
 
 
 def _new_manifest(
@@ -331,7 +319,7 @@ def _conclude(folder: RunFolder, end: _End, options: RunOptions, console: Consol
         return ExitCode.STOPPED
     except UsageError as error:  # the storage is away, now that all is in it
         later = f"agsam-tune report {folder.path} writes the report when it can be read"
-        _say(console, f"{end}, but cannot be read now: {error}; {later}")
+        _complain(console, f"{end}, but cannot be read now: {error}; {later}")
         return ExitCode.STOPPED if end.interrupted else ExitCode.FAILURE
     return _exit_code(end, console)
 
@@ -355,8 +343,8 @@ def _exit_code(end: _End, console: Console) -> ExitCode:
         what = (
             f"Nothing could be trained: of {end.lost} trials tried alone, the first: {end.reason}"
         )
-        _say(console, what)
-        _say(console, f"{end}; the same command tries again")
+        _complain(console, what)
+        _complain(console, f"{end}; the same command tries again")
         return ExitCode.FAILURE
     if end.interrupted or end.stored < end.total:
         _say(console, f"Stopped. {end}; the same command carries on")
@@ -364,13 +352,18 @@ def _exit_code(end: _End, console: Console) -> ExitCode:
     if end.first_failed:
         first, plural = end.first_failed, "" if end.failed == 1 else "s"
         what = f"{end.failed} trial{plural} failed, the first, of {first.trial.optimizer}"
-        _say(
+        _complain(
             console,
             f"{what}: {first.error}. They are stored as FAIL and not run again: when the cause is "
             "mended, run the study in another folder (--out)",
         )
         return ExitCode.FAILURE
     return ExitCode.DONE
+
+
+def _complain(console: Console, text: str) -> None:
+    """Say what went wrong, on a quiet console too."""
+    _say(Console(stderr=True) if console.quiet else console, text)
 
 
 def _say(console: Console, text: str) -> None:

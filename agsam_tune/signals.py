@@ -18,6 +18,18 @@ def interrupt_on_sigterm() -> None:
 
 
 @contextmanager
+def handler_kept(number: signal.Signals) -> Iterator[None]:
+    """Put a signal's handler back in place after the block, in the main thread."""
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and before is not None:  # None: it was not Python that set it
+            signal.signal(number, before)
+
+
+@contextmanager
 def first_interrupt(ask: Callable[[], bool]) -> Iterator[None]:
     """While the block runs, let a first SIGINT ask it to end soon instead of interrupting it.
 

@@ -47,7 +47,7 @@ OWN = {
     "report": {"analysis", "atomic", "columns", "study"},
     "folder": {"atomic", "errors"},
     "manifest": {"errors", "folder", "passwords", "provenance", "study"},
-    "progress": {"trials"},
+    "progress": {"signals", "trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
         *("agenda", "contract", "engine", "errors", "optimizers", "packs", "signals", "study"),
@@ -81,6 +81,7 @@ OWN = {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
         *("provenance", "trials"),
     },
+    "__main__": {"cli"},
     "cli": {
         *("atomic", "bench", "dashboard", "data", "errors", "export", "folder", "importing"),
         *("listing", "manifest", "new", "passwords", "planning", "reporting", "running"),
@@ -104,7 +105,7 @@ MAY_IMPORT = {
     "sklearn": {"analysis", "tasks"},
     "pandas": {
         *("api", "store", "analysis", "report", "reporting.py", "export.py", "importing"),
-        *("dashboard/plots.py", "dashboard/source.py"),
+        *("dashboard/plots.py", "dashboard/source.py", "planning/detectable.py"),
     },
     "plotly": {"api"},
     "matplotlib": {"report", "bench/plot.py"},

@@ -4,10 +4,10 @@ In: study files, studies, runs' folders. Out: plans, folders, tables, estimates,
 import torch or Ray; what is heavy is imported where it is used.
 
     >>> import agsam_tune
-    >>> study = agsam_tune.load_study("studies/quick.toml")     # doctest: +SKIP
-    >>> agsam_tune.plan(study)                                  # doctest: +SKIP
-    >>> folder = agsam_tune.run(study)                          # doctest: +SKIP
-    >>> agsam_tune.analyse(folder).claim                        # doctest: +SKIP
+    >>> study = agsam_tune.load_study("quick", overrides=["training.epochs=2"])
+    >>> folder = agsam_tune.run(study, out="runs/first", executor="inline", quiet=True)
+    >>> agsam_tune.analyse(folder).verdict
+    'undecided'
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ def load_study(path: Path | str, *, overrides: Sequence[str] = ()) -> Study:
 
     Raises:
         StudyError: with everything that is wrong, one line a problem.
+
+    >>> study = load_study("quick", overrides=["training.epochs=2"])
+    >>> study.optimizers
+    ('gsam', 'adaptive_gsam', 'gsam_matched')
+    >>> load_study("quick", overrides=["training.epoch=2"])
+    Traceback (most recent call last):
+        ...
+    agsam_tune.study.errors.StudyError: ...did you mean 'epochs'?
     """
     return _load_study(find_study(Path(path)), overrides=overrides)
 
@@ -70,6 +78,13 @@ def plan(
     Raises:
         StudyError: the study's file is wrong.
         UsageError: the task, its model or the folder cannot be used.
+
+    >>> found = plan("quick", out="runs/new", pilot=0)
+    >>> found.trials
+    366
+    >>> least, expected, most = found.wall
+    >>> least < expected < most
+    True
     """
     from agsam_tune.planning import PlanOptions, plan_run
 
@@ -90,6 +105,7 @@ def run(
     executor: str = "ray",
     time_budget: float | None = None,
     report: bool = True,
+    quiet: bool = False,
     import_path: Sequence[Path | str] = (),
 ) -> Path:
     """Run a study, or carry it on, and write its report; what is stored is not run again.
@@ -105,6 +121,7 @@ def run(
         executor: "ray", or "inline" for this process alone.
         time_budget: seconds after which no pack is started.
         report: whether the report is written too.
+        quiet: whether nothing is shown but what went wrong.
         import_path: see `plan`.
 
     Returns:
@@ -114,6 +131,11 @@ def run(
         StudyError: the study's file is wrong.
         UsageError: the task, its model, the folder or the storage cannot be used.
         RunError: another process runs this study, or a trial raised.
+
+    >>> run("quick", out="runs/one", executor="inline", report=False, quiet=True)
+    PosixPath('runs/one')
+    >>> len(results("runs/one"))
+    366
     """
     from rich.console import Console
 
@@ -132,7 +154,7 @@ def run(
         command=("agsam_tune.run",),
         report=report,
     )
-    if run_study(loaded, options, Console()) is ExitCode.FAILURE:
+    if run_study(loaded, options, Console(quiet=quiet)) is ExitCode.FAILURE:
         raise RunError(f"{options.out}: not every trial could be trained; the lines above say why")
     return options.out
 
@@ -142,6 +164,10 @@ def results(run: RunLike) -> pd.DataFrame:
 
     Raises:
         UsageError: the folder holds no run.
+
+    >>> table = results(folder)
+    >>> table.groupby("optimizer")["test_accuracy"].count().to_dict()
+    {'adaptive_gsam': 126, 'gsam': 114, 'gsam_matched': 126}
     """
     from agsam_tune.reporting import read_run
 
@@ -153,6 +179,12 @@ def analyse(run: RunLike) -> Analysis:
 
     Raises:
         UsageError: the folder holds no run.
+
+    >>> found = analyse(folder)
+    >>> found.comparisons.query("metric == 'regret_sensitivity'")["lens"].to_list()
+    ['rho', 'own_best', 'radius']
+    >>> found.estimates.query("optimizer == 'gsam' and lens == 'rho'")["metric"].to_list()[:2]
+    ['mean_accuracy', 'regret_sensitivity']
     """
     from agsam_tune.reporting import analysed, read_run
 
@@ -170,6 +202,9 @@ def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:
     Raises:
         UsageError: the folder holds no run, the optimizer is none of its study's, or Plotly is not
             installed.
+
+    >>> sorted(figures(folder))[:3]
+    ['claim', 'distribution', 'learning']
     """
     from agsam_tune.reporting import read_run
 

@@ -20,6 +20,9 @@ class Analysis:
 
     Attributes:
         summary: everything, as in `summary.json` (docs/design.md).
+
+    >>> Analysis(summary={}).verdict is None
+    True
     """
 
     summary: Mapping[str, Any]

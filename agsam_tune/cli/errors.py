@@ -19,8 +19,13 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an e
 
 
 @contextmanager
-def readable_errors(debug: bool) -> Iterator[None]:
-    """Turn exceptions into one message and an exit code."""
+def readable_errors(debug: bool, *, stopped: str = "stopped") -> Iterator[None]:
+    """Turn exceptions into one message and an exit code.
+
+    Args:
+        debug: whether a traceback is shown as well.
+        stopped: what is said of an interrupt.
+    """
     from agsam_tune.study import StudyError
 
     code = ExitCode.FAILURE
@@ -30,7 +35,7 @@ def readable_errors(debug: bool) -> Iterator[None]:
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        code, text = ExitCode.STOPPED, "stopped; the same command carries on"
+        code, text = ExitCode.STOPPED, stopped
     except StudyError as error:
         code, text = ExitCode.WRONG_USE, str(error)
     except AgsamTuneError as error:

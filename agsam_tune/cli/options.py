@@ -27,6 +27,7 @@ StudyFile = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/STUDY")]
 Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")]
+Gpus = Annotated[int | None, typer.Option(min=0, help="GPUs to use of this machine.")]
 Data = Annotated[
     Path | None,
     typer.Option(

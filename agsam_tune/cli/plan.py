@@ -16,6 +16,7 @@ from agsam_tune.cli.options import (
     Data,
     Executor,
     ExecutorChoice,
+    Gpus,
     Out,
     Overrides,
     StudyFile,
@@ -28,16 +29,21 @@ def plan(
     study: StudyFile,
     out: Out = None,
     cpus: Cpus = None,
+    gpus: Gpus = None,
     data: Data = None,
     set_: Overrides = None,
     executor: ExecutorChoice = Executor.RAY,
     pilot: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, help="Replicates of the map to train, to see what can be found; 0 for none."
+            min=0,
+            help="Replicates of the map to train, to see what can be found; 0 for none.",
+            show_default="4, if trained within two minutes",
         ),
-    ] = 4,
-    json: Annotated[Path | None, typer.Option(help="Write the plan as JSON too.")] = None,
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the plan as JSON too.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Say what a study would run, how long it takes and what it can find.
@@ -46,7 +52,11 @@ def plan(
     trained; nothing is stored. Of a run that has begun, what is left is planned.
     """
     with readable_errors(debug):
+        from agsam_tune.errors import UsageError
         from agsam_tune.study import find_study, load_study
+
+        if json is not None and not json.parent.is_dir():
+            raise UsageError(f"--json {json}: there is no folder {json.parent}")
 
         study_file = find_study(study)
         loaded = load_study(study_file, overrides=set_ or ())
@@ -62,6 +72,7 @@ def plan(
             out=out or Path("runs") / loaded.name,
             executor=executor.value,
             cpus=cpus,
+            gpus=gpus,
             import_path=import_path(study_file),
             pilot=pilot,
         )

@@ -19,6 +19,7 @@ from agsam_tune.cli.options import (
     Data,
     Executor,
     ExecutorChoice,
+    Gpus,
     Out,
     Overrides,
     StudyFile,
@@ -42,7 +43,7 @@ def run(
         str | None, typer.Option(help="Attach to this Ray cluster: auto, or HOST:PORT.")
     ] = None,
     cpus: Cpus = None,
-    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use of this machine.")] = None,
+    gpus: Gpus = None,
     data: Data = None,
     set_: Overrides = None,
     time_budget: Annotated[
@@ -52,10 +53,13 @@ def run(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write the report, or the trials alone.")
     ] = True,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show nothing but what went wrong.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Run a study, or carry it on, and write its report."""
-    with readable_errors(debug):
+    with readable_errors(debug, stopped="stopped; the same command carries on"):
         from agsam_tune.passwords import without_password
         from agsam_tune.signals import interrupt_on_sigterm
         from agsam_tune.study import find_study, load_study
@@ -66,7 +70,7 @@ def run(
         budget = None if time_budget is None else seconds(time_budget)
         study_file = find_study(study)
         loaded = load_study(study_file, overrides=set_ or ())
-        if study_file != study:
+        if study_file != study and not quiet:
             typer.echo(f"Study: {study_file}")
         set_data_folder(data)
         # All that takes its time to import comes after what may be wrong in a file or a key.
@@ -94,7 +98,7 @@ def run(
             command=command_line(),
             report=report,
         )
-        code = run_study(loaded, options, Console())
+        code = run_study(loaded, options, Console(quiet=quiet))
     raise typer.Exit(code)
 
 

@@ -10,12 +10,14 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
 from agsam_tune.dashboard.description import from_json
 from agsam_tune.dashboard.overlay import Overlay
 from agsam_tune.dashboard.source import Source
+from agsam_tune.folder import RunFolder
 from agsam_tune.store import StorageError
 
 TRIALS_SECONDS = 2.0
@@ -44,13 +46,16 @@ class Follower:
         self._away = False
         self._reason = ""
 
+        self._report = RunFolder(path=path).report
+
     def start(self) -> None:
         """Begin; what is stored was added to the overlay before."""
         targets = [self._describe_often]
         if self._source.follows:
             targets.append(self._look_often)
         for target in targets:
-            Thread(target=target, daemon=True, name=target.__name__).start()
+            name = target.__name__
+            Thread(target=self._watched, args=(target,), daemon=True, name=name).start()
 
     def stop(self) -> None:
         """End, without waiting for notes that are being made."""
@@ -103,18 +108,28 @@ class Follower:
         self._reason = ""
         return True
 
+    def _watched(self, follow: Callable[[], None]) -> None:
+        """Say why what is shown will not change any more, where following it ends."""
+        try:
+            follow()
+        except Exception as error:  # noqa: BLE001  (of a thread, which nobody waits for)
+            reason = f"{type(error).__name__}: {error}"
+            _log.exception("The run is not followed any more; start the dashboard again")
+            self._overlay.announce(f"The run is not followed any more: {reason}")
+
     def _look_often(self) -> None:
         while not self._stopped.wait(TRIALS_SECONDS):
             self.look()
 
     def _describe_often(self) -> None:
-        described = -1
+        described: tuple[int, bool] | None = None
         while not self._stopped.is_set():
-            n = self._overlay.n_trials
+            # A report that was not there yet is linked to as soon as it is.
+            found = self._overlay.n_trials, self._report.is_file()
             pause = TRIALS_SECONDS
-            if n != described:
+            if found != described:
                 began = time.monotonic()
                 if self.describe():
-                    described = n
+                    described = found
                 pause = max(LEAST_PAUSE_SECONDS, REST * (time.monotonic() - began))
             self._stopped.wait(pause)

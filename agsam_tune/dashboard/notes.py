@@ -74,7 +74,8 @@ def settings_note(material: Material, where: Places, optimizer: str, *, report: 
         "space. Its value is what the report's means and distributions are made of: the mean test "
         "accuracy over seeds, diverged ones at chance, and never below chance. So the distribution "
         "that *Compare* shows of two of these studies is the report's, read from below; grey "
-        f"points are settings where a seed diverged. Everything else is at {trials}.",
+        "points are settings where a seed diverged. A setting is here when all its seeds are. "
+        f"Everything else is at {trials}.",
         _links(material, where, optimizer, report=report),
         "## Hyperparameters",
         hyperparameters(material, optimizer),

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import takewhile
 from statistics import fmean
 from threading import Lock
 from typing import Any
@@ -38,12 +39,18 @@ from agsam_tune.study import Phase, Study, misset_layout
 from agsam_tune.trials import Outcome, State
 
 CURVES = 20
-"""Trials of an optimizer that show their learning curve: the dashboard draws a line for each."""
+"""Learning curves of an optimizer: the dashboard draws a line for each.
+
+They are those of settings where there are any, whose study is small: of all trials that are
+complete the dashboard draws a line, empty or not, and for thousands that takes most of a second.
+"""
 STEPS = 12
 """Values of a learning curve, at most."""
 INFEASIBLE = {"constraints": [1.0]}
 VALUE = "validation accuracy (fraction)"
 SETTING_VALUE = "mean test accuracy (fraction)"
+UNKNOWN = "–"
+"""A fact that was known of fewer trials: Optuna forgets no attribute."""
 NOT_OURS = {"result": "not a trial of this run"}
 
 
@@ -96,6 +103,11 @@ class Overlay:
         bare = (o for o, space in self._study.search_spaces.items() if not space.names)
         return number not in {self._places.trials.get(optimizer) for optimizer in bare}
 
+    def figures(self, number: int) -> frozenset[str]:
+        """The keys of the figures that one of the dashboard's studies has now."""
+        shown = self._shown.get(number)
+        return frozenset(figure.key for figure in shown.figures) if shown else frozenset()
+
     def add(self, found: Iterable[Stored], *, last: bool = False) -> int:
         """Show trials; returns how many.
 
@@ -137,7 +149,8 @@ class Overlay:
         study = self._optuna(number)
         if old is None or old.note != description.note:
             save_note(study, description.note)
-        for name, value in description.facts.items():
+        gone = {} if old is None else dict.fromkeys(old.facts, UNKNOWN)
+        for name, value in (gone | dict(description.facts)).items():
             study.set_user_attr(name, value)
         for figure in description.figures:
             if old is None or figure not in old.figures:
@@ -153,9 +166,10 @@ class Overlay:
         # A storage may hold trials of others; those of the run keep their numbers.
         for _ in range(self._sizes[number], stored.number):
             self._create(number, create_trial(state=_FAIL, user_attrs=NOT_OURS))
-        curve = stored.number % _every(self._study, trial.optimizer) == 0
+        has_settings = trial.optimizer in self._places.settings
+        curve = not has_settings and stored.number % _every(self._study, trial.optimizer) == 0
         self._create(number, trial_of(self._study, stored, chance=self._chance, curve=curve))
-        if trial.phase == "map" and trial.optimizer in self._places.settings:
+        if trial.phase == "map" and has_settings:
             key = (trial.optimizer, trial.point)
             seeds = self._waiting.setdefault(key, [])
             seeds.append(stored)
@@ -164,7 +178,10 @@ class Overlay:
                 self._add_setting(trial.optimizer, self._waiting.pop(key))
 
     def _add_setting(self, optimizer: str, seeds: Sequence[Stored]) -> None:
-        shown = setting_of(self._study, seeds, chance=self._chance)
+        mapped = self._study.phase("map")
+        every = -(-((mapped and mapped.points) or 1) // CURVES)
+        curve = seeds[0].outcome.trial.point % every == 0
+        shown = setting_of(self._study, seeds, chance=self._chance, curve=curve)
         if shown is not None:
             self._create(self._places.settings[optimizer], shown)
 
@@ -203,7 +220,7 @@ def trial_of(study: Study, stored: Stored, *, chance: float | None, curve: bool)
 
 
 def setting_of(
-    study: Study, seeds: Sequence[Stored], *, chance: float | None
+    study: Study, seeds: Sequence[Stored], *, chance: float | None, curve: bool
 ) -> FrozenTrial | None:
     """A point of the map as one trial; None where every seed raised an error."""
     outcomes = [one.outcome for one in seeds if not math.isnan(one.outcome.test_accuracy)]
@@ -227,7 +244,7 @@ def setting_of(
         outcomes[0],
         value=accuracy if chance is None else max(accuracy, chance),
         attributes=_known(known),
-        intermediate={},
+        intermediate=_thinned(_mean_curve(outcomes)) if curve else {},
         finished=max(written, default=None),
         seconds=math.nan,
         grey=diverged > 0,
@@ -292,6 +309,13 @@ def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in attributes.items()
         if value is not None and not (isinstance(value, float) and math.isnan(value))
     }
+
+
+def _mean_curve(outcomes: Sequence[Outcome]) -> list[float]:
+    """The mean test accuracy after each epoch, as long as no seed's training has broken off."""
+    curves = [outcome.curve.test_accuracy for outcome in outcomes]
+    means = (fmean(values) for values in zip(*curves, strict=False))
+    return list(takewhile(lambda mean: not math.isnan(mean), means))
 
 
 def _thinned(values: Sequence[float]) -> dict[int, float]:

@@ -69,9 +69,10 @@ def application(overlay: Overlay) -> Any:
 class _Mended:
     """A plugin of Bottle's around each view of optuna-dashboard's.
 
-    A view sees no half of what is written at the same time. Figures come in their order: they are
-    kept in a set, and so come in any. And where trials have no hyperparameters, their importances
-    are none, instead of a division by zero.
+    A view of a study sees no half of what is written at the same time; importances, which take
+    seconds, hold nobody up. Figures come in their order: they are kept in a set, and so come in
+    any; and those that there are no more do not come. Where trials have no hyperparameters, their
+    importances are none, instead of a division by zero.
 
     Args:
         overlay: what is shown.
@@ -84,16 +85,28 @@ class _Mended:
 
     def apply(self, view: Callable[..., Any], route: Any) -> Callable[..., Any]:
         """The view that is called in place of a route's."""
-        is_of_importances = route.rule.endswith("/param_importances")
+        if route.rule.endswith("/param_importances"):
+            return self._importances(view)
+        return self._settled(view) if route.rule.startswith("/api/") else view
 
+    def _importances(self, view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def mended(**named: Any) -> Any:
-            if is_of_importances and not self._overlay.has_parameters(named["study_id"]):
+            if not self._overlay.has_parameters(named["study_id"]):
                 return {"param_importances": [[]]}
+            return view(**named)
+
+        return mended
+
+    def _settled(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def mended(**named: Any) -> Any:
             with self._overlay.settled():
                 answer = view(**named)
             if isinstance(answer, dict) and "plotly_graph_objects" in answer:
-                answer["plotly_graph_objects"].sort(key=lambda one: str(one["id"]))
+                wanted = self._overlay.figures(named["study_id"])
+                found = (one for one in answer["plotly_graph_objects"] if one["id"] in wanted)
+                answer["plotly_graph_objects"] = sorted(found, key=lambda one: str(one["id"]))
             return answer
 
         return mended

@@ -40,6 +40,7 @@ class Source:
         self._file = None if self.run.location is None else local_file(self.run.location)
         self._identity = _identity(self._file)
         self._new = self._reader()
+        self._left: list[Stored] = []
 
     @property
     def follows(self) -> bool:
@@ -50,11 +51,18 @@ class Source:
         """Those that were stored since this was asked last.
 
         Raises:
-            StorageError: the storage is away, or another has taken its place.
+            StorageError: the storage is away, or another has taken its place. Trials that were
+                read before are given the next time.
         """
         if _identity(self._file) != self._identity:
             raise StorageError("the results were moved or replaced; start the dashboard again")
-        return list(self._new())
+        found, self._left = self._left, []
+        try:
+            found.extend(self._new())
+        except StorageError:
+            self._left = found
+            raise
+        return found
 
     def _reader(self) -> Callable[[], Iterable[Stored]]:
         if self.run.location is None:

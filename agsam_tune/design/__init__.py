@@ -3,7 +3,7 @@
 from agsam_tune.design.misset import first_fresh_seed, misset_factors, misset_trials
 from agsam_tune.design.points import drawn_trials
 from agsam_tune.design.samplers import GridSampler, SobolSampler
-from agsam_tune.design.tune import batch_sizes, tune_batch
+from agsam_tune.design.tune import batch_sizes, tune_batch, tune_trials
 
 __all__ = [
     "GridSampler",
@@ -14,4 +14,5 @@ __all__ = [
     "misset_factors",
     "misset_trials",
     "tune_batch",
+    "tune_trials",
 ]

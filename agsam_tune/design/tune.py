@@ -59,12 +59,26 @@ def tune_batch(
     )
     memory.add_trials([_told(values, score, box) for values, score in told])
     points = [memory.ask(box).params for _ in range(batch_sizes(phase.points)[batch])]
+    return tune_trials(study, optimizer, batch, points)
+
+
+def tune_trials(
+    study: Study, optimizer: str, batch: int, points: Sequence[Mapping[str, float]]
+) -> tuple[Trial, ...]:
+    """The trials of a batch's points, by point and seed.
+
+    Args:
+        study: a study with a `tune` phase.
+        optimizer: one with hyperparameters.
+        batch: its number, from 0.
+        points: their hyperparameters.
+    """
+    phase = study.phase("tune")
+    seeds = range(phase.seeds) if phase else range(0)
     return tuple(
         trial
         for i, values in enumerate(points)
-        for trial in point_trials(
-            study, "tune", optimizer, batch * BATCH + i, values, range(phase.seeds)
-        )
+        for trial in point_trials(study, "tune", optimizer, batch * BATCH + i, values, seeds)
     )
 
 

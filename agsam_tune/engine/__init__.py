@@ -1,7 +1,12 @@
 """The engine trains a pack of trials in lockstep; see `training`."""
 
 from agsam_tune.engine.checkpoint import Checkpoints
-from agsam_tune.engine.devices import gpu_is_available, is_out_of_memory
+from agsam_tune.engine.devices import (
+    gpu_count,
+    gpu_is_available,
+    is_out_of_memory,
+    peak_gpu_memory,
+)
 from agsam_tune.engine.inspection import ModelError
 from agsam_tune.engine.plan import Plan, make_plan
 from agsam_tune.engine.timing import PackTime, pack_time
@@ -13,10 +18,12 @@ __all__ = [
     "ModelError",
     "PackTime",
     "Plan",
+    "gpu_count",
     "gpu_is_available",
     "is_out_of_memory",
     "make_plan",
     "pack_time",
+    "peak_gpu_memory",
     "task_blueprint",
     "train_pack",
     "training_epochs",

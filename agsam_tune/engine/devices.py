@@ -1,6 +1,6 @@
 """What this machine can train on.
 
-In: nothing. Out: whether PyTorch finds a GPU. Must not import Ray, Optuna or the study file.
+In: nothing. Out: the GPUs that PyTorch finds. Must not import Ray, Optuna or the study file.
 """
 
 import torch
@@ -9,6 +9,16 @@ import torch
 def gpu_is_available() -> bool:
     """Whether packs can be trained on a GPU of this machine."""
     return torch.cuda.is_available()
+
+
+def gpu_count() -> int:
+    """How many GPUs of this machine packs can be trained on."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def peak_gpu_memory() -> int:
+    """The most bytes that PyTorch has held on a GPU in this process."""
+    return torch.cuda.max_memory_allocated()
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

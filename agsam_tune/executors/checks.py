@@ -6,11 +6,11 @@ says what is wrong; the plan. Must not import Ray or Optuna.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agsam_tune.errors import UsageError
-from agsam_tune.study import BASE_HYPERPARAMETERS, SearchSpace, Study
+from agsam_tune.study import BASE_HYPERPARAMETERS, Resources, SearchSpace, Study
 from agsam_tune.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -105,6 +105,38 @@ def check_device(study: Study, *, gpus: int | None, address: str | None) -> None
             "set resources.gpus=0 to train on the CPU"
         )
         raise UsageError(msg)
+
+
+def machine(*, cpus: int | None, gpus: int | None) -> dict[str, float]:
+    """What is used of this machine: how many `cpu` and `gpu`.
+
+    Args:
+        cpus: cores to use; None for all that this process may use.
+        gpus: GPUs to use; None for all.
+    """
+    from joblib import cpu_count
+
+    from agsam_tune.engine import gpu_count  # imports torch
+
+    return {
+        "cpu": float(cpu_count() if cpus is None else cpus),
+        "gpu": float(gpu_count() if gpus is None else gpus),
+    }
+
+
+def packs_at_once(resources: Resources, there: Mapping[str, float]) -> int:
+    """How many packs can be trained at once on so many `cpu` and `gpu`."""
+    wanted = {"cpu": resources.cpus, "gpu": resources.gpus}
+    return min(int(there.get(kind, 0.0) / each + 1e-9) for kind, each in wanted.items() if each)
+
+
+def check_fits(resources: Resources, there: Mapping[str, float]) -> None:
+    """Raise UsageError where a pack needs more than there is: Ray would wait for ever."""
+    for kind, wanted in (("cpu", resources.cpus), ("gpu", resources.gpus)):
+        have = there.get(kind, 0.0)
+        if wanted > have:
+            msg = f"resources.{kind}s: a pack takes {wanted:g}, but {have:g} may be used here"
+            raise UsageError(msg)
 
 
 def plan(study: Study, task: Task) -> dict[str, Any]:

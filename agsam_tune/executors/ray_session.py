@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from ray._private import worker as ray_worker
 
 from agsam_tune.errors import ExitCode, UsageError
 from agsam_tune.executors.ray_environment import use_token
-from agsam_tune.signals import interrupt_on_sigterm
+from agsam_tune.signals import handler_kept, interrupt_on_sigterm
 
 # Seconds between looks at a cluster's head, and after which it is gone: Ray's own limit is 60.
 _PROBE, _GONE = 5.0, 45.0
@@ -45,10 +46,14 @@ def ray_session(
         address: of a Ray cluster that exists; None starts one for this run.
 
     Raises:
-        UsageError: there is no cluster at the address, or it lets nobody in without a token.
+        UsageError: there is no cluster at the address, or it lets nobody in without a token; or
+            this process has a Ray of its own already.
     """
+    if ray.is_initialized():
+        msg = "Ray runs in this process already; ray.shutdown() ends it, or choose executor inline"
+        raise UsageError(msg)
     _quieten()
-    with _scratch_folder() as scratch:
+    with _scratch_folder() as scratch, handler_kept(signal.SIGTERM):
         try:
             # Workers put the folder that Ray is started in first on their path, and would
             # import a user's files in place of packages of the same name.
@@ -58,7 +63,8 @@ def ray_session(
                 else:
                     _attach(address)
                     _watch_head(address)
-            interrupt_on_sigterm()  # Ray has put a handler of its own in place
+            if threading.current_thread() is threading.main_thread():
+                interrupt_on_sigterm()  # Ray has put a handler of its own in place
             yield scratch
         finally:
             ray.shutdown()

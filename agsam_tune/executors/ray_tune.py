@@ -20,12 +20,12 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from agsam_tune.agenda import Agenda, Fault
-from agsam_tune.errors import UsageError
+from agsam_tune.executors.checks import check_fits, packs_at_once
 from agsam_tune.executors.ray_cluster import carried_along
 from agsam_tune.executors.ray_faults import REASONS, fault_of, greediest
 from agsam_tune.executors.ray_session import ray_session
 from agsam_tune.executors.work import Job, Trained, Watcher, train
-from agsam_tune.study import Resources, Study
+from agsam_tune.study import Study
 from agsam_tune.trials import Outcome, Pack
 
 Deliver = Callable[[Trained], None]
@@ -54,7 +54,7 @@ def run_ray(
     """
     with ray_session(cpus=cpus, gpus=gpus, address=address) as scratch:
         if address is None:
-            _check_resources(job.study.resources)
+            check_fits(job.study.resources, _there())
             _tune_packs(_Packs(agenda, deliver, watcher, job.study), job, scratch)
         else:
             with carried_along(job.import_path.folders):
@@ -103,21 +103,10 @@ def _tuned(packs: _Packs, job: Job, scratch: Path) -> bool:
     return True
 
 
-def _check_resources(resources: Resources) -> None:
-    """Raise UsageError where a pack needs more than there is: Ray would wait for ever."""
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    for kind, wanted in (("cpu", resources.cpus), ("gpu", resources.gpus)):
-        have = there.get(kind.upper(), 0.0)
-        if wanted > have:
-            msg = f"resources.{kind}s: a pack takes {wanted:g}, but {have:g} may be used here"
-            raise UsageError(msg)
-
-
-def _places(resources: Resources) -> int:
-    """How many packs can be trained at once now; a cluster may grow and shrink."""
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
-    return min(int(there.get(kind, 0.0) / each + 1e-9) for kind, each in wanted.items() if each)
+def _there() -> dict[str, float]:
+    """The cores and GPUs that Ray knows of now; a cluster may grow and shrink."""
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return {kind: found.get(kind.upper(), 0.0) for kind in ("cpu", "gpu")}
 
 
 class _Handed:
@@ -198,7 +187,7 @@ class _Packs:
             finished: Any = Searcher.FINISHED  # a text, whatever the signature says
             return cast("dict[str, Any]", finished)
         # One waits, so that no worker is idle; more would be begun after a time budget's end.
-        places = _places(self._resources)
+        places = packs_at_once(self._resources, _there())
         self._watcher.places(places)
         pack = self._agenda.next_pack(places) if len(self._running) <= places else None
         if pack is None:

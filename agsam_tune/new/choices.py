@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agsam_tune.new.task_module import module_problem
 from agsam_tune.plugins import is_reference
-from agsam_tune.study import Problem, StudyError, announced_optimizers
+from agsam_tune.study import Problem, StudyError, announced_optimizers, read_search_space
 from agsam_tune.study.checks import task_problem
 from agsam_tune.study.errors import unknown_name
 from agsam_tune.study.files import STUDY_NAME_RULE, find_search_spaces, is_study_name
@@ -42,13 +42,20 @@ class Choices:
     @property
     def roles(self) -> dict[str, str]:
         """Who is the candidate, the baseline and the control: the paper's own where they are
-        there, else the last and the one before it."""
+        there, else the last one that has hyperparameters and the one before it."""
         if {_CANDIDATE, _BASELINE} <= set(self.optimizers):
             control = {"control": _CONTROL} if _CONTROL in self.optimizers else {}
             return {"candidate": _CANDIDATE, "baseline": _BASELINE, **control}
-        if len(self.optimizers) < 2:
+        tuned = [name for name in self.optimizers if _has_hyperparameters(name, self.folder)]
+        if len(tuned) < 2:
             return {}
-        return {"candidate": self.optimizers[-1], "baseline": self.optimizers[-2]}
+        return {"candidate": tuned[-1], "baseline": tuned[-2]}
+
+
+def _has_hyperparameters(optimizer: str, folder: Path) -> bool:
+    """Whether there is something to mis-set; an optimizer that a package announces has it."""
+    path = find_search_spaces(folder).get(optimizer)
+    return path is None or bool(read_search_space(path).ranges)
 
 
 def checked(name: str, task: str, optimizers: Sequence[str], folder: Path) -> Choices:

@@ -64,12 +64,12 @@ def write_new_study(
     module = module_file(task, folder) if is_reference(task) else None
     skeleton = is_reference(task) and module is None
     files = _files_beside(choices, skeleton=skeleton)
-    kept = [path for path in files if os.path.lexists(path) and not (force or _was_made(path))]
+    kept = [path for path in files if os.path.lexists(path) and not _may_go(path, force)]
     kept += [_from_here(module)] if module else []
     text = study_text(choices, str(study), skeleton=skeleton)
     written = {**{path: text for path, text in files.items() if path not in kept}, study: text}
     for path, content in written.items():
-        _write(path, content, over=force or _was_made(path))
+        _write(path, content, over=_may_go(path, force))
     return NewFiles(study=study, written=tuple(written), kept=tuple(kept))
 
 
@@ -89,10 +89,12 @@ def _files_beside(choices: Choices, *, skeleton: bool) -> Mapping[Path, str]:
     return files
 
 
-def _was_made(path: Path) -> bool:
-    """Whether a file holds nothing of the user's, since it is a schema that was made."""
+def _may_go(path: Path, force: bool) -> bool:
+    """Whether a file may be written over: a schema that was made here, else one that is forced."""
+    if path.suffix != ".json":
+        return force
     try:
-        return path.suffix == ".json" and MADE_BY in path.read_text("utf-8")
+        return MADE_BY in path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return False
 

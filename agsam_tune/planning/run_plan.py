@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from agsam_tune.errors import UsageError
-from agsam_tune.executors.checks import check_device, check_rules
+from agsam_tune.executors.checks import check_device, check_rules, machine
 from agsam_tune.folder import RunFolder
 from agsam_tune.manifest import manifest_of
-from agsam_tune.planning.study_plan import StudyPlan, study_plan
+from agsam_tune.planning.engine import engine_of
+from agsam_tune.planning.study_plan import StudyPlan, count_plan, study_plan
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.study import Study
 from agsam_tune.tasks.loading import load_task
@@ -30,15 +31,18 @@ class PlanOptions:
         out: the run's folder; what it holds is not planned again.
         executor: `ray` or `inline`.
         cpus: cores to use, or None for all.
+        gpus: GPUs to use, or None for all.
         import_path: folders in which a user's task is looked for.
-        pilot: replicates of the map that a pilot trains; 0 for none.
+        pilot: replicates of the map that a pilot trains; 0 for none, None for 4 if they are
+            trained soon.
     """
 
     out: Path
     executor: str = "ray"
     cpus: int | None = None
+    gpus: int | None = None
     import_path: tuple[str, ...] = ()
-    pilot: int = 4
+    pilot: int | None = None
 
 
 def plan_run(
@@ -57,16 +61,21 @@ def plan_run(
     folder = RunFolder(path=options.out)
     manifest = manifest_of(folder, study)
     check_rules(study, options.import_path)
-    check_device(study, gpus=None, address=None)
     task = load_task(
         study.task, study.task_options, seed=study.seed, import_path=options.import_path
     )
+    there = machine(cpus=options.cpus, gpus=options.gpus)
+    stored = _stored(folder, manifest, study)
+    engine = manifest and engine_of(folder, manifest, study)
+    if study.resources.gpus and not there["gpu"]:
+        return count_plan(study, stored=stored, engine=engine, no_times="there is no GPU here")
+    check_device(study, gpus=options.gpus, address=None)
     return study_plan(
         study,
         task,
-        stored=_stored(folder, manifest, study),
-        engine=manifest and manifest.get("engine"),
-        cores=options.cpus,
+        there=there,
+        stored=stored,
+        engine=engine,
         executor=options.executor,
         pilot=options.pilot,
         said=said,

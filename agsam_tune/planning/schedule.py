@@ -1,6 +1,6 @@
 """When each pack of a study would run: the agenda's own order, on a clock that is not real.
 
-In: an agenda, how many packs are trained at once, seconds of each pack. Out: packs and the time
+In: a study, how many packs are trained at once, seconds of each pack. Out: packs and the time
 of the last one's end. Must not import torch, Ray or Optuna.
 """
 
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agsam_tune.agenda import Agenda
+from agsam_tune.design import batch_sizes, tune_trials
+from agsam_tune.study import Study
 from agsam_tune.trials import Outcome, Pack, State, Trial
 
 # All trials end alike; how many there are in a phase does not depend on it.
@@ -34,14 +36,25 @@ class Schedule:
     core: float
 
 
-def played_through(agenda: Agenda, places: int, seconds: Callable[[Pack], float]) -> Schedule:
-    """Hand out every pack of the agenda as Ray Tune does, and take in made-up outcomes.
+def play(
+    study: Study,
+    stored: Iterable[Outcome],
+    rows: int,
+    places: int,
+    seconds: Callable[[Pack], float],
+) -> Schedule:
+    """Hand out every pack of a study as Ray Tune does, and take in made-up outcomes.
+
+    The points of `tune` are made up as well: no sampler is asked.
 
     Args:
-        agenda: of the study; it is used up.
+        study: the study.
+        stored: what was run before.
+        rows: of the largest pack.
         places: packs that are trained at once; one more waits.
         seconds: of a pack.
     """
+    agenda = Agenda(study, stored, rows=rows, ask=_made_up)
     running: list[tuple[float, int, Pack]] = []
     waiting: deque[Pack] = deque()
     packs: list[Pack] = []
@@ -57,6 +70,24 @@ def played_through(agenda: Agenda, places: int, seconds: Callable[[Pack], float]
             return Schedule(packs=tuple(packs), wall=clock, core=sum(map(seconds, packs)))
         clock, _, pack = heapq.heappop(running)
         agenda.record([_outcome(trial) for trial in pack.trials])
+
+
+def planned_trials(study: Study) -> Counter[tuple[str, str]]:
+    """Trials of the whole study by (phase, optimizer)."""
+    return Agenda(study, (), ask=_made_up).planned
+
+
+def _made_up(
+    study: Study,
+    optimizer: str,
+    batch: int,
+    told: Sequence[tuple[Mapping[str, float], float]],  # noqa: ARG001  (as samplers are asked)
+) -> tuple[Trial, ...]:
+    """A batch of `tune` at the default setting."""
+    ranges = study.search_spaces[optimizer].ranges
+    default = {name: box.default for name, box in ranges.items()}
+    points = batch_sizes((phase.points if (phase := study.phase("tune")) else 0) or 0)[batch]
+    return tune_trials(study, optimizer, batch, [default] * points)
 
 
 def _outcome(trial: Trial) -> Outcome:

@@ -6,30 +6,26 @@ torch, Ray or Optuna; the engine is imported where it is used.
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from agsam_tune.agenda import Agenda
 from agsam_tune.design import drawn_trials
-from agsam_tune.errors import UsageError
-from agsam_tune.executors.checks import device_of, plan
-from agsam_tune.packs import make_packs
+from agsam_tune.executors.checks import check_fits, device_of, packs_at_once, plan
+from agsam_tune.planning.costs import Costs, from_one_pass, measured
+from agsam_tune.planning.engine import rows_of
 from agsam_tune.planning.pilot import Pilot, run_pilot
-from agsam_tune.planning.schedule import Schedule, played_through
+from agsam_tune.planning.schedule import Schedule, play
 from agsam_tune.study import Study
 from agsam_tune.tasks.task import Task
-from agsam_tune.trials import Outcome, Pack, Trial
+from agsam_tune.trials import Outcome, Pack
 
 # Seconds that a run takes besides its packs: imports, Ray's start and the workers', their end.
 _START_UP = {"ray": (7.0, 13.0), "inline": (1.0, 3.0)}
 # What a trial costs the driver, in seconds of wall time, and the report: a base and each trial's.
 _DRIVER, _REPORT, _REPORT_TRIAL = 0.0008, (5.0, 10.0), 0.0006
-# What a step takes besides its passes, and a forward pass, in passes.
-_STEP, _FORWARD = 1.1, 0.35
 # Packs beside one another slow each other down; a machine is not always as fast as just now.
 _FASTER, _SLOWER = 0.93, 1.17
 
@@ -62,14 +58,17 @@ class StudyPlan:
         stored: trials that are there already.
         trials: trials that are left.
         phases: what is left, by phase and optimizer.
-        way: how packs are computed.
-        rows: trials of a pack.
-        places: packs that are trained at once.
+        way: how packs are computed; None where nothing is left, or where it is not known here.
+        rows: trials of a whole pack.
+        places: packs that are trained at once; 0 where that is not known here.
         device: `cpu` or `cuda`.
-        seconds_per_trial: of each optimizer, core- or GPU-seconds.
-        core_hours: core- or GPU-hours of all packs.
-        wall: seconds from the command to the report: least, expected, most.
-        memory_mb: of a worker's process, about.
+        seconds_per_trial: of each optimizer, core- or GPU-seconds; empty where not known.
+        hours: core- or GPU-hours of all packs, or None.
+        wall: seconds from the command to the report: least, expected, most; or None.
+        with_sharpness: whether what `[sharpness]` takes is in these, where the study has it.
+        memory_mb: of a worker's process, about; None where this process had held more before.
+        gpu_memory_mb: of a pack on its GPU; None without one.
+        no_times: why there are no times; "" where there are.
         pilot: what the pilot found, or None: see `Pilot`.
         no_pilot: why there was none.
     """
@@ -78,16 +77,19 @@ class StudyPlan:
     stored: int
     trials: int
     phases: tuple[PhasePlan, ...]
-    way: str
+    way: str | None = None
     rows: int
-    places: int
+    places: int = 0
     device: str
     seconds_per_trial: Mapping[str, float]
-    core_hours: float
-    wall: tuple[float, float, float]
-    memory_mb: float
-    pilot: Pilot | None
-    no_pilot: str
+    hours: float | None = None
+    wall: tuple[float, float, float] | None = None
+    with_sharpness: bool = True
+    memory_mb: float | None = None
+    gpu_memory_mb: float | None = None
+    no_times: str = ""
+    pilot: Pilot | None = None
+    no_pilot: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -108,11 +110,11 @@ def study_plan(
     study: Study,
     task: Task,
     *,
+    there: Mapping[str, float],
     stored: Iterable[Outcome] = (),
     engine: Mapping[str, Any] | None = None,
-    cores: int | None = None,
     executor: str = "ray",
-    pilot: int = 4,
+    pilot: int | None = None,
     seconds: float = 0.5,
     report: bool = True,
     said: Callable[[str], None] = lambda _: None,
@@ -122,125 +124,118 @@ def study_plan(
     Args:
         study: the study.
         task: its task.
+        there: the cores and GPUs that are used, as `checks.machine` has them.
         stored: outcomes that are there already.
         engine: the manifest's `engine`, where the run has begun; else it is measured.
-        cores: of this machine that are used; None for all.
         executor: `ray` or `inline`.
         pilot: replicates of the map that are trained by the candidate and the baseline to see
-            what the study can find; 0 for none.
+            what the study can find; 0 for none; None for 4, where these take two minutes at most.
         seconds: of measuring each optimizer's steps; 0 to reckon from the pass that `engine` was
             found with, which runs nothing of the study.
         report: whether the report's time is counted.
         said: told what is being measured.
 
     Raises:
-        UsageError: the task's model cannot be trained, or a step of it raises.
+        UsageError: the task's model cannot be trained, a step of it raises, or a pack needs more
+            than there is.
     """
     stored = tuple(stored)
+    if executor == "ray":
+        check_fits(study.resources, there)
+    counted = _counted(study, stored, rows_of(study, engine), no_times="")
+    if not counted.trials:
+        return counted
+    before = _peak_mb()
     said("measuring how packs are computed")
     engine = engine or plan(study, task)
-    asked = study.packs.rows
-    rows = engine["rows"] if asked == "auto" else asked
-    places = 1 if executor == "inline" else _places(study, cores or os.cpu_count() or 1)
-    drawn = drawn_trials(study) if seconds or pilot else []
+    rows = rows_of(study, engine)
+    way, device = engine["way"], device_of(study)
+    drawn = drawn_trials(study) if seconds or pilot != 0 else []
     if seconds:
-        times = _measured(study, task, _first_packs(drawn, study, rows), engine, seconds, said)
+        costs = measured(study, task, drawn, rows=rows, way=way, seconds=seconds, said=said)
     else:
-        times = _from_one_pass(study, task, engine)
-
-    def lasts(pack: Pack) -> float:
-        return len(pack.trials) * times[pack.optimizer]
-
-    schedule = played_through(Agenda(study, stored, rows=rows), places, lasts)
-    trials = sum(len(pack.trials) for pack in schedule.packs)
-    found, reason = run_pilot(study, task, drawn, engine["way"], pilot, said)
-    return StudyPlan(
-        study=study.name,
-        stored=len(stored),
-        trials=trials,
-        phases=_phases(study, schedule),
-        way=engine["way"],
-        rows=rows,
-        places=places,
-        device=device_of(study),
-        seconds_per_trial=times,
-        core_hours=schedule.core * study.resources.cpus / 3600,
-        wall=_wall(schedule, trials, len(stored), executor, report=report),
-        memory_mb=_memory_mb(),
+        costs = from_one_pass(study, task, engine)
+    peak, gpu = _peak_mb(), _gpu_memory_mb(device) if seconds else None
+    places = 1 if executor == "inline" else packs_at_once(study.resources, there)
+    timed = _timed(study, stored, costs, rows, places, executor, report=report)
+    found, reason = run_pilot(
+        study, task, drawn, stored, costs, rows=rows, way=way, wanted=pilot, said=said
+    )
+    return replace(
+        timed,
+        way=way,
+        with_sharpness=study.sharpness is None or bool(seconds),
+        memory_mb=peak if peak > before else None,
+        gpu_memory_mb=gpu,
         pilot=found,
         no_pilot=reason,
     )
 
 
-def _places(study: Study, cores: int) -> int:
-    """How many packs are trained at once on so many cores."""
-    return max(int(cores / study.resources.cpus + 1e-9), 1) if study.resources.cpus else 1
-
-
-def _first_packs(drawn: Sequence[Trial], study: Study, rows: int) -> list[Pack]:
-    """A pack of each optimizer, as large as there is one."""
-    found: dict[str, Pack] = {}
-    for pack in make_packs(drawn, rows):
-        best = found.get(pack.optimizer)
-        if best is None or len(pack.trials) > len(best.trials):
-            found[pack.optimizer] = pack
-    return [found[name] for name in study.optimizers if name in found]
-
-
-def _measured(
+def count_plan(
     study: Study,
-    task: Task,
-    packs: Sequence[Pack],
-    engine: Mapping[str, Any],
-    seconds: float,
-    said: Callable[[str], None],
-) -> dict[str, float]:
-    """Seconds of a trial of each optimizer, from a few steps of a pack."""
-    from agsam_tune.engine import pack_time  # imports torch
+    *,
+    stored: Iterable[Outcome] = (),
+    engine: Mapping[str, Any] | None = None,
+    no_times: str,
+) -> StudyPlan:
+    """What is left of a study, without times: for machines that are not this one.
 
-    times = {}
-    for pack in packs:
-        said(f"measuring {pack.optimizer}")
-        try:
-            found = pack_time(
-                pack,
-                task,
-                study.training,
-                study_seed=study.seed,
-                device=device_of(study),
-                way=engine["way"],
-                sharpness=study.sharpness,
-                seconds=seconds,
-            )
-        except Exception as error:
-            # Whatever a step of a user's own code raises; in a run it is the trial's outcome.
-            msg = f"{pack.optimizer}: a step raised {type(error).__name__}: {error}"
-            raise UsageError(msg) from error
-        times[pack.optimizer] = found.seconds / found.rows
-    return times
-
-
-def _from_one_pass(study: Study, task: Task, engine: Mapping[str, Any]) -> dict[str, float]:
-    """The same from the seconds of one loss and gradient; without what [sharpness] takes.
-
-    Raises:
-        UsageError: they are not known.
+    Args:
+        study: the study.
+        stored: outcomes that are there already.
+        engine: the manifest's `engine`, where the run has begun.
+        no_times: why there are none.
     """
-    from agsam_tune.optimizers import rule  # imports torch
+    return _counted(study, tuple(stored), rows_of(study, engine), no_times=no_times)
 
-    one = engine.get("seconds", {}).get(engine["way"])
-    if one is None:
-        raise UsageError("a pass was not measured")
-    recipe, n = study.training, len(task.train.y)
-    tested = len(task.test.y) + (0 if task.validation is None else len(task.validation.y))
-    times = {}
-    for name in study.optimizers:
-        known = rule(name)
-        epochs = recipe.epochs * known.epoch_factor
-        passes = epochs * -(-n // recipe.batch_size) * (1 if known.ascent is None else 2)
-        evaluated = (epochs * tested + n + len(task.test.y)) / min(recipe.batch_size, n)
-        times[name] = one * (_STEP * passes + _FORWARD * evaluated)
-    return times
+
+def _timed(
+    study: Study,
+    stored: tuple[Outcome, ...],
+    costs: Costs,
+    rows: int,
+    places: int,
+    executor: str,
+    *,
+    report: bool,
+) -> StudyPlan:
+    """What is left, and how long it takes where packs cost so much."""
+
+    def lasts(pack: Pack) -> float:
+        return costs[pack.optimizer].seconds(len(pack.trials))
+
+    schedule = play(study, stored, rows, places, lasts)
+    trials = sum(len(pack.trials) for pack in schedule.packs)
+    device = device_of(study)
+    share = study.resources.gpus if device == "cuda" else study.resources.cpus
+    return StudyPlan(
+        study=study.name,
+        stored=len(stored),
+        trials=trials,
+        phases=_phases(study, schedule),
+        rows=rows,
+        places=places,
+        device=device,
+        seconds_per_trial={name: cost.trial for name, cost in costs.items()},
+        hours=schedule.core * share / 3600,
+        wall=_wall(schedule, trials, len(stored), executor, report=report),
+    )
+
+
+def _counted(study: Study, stored: tuple[Outcome, ...], rows: int, *, no_times: str) -> StudyPlan:
+    schedule = play(study, stored, rows, 1, lambda _: 0.0)
+    return StudyPlan(
+        study=study.name,
+        stored=len(stored),
+        trials=sum(len(pack.trials) for pack in schedule.packs),
+        phases=_phases(study, schedule),
+        rows=rows,
+        device=device_of(study),
+        seconds_per_trial={},
+        no_times=no_times,
+        no_pilot=no_times or "nothing is left to run",
+    )
 
 
 def _phases(study: Study, schedule: Schedule) -> tuple[PhasePlan, ...]:
@@ -265,7 +260,7 @@ def _wall(
     schedule: Schedule, trials: int, stored: int, executor: str, *, report: bool
 ) -> tuple[float, float, float]:
     """Seconds from the command to the report: least, expected, most."""
-    low, high = _START_UP[executor] if trials else (1.0, 2.0)
+    low, high = _START_UP[executor]
     if report:
         low += _REPORT[0] + _REPORT_TRIAL * (trials + stored)
         high += _REPORT[1] + _REPORT_TRIAL * (trials + stored)
@@ -274,7 +269,15 @@ def _wall(
     return least, (least + most) / 2, most
 
 
-def _memory_mb() -> float:
-    """The most that this process took, which has done what a worker does."""
+def _peak_mb() -> float:
+    """The most memory that this process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def _gpu_memory_mb(device: str) -> float | None:
+    if device != "cuda":
+        return None
+    from agsam_tune.engine import peak_gpu_memory  # imports torch
+
+    return peak_gpu_memory() / (1 << 20)

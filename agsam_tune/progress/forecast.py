@@ -7,11 +7,14 @@ Imports the standard library only.
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agsam_tune.trials import Outcome, Pack
+
+# Between a worker's packs it takes less; in more than that it was waiting for something else.
+_HANDOVER = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Forecast:
         self._trials: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}
         self._turns: dict[str, _Turn] = {}
-        self._idle_since: deque[float] = deque()
+        self._idle_since: list[float] = []
         self._taken = self._trained = 0.0
 
     @property
@@ -52,7 +55,8 @@ class Forecast:
     def begun(self, pack: Pack, now: float) -> None:
         """A worker has begun a pack."""
         first = not self._idle_since
-        since = now if first else self._idle_since.popleft()
+        # Of the worker that is idle for the shortest time; others waited for want of packs.
+        since = now if first else max(self._idle_since.pop(), now - _HANDOVER)
         self._turns[pack.name] = _Turn(pack, since, first)
 
     def ended(self, pack: Pack, outcomes: Sequence[Outcome], now: float) -> None:

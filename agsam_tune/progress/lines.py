@@ -39,7 +39,7 @@ class Lines:
     def show(self, facts: Facts) -> None:
         """Print a line if it is time to."""
         passed = facts.elapsed - self._printed
-        if facts.notice and facts.notice != self._notice and not self._notice:
+        if facts.notice and not self._notice:
             self._print(facts, facts.notice)
             self._notice = facts.notice
         over = _over(facts) - self._over

@@ -23,6 +23,7 @@ from agsam_tune.progress.lines import Lines
 from agsam_tune.progress.memory import memory_of_tree
 from agsam_tune.progress.panel import PanelScreen
 from agsam_tune.progress.tally import Tally
+from agsam_tune.signals import interrupts_held
 from agsam_tune.trials import Outcome, Pack
 
 _BETWEEN_LOOKS, _BETWEEN_MEASUREMENTS = 0.5, 5.0
@@ -90,12 +91,13 @@ class StudyProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._thread.join()
-        done = self._tally.done.total() == sum(self._planned.values())
-        self._state = "done" if done else "stopped"
-        self._forecast.drop()
-        self._screen.stop(self.facts())
+        with interrupts_held():  # or the terminal would be left without its cursor
+            self._over.set()
+            self._thread.join()
+            done = self._tally.done.total() == sum(self._planned.values())
+            self._state = "done" if done else "stopped"
+            self._forecast.drop()
+            self._screen.stop(self.facts())
 
     def places(self, count: int) -> None:
         """So many packs can be trained at once now."""
@@ -200,7 +202,9 @@ class StudyProgress:
         while not self._over.wait(_BETWEEN_LOOKS):
             now = self._clock()
             # Not when the workers are gone: the last line is of the run, not of its end.
-            if self._forecast.running and now - self._measured >= _BETWEEN_MEASUREMENTS:
+            with self._lock:
+                training = bool(self._forecast.running)
+            if training and now - self._measured >= _BETWEEN_MEASUREMENTS:
                 self._memory, self._measured = memory_of_tree(os.getpid()), now
             self._screen.show(self.facts())
 

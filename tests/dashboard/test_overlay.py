@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +21,15 @@ from agsam_tune.dashboard.description import Description, Figure
 from agsam_tune.dashboard.overlay import CURVES, STEPS, Overlay
 from agsam_tune.dashboard.places import places
 from agsam_tune.dashboard.source import Source, trials_of_table
-from agsam_tune.store import ResultStore, StorageError, Stored
-from agsam_tune.study import Study
-from agsam_tune.trials import Curve, Outcome
+from agsam_tune.design import drawn_trials
+from agsam_tune.store import ResultStore, StorageAwayError, StorageError, Stored
+from agsam_tune.study import Study, load_study
+from agsam_tune.trials import Curve, Outcome, State
 from tests.dashboard.runs import batches, large_study, outcomes_of, small_study, write_run
 from tests.report.runs import CHANCE, study_of, trials_of
 from tests.store.outcomes import DIVERGED, EXTREME, FAILED, STUDY, outcome
+
+STUDIES = Path(__file__).parents[2] / "studies"
 
 
 def numbered(outcomes: Sequence[Outcome]) -> list[Stored]:
@@ -148,15 +151,38 @@ def test_learning_curves_are_few_and_short() -> None:
     study = large_study()
     curve = tuple(np.linspace(0.5, 0.9, 30).tolist())
     some = [
-        replace(one, curve=Curve(val_accuracy=curve))
+        replace(
+            one, curve=Curve(test_accuracy=tuple(value + 0.01 * one.trial.seed for value in curve))
+        )
         for one in outcomes_of(study)
         if one.trial.optimizer == "gsam"
     ]
     overlay = Overlay(study, CHANCE)
     overlay.add(numbered(some))
-    drawn = [t.intermediate_values for t in shown(overlay, study, "gsam") if t.intermediate_values]
+    settings = shown(overlay, study, "gsam", settings=True)
+    drawn = [t.intermediate_values for t in settings if t.intermediate_values]
     assert CURVES // 2 < len(drawn) <= CURVES + 1
-    assert all(len(values) <= STEPS and values[30] == curve[-1] for values in drawn)
+    mapped = study.phase("map")
+    assert mapped is not None
+    last = curve[-1] + 0.01 * (mapped.seeds - 1) / 2
+    assert all(len(values) <= STEPS for values in drawn)
+    assert all(values[30] == pytest.approx(last) for values in drawn)
+    assert not any(t.intermediate_values for t in shown(overlay, study, "gsam"))
+
+
+def test_without_a_map_trials_have_their_learning_curves() -> None:
+    study = load_study(STUDIES / "paper_moons.toml")
+    curve = Curve(val_accuracy=tuple(np.linspace(0.5, 0.9, 30).tolist()))
+    some = [
+        Outcome(trial=trial, state=State.COMPLETE, val_accuracy=0.9, curve=curve)
+        for trial in drawn_trials(study)
+        if trial.optimizer == "gsam"
+    ]
+    overlay = Overlay(study, CHANCE)
+    overlay.add(numbered(some))
+    drawn = [t.intermediate_values for t in shown(overlay, study, "gsam") if t.intermediate_values]
+    assert 0 < len(drawn) <= CURVES + 1
+    assert all(len(values) <= STEPS and values[30] == 0.9 for values in drawn)
 
 
 def test_what_comes_bit_by_bit_is_what_comes_at_once() -> None:
@@ -217,3 +243,32 @@ def test_a_journal_that_was_replaced_is_not_mixed_with_the_old(tmp_path: Path) -
     write_run(tmp_path, study, outcomes_of(study)[:20])
     with pytest.raises(StorageError, match="start the dashboard again"):
         source.new()
+
+
+def test_what_was_read_before_a_storage_went_away_is_given_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = small_study()
+    write_run(tmp_path, study, outcomes_of(study)[:5])
+    source = Source(tmp_path)
+    found = source._new
+
+    def broken() -> Iterator[Stored]:
+        yield from list(found())[:3]
+        raise StorageAwayError("the server restarts")
+
+    monkeypatch.setattr(source, "_new", broken)
+    with pytest.raises(StorageAwayError):
+        source.new()
+    monkeypatch.setattr(source, "_new", lambda: iter(()))
+    assert len(source.new()) == 3
+    assert source.new() == []
+
+
+def test_what_is_not_known_any_more_is_not_shown() -> None:
+    overlay = Overlay(STUDY, CHANCE)
+    figures = tuple(Figure(key=key, json="{}") for key in ("1-claim", "5-surface"))
+    overlay.describe({0: Description(note="# one", facts={"own best": "x"}, figures=figures)})
+    overlay.describe({0: Description(note="# two", facts={"verdict": "y"}, figures=figures[:1])})
+    assert overlay.figures(0) == {"1-claim"}
+    assert overlay.storage.get_study_user_attrs(0) == {"own best": "–", "verdict": "y"}

@@ -1,16 +1,25 @@
 """`agsam-tune plan`, and the forecast against what a training takes."""
 
 import json
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agsam_tune.engine import pack_time, train_pack
+from agsam_tune.design import drawn_trials
+from agsam_tune.engine import pack_time, timing, train_pack
+from agsam_tune.engine.evaluation import mean_loss
+from agsam_tune.executors.checks import packs_at_once
 from agsam_tune.planning import study_plan
+from agsam_tune.planning.costs import Cost, _line
+from agsam_tune.planning.schedule import play
 from agsam_tune.planning.texts import described, short
-from agsam_tune.study import load_study
+from agsam_tune.study import Resources, Study, load_study
 from agsam_tune.tasks.loading import load_task
+from agsam_tune.tasks.task import Task
+from agsam_tune.trials import Outcome, State
 from tests.engine.problems import RECIPE, a_pack, blobs
 from tests.engine.test_networks import images
 from tests.run.commands import TINY, agsam_tune, results
@@ -51,7 +60,7 @@ def test_plan_says_what_would_run_and_writes_nothing(tmp_path: Path) -> None:
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["trials"] == sum(phase["trials"] for phase in plan["phases"])
     assert plan["wall"][0] <= plan["wall"][1] <= plan["wall"][2]
-    for text in ("core-hours", "gsam_matched", "misset", "From a pilot of", "To find 1 points"):
+    for text in ("core-hours", "gsam_matched", "misset", "From a pilot of", "To find 1 points: "):
         assert text in done.stdout, done.stdout
 
 
@@ -71,7 +80,9 @@ def test_wrong_use_of_plan(tmp_path: Path) -> None:
     for arguments, message in (
         ((tmp_path / "none.toml",), "none.toml"),
         ((QUICK, "--set", "training.epoch=3"), "did you mean 'epochs'?"),
-        ((QUICK, "--set", "resources.gpus=1"), "no GPU"),
+        ((QUICK, "--json", tmp_path / "none" / "plan.json"), "there is no folder"),
+        ((QUICK, "--set", "resources.cpus=99", "--cpus", "2"), "a pack takes 99, but 2 may be"),
+        ((QUICK, "--gpus", "1"), "there is no GPU to use here"),
     ):
         done = agsam_tune("plan", *arguments)
         assert done.returncode == 2
@@ -79,14 +90,150 @@ def test_wrong_use_of_plan(tmp_path: Path) -> None:
         assert len(done.stderr.splitlines()) == 1
 
 
+def _study(*overrides: str) -> tuple[Study, Task]:
+    study = load_study(QUICK, overrides=overrides)
+    return study, load_task(study.task, study.task_options, seed=study.seed, import_path=())
+
+
 def test_a_plan_in_words_and_in_a_notebook() -> None:
-    study = load_study(QUICK)
-    task = load_task(study.task, study.task_options, seed=study.seed, import_path=())
-    plan = study_plan(study, task, pilot=0, seconds=0.01, cores=3)
+    plan = study_plan(*_study(), pilot=0, seconds=0.01, there={"cpu": 3.0, "gpu": 0.0})
     assert plan.places == 3
     assert str(plan) == described(plan)
     assert described(plan).startswith(short(plan))
     assert "What the study can find is not known: no pilot was asked for." in described(plan)
     page = plan._repr_html_()
     assert page.count("<tr>") == len(plan.phases) + 2
+    assert "core-time" in page
     assert "<script" not in page
+
+
+def test_where_there_is_no_gpu_its_trials_are_counted_without_times(tmp_path: Path) -> None:
+    done = agsam_tune("plan", QUICK, "--set", "resources.gpus=1", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    first, *rest = done.stdout.splitlines()
+    assert first.endswith("how long they take is not known: there is no GPU here")
+    assert any(line.startswith("misset") for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("resources", "there", "places"),
+    [
+        ({"cpus": 1, "gpus": 1.0}, {"cpu": 16, "gpu": 1}, 1),
+        ({"cpus": 1, "gpus": 0.25}, {"cpu": 16, "gpu": 2}, 8),
+        ({"cpus": 8, "gpus": 0.25}, {"cpu": 16, "gpu": 2}, 2),
+        ({"cpus": 3, "gpus": 0.0}, {"cpu": 16, "gpu": 0}, 5),
+        ({"cpus": 3, "gpus": 0.0}, {"cpu": 2, "gpu": 0}, 0),
+    ],
+)
+def test_packs_at_once(resources: dict, there: dict[str, float], places: int) -> None:
+    assert packs_at_once(Resources(**resources), there) == places
+
+
+def test_gpu_hours_are_a_packs_share_of_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, task = _study("resources.gpus=0.25", "resources.cpus=4")
+    there, engine = (
+        {"cpu": 16.0, "gpu": 1.0},
+        {"way": "rows", "rows": 64, "seconds": {"rows": 1e-3}},
+    )
+    plan = study_plan(study, task, there=there, engine=engine, seconds=0, pilot=0)
+    assert (plan.device, plan.places) == ("cuda", 4)
+    core = sum(p.trials * plan.seconds_per_trial[p.optimizer] for p in plan.phases)
+    assert plan.hours == pytest.approx(0.25 * core / 3600)
+    assert "GPU-hours" in short(plan)
+
+
+def test_a_study_without_a_map_is_planned() -> None:
+    """Whose points all follow from results, so that none is known before."""
+    study, task = _study()
+    phases = tuple(phase for phase in study.phases if phase.name != "map")
+    study = study.model_copy(update={"phases": phases})
+    plan = study_plan(study, task, there={"cpu": 1.0}, seconds=0.01)
+    assert set(plan.seconds_per_trial) == set(study.optimizers)
+    assert plan.no_pilot == "the study has no map"
+
+
+@pytest.mark.parametrize(
+    ("override", "pilot", "why"),
+    [
+        ("phases.map.seeds=1", 4, "--set phases.map.seeds=2"),
+        ("phases.map.points=4", 4, "more of phases.map.points"),
+        ("training.epochs=4", 1, "two replicates or more"),
+        ("training.epochs=4", 0, "no pilot was asked for"),
+    ],
+)
+def test_why_there_is_no_pilot(override: str, pilot: int, why: str) -> None:
+    plan = study_plan(*_study(override), there={"cpu": 1.0}, seconds=0.01, pilot=pilot)
+    assert plan.pilot is None
+    assert why in plan.no_pilot
+
+
+def test_a_long_pilot_is_trained_when_asked_for_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agsam_tune.planning.pilot._SECONDS", 1e-6)
+    plan = study_plan(*_study(), there={"cpu": 1.0}, seconds=0.01)
+    assert plan.no_pilot.endswith("--pilot 4 trains it")
+    asked = study_plan(*_study(), there={"cpu": 1.0}, seconds=0.01, pilot=2)
+    assert asked.pilot is not None
+
+
+def test_a_pilot_takes_what_is_stored_and_outlives_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, task = _study()
+    plan = study_plan(study, task, there={"cpu": 1.0}, seconds=0.01)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agsam_tune.planning.pilot.train", interrupted)
+    stopped = study_plan(study, task, there={"cpu": 1.0}, seconds=0.01)
+    assert (stopped.trials, stopped.no_pilot) == (plan.trials, "the pilot was interrupted")
+    mapped = [trial for trial in drawn_trials(study) if trial.phase == "map"]
+    stored = [
+        Outcome(trial=trial, state=State.COMPLETE, val_accuracy=0.9, test_accuracy=0.9)
+        for trial in mapped
+    ]
+    known = study_plan(study, task, stored=stored, there={"cpu": 1.0}, seconds=0.01)
+    assert known.pilot is not None  # nothing had to be trained
+    assert known.pilot.smallest == pytest.approx(0.0, abs=1e-9)
+
+
+def test_of_a_finished_run_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, task = _study()
+    packs = play(study, (), 64, 1, lambda _: 0.0).packs
+    stored = [
+        Outcome(trial=trial, state=State.COMPLETE, val_accuracy=0.9, test_accuracy=0.9)
+        for pack in packs
+        for trial in pack.trials
+    ]
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("something was measured")
+
+    monkeypatch.setattr("agsam_tune.executors.checks.plan", fail)
+    monkeypatch.setattr(sys.modules["agsam_tune.planning.study_plan"], "plan", fail)
+    done = study_plan(study, task, stored=stored, there={"cpu": 1.0})
+    assert (done.trials, done.stored) == (0, len(stored))
+
+
+def test_a_pack_costs_something_and_each_row_too() -> None:
+    cost = _line({64: 10.0, 16: 4.0})
+    assert (cost.pack, cost.row) == (pytest.approx(2.0), pytest.approx(0.125))
+    assert cost.trial == pytest.approx(10 / 64)
+    assert _line({64: 1.0, 16: 2.0}) == Cost(pack=1.0, row=0.0, rows=64)
+    assert _line({64: 64.0, 16: 1.0}) == Cost(pack=0.0, row=1.0, rows=64)
+    assert _line({4: 2.0}) == Cost(pack=0.0, row=0.5, rows=4)
+
+
+def test_code_that_is_loaded_for_the_first_example_is_not_paid_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    def slow_at_first(*arguments: Any) -> Any:
+        calls.append(None)
+        time.sleep(0.5 if len(calls) == 1 else 0.0)
+        return mean_loss(*arguments)
+
+    monkeypatch.setattr(timing, "mean_loss", slow_at_first)
+    found = pack_time(a_pack("gsam", 2), blobs(), RECIPE, study_seed=0, seconds=0.01)
+    assert found.evaluate * 32 < 0.25

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agsam_tune.agenda import Agenda
-from agsam_tune.planning.schedule import played_through
+from agsam_tune.planning.schedule import planned_trials, play
 from agsam_tune.study import load_study
 from agsam_tune.trials import Outcome, State
 
@@ -15,8 +15,7 @@ STUDIES = Path(__file__).parents[2] / "studies"
 @pytest.mark.parametrize("places", [1, 2, 7])
 def test_every_trial_of_a_study_is_planned_once(places: int) -> None:
     study = load_study(STUDIES / "quick.toml")
-    agenda = Agenda(study, ())
-    schedule = played_through(agenda, places, lambda pack: len(pack.trials))
+    schedule = play(study, (), 64, places, lambda pack: len(pack.trials))
     keys = [trial.key for pack in schedule.packs for trial in pack.trials]
     assert len(keys) == len(set(keys)) == Agenda(study, ()).total == schedule.core
     assert schedule.core / places <= schedule.wall <= schedule.core
@@ -26,13 +25,13 @@ def test_every_trial_of_a_study_is_planned_once(places: int) -> None:
 
 def test_what_is_stored_is_not_planned_again() -> None:
     study = load_study(STUDIES / "quick.toml")
-    whole = played_through(Agenda(study, ()), 1, lambda _: 1.0)
+    whole = play(study, (), 64, 1, lambda _: 1.0)
     stored = [
         Outcome(trial=trial, state=State.COMPLETE, val_accuracy=0.5)
         for pack in whole.packs[:4]
         for trial in pack.trials
     ]
-    rest = played_through(Agenda(study, stored), 1, lambda _: 1.0)
+    rest = play(study, stored, 64, 1, lambda _: 1.0)
     keys = {trial.key for pack in rest.packs for trial in pack.trials}
     assert keys.isdisjoint(outcome.trial.key for outcome in stored)
     assert len(keys) + len(stored) == Agenda(study, ()).total
@@ -42,5 +41,21 @@ def test_a_phase_that_waits_for_another_one_takes_its_time() -> None:
     """`misset` follows the own best, so that many places cannot make a study arbitrarily short."""
     study = load_study(STUDIES / "quick.toml")
     assert study.phase("misset") is not None
-    schedule = played_through(Agenda(study, ()), 1000, lambda _: 1.0)
+    schedule = play(study, (), 64, 1000, lambda _: 1.0)
     assert schedule.wall >= 2.0
+
+
+def test_no_sampler_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One such as `gp` takes minutes, on scores that are made up."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("a sampler was asked")
+
+    monkeypatch.setattr("agsam_tune.design.tune.make_sampler", fail)
+    study = load_study(STUDIES / "quick.toml", overrides=["phases.tune.sampler='gp'"])
+    schedule = play(study, (), 64, 2, lambda _: 1.0)
+    tuned = sum(len(pack.trials) for pack in schedule.packs if pack.phase == "tune")
+    phase = study.phase("tune")
+    assert phase is not None
+    assert tuned == len(study.optimizers) * (phase.points or 0) * phase.seeds
+    assert planned_trials(study).total() == sum(len(pack.trials) for pack in schedule.packs)

@@ -149,6 +149,8 @@ class TestFiles:
             ("sgd", (None, None, None)),
             ("sam, asam", ("asam", "sam", None)),
             ("adaptive_gsam,sgd,gsam", ("adaptive_gsam", "gsam", None)),
+            ("sgd,sam", (None, None, None)),
+            ("sam,asam,sgd_2x", ("asam", "sam", None)),
         ],
     )
     def test_roles(self, optimizers: str, roles: tuple[str | None, ...]) -> None:
@@ -196,7 +198,7 @@ class TestWhatIsThere:
         made = Path("schemas/study.json")
         made.write_text(made.read_text("utf-8").replace('"epochs"', '"epoch"'))
         Path("schemas/search-space.json").write_text("{}")
-        new("other")
+        new("other", "--force")
         assert '"epochs"' in made.read_text("utf-8")
         assert Path("schemas/search-space.json").read_text() == "{}"
 
