@@ -57,3 +57,12 @@ def recorded_run(path: Path) -> RecordedRun:
     except (KeyError, TypeError, ValueError, AttributeError, StudyError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{folder.manifest}: not the manifest of a run: {reason}") from error
+
+
+def check_apart(path: Path, out: Path | None) -> None:
+    """Raise UsageError unless a report with other settings than the run's has its own place."""
+    what = "a report with --set needs a folder of its own"
+    if out is None:
+        raise UsageError(f"{path}: {what}; name one with --out")
+    if out.resolve() == path.resolve() or RunFolder(path=out).manifest.exists():
+        raise UsageError(f"{out}: holds a run with its own report, and {what}; name another --out")

@@ -21,12 +21,12 @@ from agsam_tune.atomic import replace_file, write_json
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
 from agsam_tune.importing import read_imported_trials
-from agsam_tune.recorded import recorded_run
+from agsam_tune.recorded import RecordedRun, check_apart, recorded_run
 from agsam_tune.report import write_report
 from agsam_tune.report.across import write_comparison
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.store.tables import curves_table, trials_table
-from agsam_tune.study import Study
+from agsam_tune.study import Study, analysis_changes, with_analysis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,37 +34,49 @@ class StoredRun:
     """A run as it lies in its folder.
 
     Attributes:
-        study: the study.
+        study: the study, as it is analysed.
         manifest: the manifest.
         trials: the trials table.
         curves: the curves table.
+        changed: what is analysed otherwise than the run's study says: key, run, here.
     """
 
     study: Study
     manifest: Mapping[str, Any]
     trials: pd.DataFrame
     curves: pd.DataFrame
+    changed: Sequence[Mapping[str, object]] = ()
 
 
-def read_run(path: Path, *, curves: bool = True) -> StoredRun:
+def read_run(path: Path, *, curves: bool = True, overrides: Sequence[str] = ()) -> StoredRun:
     """Everything that is stored of a run.
 
     Args:
         path: its folder.
         curves: whether the learning curves are wanted; else that table is empty.
+        overrides: texts "KEY=VALUE" of how it is analysed (`study.with_analysis`).
 
     Raises:
         UsageError: the folder holds no run, or its results are gone.
+        StudyError: an override cannot be.
     """
     run = recorded_run(path)
-    study, manifest = run.study, run.manifest
+    here = with_analysis(run.study, overrides)
+    trials, learning = _tables(path, run, curves)
+    return StoredRun(
+        study=here,
+        manifest=run.manifest,
+        trials=trials,
+        curves=learning,
+        changed=analysis_changes(run.study, here),
+    )
+
+
+def _tables(path: Path, run: RecordedRun, curves: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The trials table, and the curves table, which is empty where it is not wanted."""
+    study = run.study
     if run.location is None:
-        return StoredRun(
-            study=study,
-            manifest=manifest,
-            trials=read_imported_trials(RunFolder(path=path).trials),
-            curves=curves_table([]),
-        )
+        return read_imported_trials(RunFolder(path=path).trials), curves_table([])
     try:
         store = ResultStore.read(study, run.location, curves=curves)
         numbered = store.numbered_outcomes()
@@ -72,12 +84,7 @@ def read_run(path: Path, *, curves: bool = True) -> StoredRun:
         trials = trials_table(study, trained or numbered)
     except StorageError as error:
         raise UsageError(f"{path}: {error}") from error
-    return StoredRun(
-        study=study,
-        manifest=manifest,
-        trials=trials,
-        curves=curves_table([outcome for outcome, _ in trained]),
-    )
+    return trials, curves_table([outcome for outcome, _ in trained])
 
 
 def write_trials(path: Path) -> None:
@@ -85,14 +92,24 @@ def write_trials(path: Path) -> None:
     _write_table(RunFolder(path=path), read_run(path, curves=False).trials)
 
 
-def report_run(path: Path, *, out: Path | None = None) -> dict[str, Any]:
+def report_run(
+    path: Path, *, out: Path | None = None, overrides: Sequence[str] = ()
+) -> dict[str, Any]:
     """Write the tables, the estimates and the report of a run; returns the summary.
 
     Args:
         path: the run's folder.
         out: where to write them; the run's folder itself if None.
+        overrides: see `read_run`; with them `out` must be no run's folder, whose own report says
+            what its study file asks.
+
+    Raises:
+        UsageError: the folder holds no run, or `out` cannot be used; nothing was written.
+        StudyError: an override cannot be.
     """
-    return _report(read_run(path), out or path)[1]
+    if overrides:
+        check_apart(path, out)
+    return _report(read_run(path, overrides=overrides), out or path)[1]
 
 
 def report_runs(
@@ -133,7 +150,10 @@ def analysed(run: StoredRun) -> tuple[Context, Surfaces, dict[str, Any]]:
     data = run.manifest["data"]
     context = make_context(run.trials, run.study, chance=data["chance"])
     surfaces = fit_surfaces(context)
-    return context, surfaces, summarise(context, surfaces, test_size=data["test"] or 0)
+    summary = summarise(context, surfaces, test_size=data["test"] or 0)
+    if run.changed:
+        summary["changed_settings"] = list(run.changed)
+    return context, surfaces, summary
 
 
 def _report(run: StoredRun, out: Path) -> tuple[Context, dict[str, Any]]:

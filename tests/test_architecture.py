@@ -45,7 +45,7 @@ OWN = {
     "store": {"columns", "regular", "signals", "study", "trials"},
     "analysis": {"columns", "study"},
     "report": {"analysis", "atomic", "columns", "study"},
-    "folder": {"atomic", "errors"},
+    "folder": {"atomic", "errors", "processes"},
     "manifest": {"errors", "folder", "passwords", "provenance", "study"},
     "progress": {"signals", "trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
@@ -54,7 +54,7 @@ OWN = {
         *("tasks", "trials"),
     },
     "contract": {"engine", "errors", "optimizers", "plugins", "study", "tasks"},
-    "export": set(),
+    "export": {"analysis", "reporting"},
     "importing": {"atomic", "columns", "errors", "folder", "manifest", "regular", "study"},
     "new": {"atomic", "errors", "plugins", "study", "tasks.catalog"},
     "listing": {"plugins", "study", "tasks.catalog"},
@@ -76,7 +76,10 @@ OWN = {
         *("agenda", "analysis", "design", "engine", "errors", "executors", "folder", "manifest"),
         *("optimizers", "packs", "store", "study", "tasks", "trials"),
     },
-    "api": {"dashboard", "errors", "planning", "reporting", "running", "store", "study"},
+    "api": {
+        *("analysis", "dashboard", "errors", "planning", "reporting", "running", "store"),
+        "study",
+    },
     "bench": {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
         *("provenance", "trials"),
@@ -84,8 +87,8 @@ OWN = {
     "__main__": {"cli"},
     "cli": {
         *("atomic", "bench", "dashboard", "data", "errors", "export", "folder", "importing"),
-        *("listing", "manifest", "new", "passwords", "planning", "reporting", "running"),
-        *("signals", "store", "study"),
+        *("listing", "manifest", "new", "passwords", "planning", "recorded", "reporting"),
+        *("running", "showing", "signals", "store", "study"),
     },
 }
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from agsam_tune.errors import UsageError
 from agsam_tune.study import Study, Training
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["IMPORTED", "UNKNOWN_TRAINING", "imported_study", "is_imported", "read_imported_trials"]
 
@@ -58,6 +59,8 @@ def read_imported_trials(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise UsageError(f"the results are gone: there is no {path}; import them again")
+    import pandas as pd  # here, since who looks at a manifest does not need it
+
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:

@@ -45,6 +45,7 @@ def _head(material: Material, links: Behind, shown: Mapping[str, Shown]) -> dict
         "question": page.question(material),
         "done": page.done(material),
         "verdict": page.verdict(material, links),
+        "changed": page.changed(material),
         "cast": page.cast(material),
         "lenses": LENSES if material.has_rho else LENSES_WITHOUT_RHO,
         "facts": page.facts(material),

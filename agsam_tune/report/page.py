@@ -16,7 +16,8 @@ from agsam_tune.report.glossary import OPTIMIZERS
 from agsam_tune.report.material import Material
 from agsam_tune.report.tables import Linked
 from agsam_tune.report.trial_links import ALL_TRIALS, Behind, selection
-from agsam_tune.study import Phase, misset_layout
+from agsam_tune.study import analysis_changes_text
+from agsam_tune.study import planned_trials as study_trials
 
 VERDICT_WORDS: Mapping[str, str] = {
     "supported": "Supported",
@@ -196,6 +197,14 @@ def _fixed_verdict(material: Material, behind: Behind) -> Verdict:
     )
 
 
+def changed(material: Material) -> str:
+    """What the analysis takes otherwise than the run's study says; "" where nothing."""
+    changes = material.summary.get("changed_settings") or ()
+    if not changes:
+        return ""
+    return f"Analysed with other settings than the run's: {analysis_changes_text(changes)}."
+
+
 def facts(material: Material) -> tuple[Fact, ...]:
     """Trials, diverged, failed, raised, the task and its data, the test set's error, the date."""
     trials, data = material.trials, material.manifest.get("data") or {}
@@ -294,27 +303,8 @@ def trials_by_phase(material: Material) -> dict[tuple[str, str], int]:
 
 def planned_trials(material: Material) -> dict[tuple[str, str], int | None]:
     """How many trials the study asks for by (optimizer, phase); None where it cannot be said."""
-    planned: dict[tuple[str, str], int | None] = {}
-    for name in material.study.optimizers:
-        for phase in material.study.phases:
-            if (n := _planned(material, name, phase)) != 0:
-                planned[name, phase.name] = n
-    return planned
-
-
-def _planned(material: Material, name: str, phase: Phase) -> int | None:
-    own = material.study.search_spaces[name].names
-    if material.imported:
-        return None
-    if phase.name == "fixed":
-        return phase.seeds * sum(point.optimizer == name for point in phase.fixed)
-    if not own:
-        return phase.seeds if phase.name == "map" else 0
-    if phase.name == "misset":
-        kinds = {"best", "all", *own}
-        layout = misset_layout(material.study.hyperparameters)
-        return phase.seeds * sum(point.kind in kinds for point in layout)
-    return None if phase.points is None else phase.points * phase.seeds
+    planned = study_trials(material.study)
+    return dict.fromkeys(planned) if material.imported else planned
 
 
 def _kind(flag: str, n: int, of: int, hint: str) -> Fact:

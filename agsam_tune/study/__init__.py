@@ -30,6 +30,12 @@ from agsam_tune.study.model import (
     canonical_order,
     limit_problem,
 )
+from agsam_tune.study.planned import planned_trials
+from agsam_tune.study.reanalysis import (
+    analysis_changes,
+    analysis_changes_text,
+    with_analysis,
+)
 from agsam_tune.study.references import announced_optimizers
 from agsam_tune.study.spaces import (
     available_search_spaces,
@@ -58,6 +64,8 @@ __all__ = [
     "Study",
     "StudyError",
     "Training",
+    "analysis_changes",
+    "analysis_changes_text",
     "announced_optimizers",
     "available_search_spaces",
     "available_studies",
@@ -67,6 +75,8 @@ __all__ = [
     "limit_problem",
     "load_study",
     "misset_layout",
+    "planned_trials",
     "read_search_space",
     "readable_search_spaces",
+    "with_analysis",
 ]

@@ -5,8 +5,9 @@ Must not import torch, Ray, Optuna or pandas.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,11 +19,11 @@ from agsam_tune.study.model import FixedPoint, Phase, Reference, is_finite, limi
 from agsam_tune.study.references import OWN, announced_optimizers
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
-__all__ = ["check_all", "task_problem"]
+__all__ = ["ROLES", "check_all", "check_roles", "task_problem"]
 
 # Of one phase; the driver holds a record of each in memory (docs/scale.md).
 _MOST_TRIALS = 10_000_000
-_ROLES = ("candidate", "baseline", "control")
+ROLES = ("candidate", "baseline", "control")
 
 
 def check_all(draft: Draft, problems: Problems) -> None:
@@ -32,7 +33,7 @@ def check_all(draft: Draft, problems: Problems) -> None:
     """
     _check_task(draft, problems)
     _check_optimizers(draft, problems)
-    _check_roles(draft, problems)
+    check_roles(draft.header, problems)
     _check_nesterov(draft, problems)
     _check_base_optimizer(draft, problems)
     _check_points(draft, problems)
@@ -89,21 +90,26 @@ def _check_optimizers(draft: Draft, problems: Problems) -> None:
             problems.add("optimizers", f"found {name!r} {count} times, allowed: once")
 
 
-def _check_roles(draft: Draft, problems: Problems) -> None:
-    given = {role: draft.header[role] for role in _ROLES if draft.header.get(role) is not None}
+def check_roles(header: Mapping[str, Any], problems: Problems) -> None:
+    """Adds to `problems` what is wrong with the candidate, the baseline or the control.
+
+    Args:
+        header: the three and `optimizers`; without what was found wrong before.
+        problems: where to add it.
+    """
+    given = {role: header[role] for role in ROLES if header.get(role) is not None}
+    optimizers = header.get("optimizers")
     for role, name in given.items():
-        if draft.optimizers is not None and name not in draft.optimizers:
+        if optimizers is not None and name not in optimizers:
             what = "one of the study's optimizers"
-            problems.add(
-                role, unknown_name(name, draft.optimizers, what=what), related=["optimizers"]
-            )
+            problems.add(role, unknown_name(name, optimizers, what=what), related=["optimizers"])
     for role, other in combinations(given, 2):
         if given[role] == given[other]:
             message = f"found {given[other]!r}, which is the {role} too; allowed: another optimizer"
             problems.add(other, message, related=[role])
     # A role that is there but wrong was reported; it is not missing.
     for role in ("candidate", "baseline"):
-        if given and role in draft.header and draft.header[role] is None:
+        if given and role in header and header[role] is None:
             present = " and ".join(given)
             needed = f"one of the study's optimizers, as there is a {present}"
             problems.add(role, f"missing, needed: {needed}", related=list(given))
