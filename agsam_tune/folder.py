@@ -23,12 +23,44 @@ from typing import Any
 import filelock
 
 from agsam_tune.errors import RunError, UsageError
+from agsam_tune.processes import is_alive
 
 _LOCK, _JOURNAL = ".driver.lock", "study.journal"
 # What a driver that was killed at its start may leave in the folder.
 _BEGINNINGS = (_LOCK, ".manifest.json-", _JOURNAL)
 # What file systems say that cannot lock files.
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """Who runs a study, as its lock file says.
+
+    Attributes:
+        host: the machine's name.
+        pid: the process there.
+        started: when it began, ISO 8601 in UTC.
+    """
+
+    host: str
+    pid: int
+    started: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.started}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this machine's, so that `works` can be known."""
+        return self.host == socket.gethostname()
+
+    @property
+    def works(self) -> bool:
+        """Whether the process is there; of another machine's it is believed.
+
+        Its lock is not tried, since that could keep a driver off that starts this moment.
+        """
+        return not self.is_here or is_alive(self.pid, datetime.fromisoformat(self.started))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +141,10 @@ class RunFolder:
         if not isinstance(manifest, dict):
             raise UsageError(f"{self.manifest}: not the manifest of a run")
         return manifest
+
+    def driver_named(self) -> Driver | None:
+        """Who holds the study's lock, or was killed while holding it; None where nobody."""
+        return _read_driver(self.path / _LOCK)
 
     def remove_checkpoints(self) -> None:
         """Remove what long packs left, when all are finished."""
@@ -218,11 +254,18 @@ def _write_holder(path: Path) -> None:
 
 
 def _holder(path: Path) -> str:
+    driver = _read_driver(path)
+    return "which did not say who it is" if driver is None else str(driver)
+
+
+def _read_driver(path: Path) -> Driver | None:
     try:
-        driver = json.loads(path.read_text("utf-8"))
-        return f"process {driver['pid']} on {driver['host']}, since {driver['started']}"
+        said = json.loads(path.read_text("utf-8"))
+        driver = Driver(host=str(said["host"]), pid=int(said["pid"]), started=str(said["started"]))
+        datetime.fromisoformat(driver.started)
     except (OSError, ValueError, KeyError, TypeError):
-        return "which did not say who it is"
+        return None
+    return driver
 
 
 def _remove_empty(folders: list[Path]) -> None:

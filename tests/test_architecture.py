@@ -14,6 +14,7 @@ OWN = {
     "columns": set(),
     "errors": set(),
     "passwords": set(),
+    "processes": set(),
     "provenance": set(),
     "regular": set(),
     "signals": set(),
@@ -66,6 +67,10 @@ OWN = {
     "dashboard": {
         *("analysis", "columns", "errors", "folder", "importing", "recorded", "report"),
         *("reporting", "store", "study", "trials"),
+    },
+    "showing": {
+        *("columns", "errors", "folder", "importing", "recorded", "regular", "report"),
+        *("store", "study", "trials"),
     },
     "run_storage": {"errors", "folder", "store", "study"},
     "running": {

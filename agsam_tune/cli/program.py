@@ -20,6 +20,7 @@ from agsam_tune.cli.plan import plan
 from agsam_tune.cli.report import report
 from agsam_tune.cli.run import run
 from agsam_tune.cli.schema import schema
+from agsam_tune.cli.show import show
 
 app = typer.Typer(
     name="agsam-tune",
@@ -54,6 +55,7 @@ def _options(
 app.command("new")(new)
 app.command("run")(run)
 app.command("plan")(plan)
+app.command("show")(show)
 app.command("report")(report)
 app.command("import")(import_)
 app.command("export")(export)

@@ -1,0 +1,257 @@
+"""`agsam-tune show`: how far runs are and what they found."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from agsam_tune.agenda import Agenda
+from agsam_tune.cli import app
+from agsam_tune.errors import UsageError
+from agsam_tune.folder import RunFolder, now
+from agsam_tune.reporting import analysed, read_run
+from agsam_tune.showing import facts_of
+from agsam_tune.study import Study, available_studies, load_study, planned_trials
+from tests.dashboard.runs import outcomes_of, small_study, write_manifest, write_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with its summary."""
+    folder = tmp_path_factory.mktemp("show") / "runs" / "one"
+    folder.mkdir(parents=True)
+    write_run(folder, small_study())
+    summary = analysed(read_run(folder, curves=False))[2]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (folder / "report.html").write_text("the report")
+    return folder
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, below the working folder."""
+    shutil.copytree(made, tmp_path / "runs" / "one")
+    monkeypatch.chdir(tmp_path)
+    return Path("runs/one")
+
+
+@pytest.fixture
+def driver(run: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the run's lock."""
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom agsam_tune.folder import RunFolder\n"
+        "with RunFolder(path=Path(sys.argv[1])).driver():\n"
+        "    print('holds', flush=True)\n    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holds\n"
+        yield process
+        process.kill()
+
+
+def show(*arguments: str | Path) -> str:
+    done = CliRunner().invoke(app, ["show", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def as_json(*arguments: str | Path) -> Any:
+    return json.loads(show(*arguments, "--json"))
+
+
+def test_a_finished_run_shows_its_estimates(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    n = summary["n_trials"]
+    said = show(run)
+    assert said.startswith(
+        f"quick (runs/one): {n:,} of {n:,} trials stored; finished 2026-01-02 03:14"
+    )
+    assert f"{summary['n_diverged']} diverged, {summary['n_failed']} failed" in said
+    assert summary["claim"]["text"] in said
+    assert "Report: runs/one/report.html" in said
+    best = summary["optimizers"]["gsam"]["best_point"]["hyperparameters"]
+    row = next(line for line in said.splitlines() if line.startswith("gsam "))
+    leaf = summary["optimizers"]["gsam"]["metrics"]["own_best"]["best_accuracy"]
+    assert f"rho = {best['rho']:.4g}" in row
+    assert f"{100 * leaf['value']:.2f} ({100 * leaf['low']:.2f} to {100 * leaf['high']:.2f})" in row
+
+
+def test_the_same_as_json(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    (found,) = as_json(run)
+    assert found["state"] == "finished"
+    assert found["stored"] == found["planned"] == found["analysed"] == summary["n_trials"]
+    assert found["verdict"] == summary["claim"]["verdict"]
+    assert found["report"] == "runs/one/report.html"
+    own = summary["optimizers"]["adaptive_gsam"]
+    shown = found["optimizers"]["adaptive_gsam"]
+    assert shown["best"] == own["best_point"]["hyperparameters"]
+    for lens, metric in (("own_best", "best_accuracy"), ("rho", "mean_accuracy")):
+        assert shown[metric]["low"] == own["metrics"][lens][metric]["low"]
+
+
+def test_fixed_points_have_a_table_of_their_own(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    leaf = {"value": 0.86425, "low": 0.859, "high": 0.869, "n": 20, "method": "t over seeds"}
+    point = {"point": 0, "hyperparameters": {"rho": 0.5}, "accuracy": leaf, "loss": leaf}
+    for own in summary["optimizers"].values():
+        own |= {"best_point": {"value": None, "reason": "no map"}, "points": [point]}
+    (run / "summary.json").write_text(json.dumps(summary))
+    rows = show(run).splitlines()
+    assert "gsam           rho = 0.5      86.42 (85.90 to 86.90)" in rows
+    assert not any("accuracy there" in row for row in rows)
+    (found,) = as_json(run)
+    assert found["optimizers"]["gsam"]["fixed"][0]["setting"] == {"rho": 0.5}
+
+
+def test_a_summary_of_other_trials_is_not_shown(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps(summary | {"n_trials": 12}))
+    said = show(run)
+    assert summary["claim"]["text"] not in said
+    assert "own best" not in said
+    assert "Counted without an analysis: agsam-tune report runs/one makes the estimates." in said
+    assert "Report of 12 trials: runs/one/report.html" in said
+    (found,) = as_json(run)
+    assert (found["verdict"], found["claim"]) == (None, None)
+    assert "best" not in found["optimizers"]["gsam"]
+    (run / "summary.json").write_text("[1, 2")
+    assert "Counted without" in show(run)
+
+
+def test_a_run_that_goes_on(run: Path, driver: subprocess.Popen[str]) -> None:
+    lock = (run / ".driver.lock").read_bytes()
+    said = show(run)
+    assert f"running since {now()[:4]}" in said
+    assert f"by process {driver.pid} on host " in said
+    assert (run / ".driver.lock").read_bytes() == lock
+    (found,) = as_json()
+    assert (found["state"], found["driver"]["pid"]) == ("running", driver.pid)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    assert facts_of(run).progress == "finished"
+    write_manifest(run, small_study(), finished=None)
+    assert f"stopped (process {driver.pid} on host " in show(run)
+
+
+def test_another_process_with_the_number_of_a_driver_that_is_gone(run: Path) -> None:
+    """After a restart of the machine, its number is soon somebody else's."""
+    lock = {"host": os.uname().nodename, "pid": os.getpid(), "started": "2026-01-01T00:00:00+00:00"}
+    write_manifest(run, small_study(), finished=None)
+    (run / ".driver.lock").write_text(json.dumps(lock))
+    assert facts_of(run).progress == "stopped"
+    (run / ".driver.lock").write_text(json.dumps({**lock, "started": now()}))
+    assert facts_of(run).progress == "running"
+    (run / ".driver.lock").write_text(json.dumps({**lock, "host": "elsewhere"}))
+    assert "on host elsewhere, as its lock says" in show(run)
+    (run / ".driver.lock").write_text('{"host": 3')
+    assert facts_of(run).progress == "stopped"
+
+
+def test_a_run_that_has_just_begun(run: Path, driver: subprocess.Popen[str]) -> None:
+    (run / "study.journal").unlink()
+    (run / "summary.json").unlink()
+    assert "0 of " in show(run)
+    driver.kill()
+    driver.wait()
+    with pytest.raises(UsageError, match="results are gone"):
+        facts_of(run)
+
+
+def test_all_runs_a_line_each(run: Path) -> None:
+    nested = Path("runs/more/two")
+    nested.mkdir(parents=True)
+    study = small_study(candidate=None, baseline=None, control=None)
+    study = study.model_copy(update={"name": "two"})
+    write_run(nested, study, outcomes_of(study)[:10])
+    write_manifest(nested, study, finished=None)
+    broken = Path("runs/broken")
+    broken.mkdir()
+    (broken / "manifest.json").write_text("{")
+    rows = [line.split() for line in show().splitlines()]
+    assert rows[0] == ["run", "study", "trials", "state", "verdict"]
+    assert rows[-1][:5] == ["runs/broken", "–", "–", "cannot", "be"]
+    verdict = json.loads((run / "summary.json").read_text())["claim"]["verdict"]
+    total = str(sum(n or 0 for n in planned_trials(small_study()).values()))
+    assert ["runs/one", "quick", total, "of", total, "trials", "finished", verdict] in rows
+    assert ["runs/more/two", "two", "10", "of", total, "trials", "stopped", "–"] in rows
+    listed = as_json()
+    assert [one["run"] for one in listed] == ["runs/more/two", "runs/one", "runs/broken"]
+    assert "not a readable manifest" in listed[-1]["error"]
+
+
+def test_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert show() == "No run is below runs/ here; agsam-tune run STUDY makes one.\n"
+    assert as_json() == []
+    done = CliRunner().invoke(app, ["show", "runs/moons"])
+    assert done.exit_code == 2
+    assert "no run is here" in done.stderr
+
+
+def test_nothing_is_written(run: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    folder_before = run.stat().st_mtime_ns
+    show(run)
+    show()
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert run.stat().st_mtime_ns == folder_before
+
+
+def test_it_answers_at_once_and_loads_nothing_heavy(run: Path) -> None:
+    code = (
+        "import sys, time\nbegan = time.process_time()\n"
+        "sys.argv = ['agsam-tune', 'show', 'runs/one']\n"
+        "from agsam_tune.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n"
+        "    heavy = ('torch', 'ray', 'optuna', 'pandas', 'numpy', 'matplotlib')\n"
+        "    print([m for m in heavy if m in sys.modules], time.process_time() - began)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, seconds = done.stdout.splitlines()[-1].rsplit(" ", 1)
+    assert loaded == "[]"
+    assert float(seconds) < 1
+
+
+def test_ten_thousand_trials_are_counted_in_a_second(run: Path) -> None:
+    journal = run / "study.journal"
+    *beginning, line = journal.read_bytes().splitlines(keepends=True)[:200]
+    log = json.loads(line)
+    curve = dict.fromkeys(log["user_attrs"]["curve"], [0.123456789012345678] * 30)
+    with journal.open("wb") as file:
+        file.writelines(beginning)
+        for point in range(10_000):
+            log["user_attrs"] |= {"point": point, "curve": curve}
+            file.write(json.dumps(log, separators=(",", ":")).encode() + b"\n")
+    began = time.process_time()
+    assert facts_of(run).total.trials > 10_000
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("path", available_studies().values(), ids=lambda path: path.stem)
+def test_what_is_planned_is_what_would_run(path: Path) -> None:
+    study: Study = load_study(path)
+    agenda = Agenda(study, [])
+    planned = {(optimizer, phase): n for (phase, optimizer), n in agenda.planned.items()}
+    assert planned_trials(study) == planned
+
+
+def test_the_folder_knows_who_runs_it(tmp_path: Path) -> None:
+    folder = RunFolder(path=tmp_path)
+    assert folder.driver_named() is None
+    with folder.driver():
+        found = folder.driver_named()
+        assert found is not None
+        assert (found.pid, found.is_here, found.works) == (os.getpid(), True, True)
+    assert folder.driver_named() is None
