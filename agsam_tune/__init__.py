@@ -5,11 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agsam_tune.api import Analysis, analyse, figures, load_study, plan, results, run
+    from agsam_tune.api import (
+        Analysis,
+        analyse,
+        curves,
+        figures,
+        load_study,
+        plan,
+        results,
+        run,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["Analysis", "__version__", "analyse", "figures", "load_study", "plan", "results", "run"]
+__all__ = [
+    "Analysis",
+    "__version__",
+    "analyse",
+    "curves",
+    "figures",
+    "load_study",
+    "plan",
+    "results",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

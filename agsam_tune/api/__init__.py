@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from agsam_tune.planning import StudyPlan
 
-__all__ = ["Analysis", "analyse", "figures", "load_study", "plan", "results", "run"]
+__all__ = ["Analysis", "analyse", "curves", "figures", "load_study", "plan", "results", "run"]
 
 StudyLike = Study | Path | str
 RunLike = Path | str
@@ -174,8 +174,8 @@ def results(run: RunLike) -> pd.DataFrame:
     return read_run(Path(run), curves=False).trials
 
 
-def analyse(run: RunLike) -> Analysis:
-    """Every estimate of a run, computed anew from what is stored.
+def curves(run: RunLike) -> pd.DataFrame:
+    """The learning curves of a run, one row a trial and epoch; none of trials made elsewhere.
 
     Raises:
         UsageError: the folder holds no run.
@@ -186,9 +186,27 @@ def analyse(run: RunLike) -> Analysis:
     >>> found.estimates.query("optimizer == 'gsam' and lens == 'rho'")["metric"].to_list()[:2]
     ['mean_accuracy', 'regret_sensitivity']
     """
+    from agsam_tune.reporting import read_run
+
+    return read_run(Path(run)).curves
+
+
+def analyse(run: RunLike, *, overrides: Sequence[str] = ()) -> Analysis:
+    """Every estimate of a run, computed anew from what is stored.
+
+    Args:
+        run: the run's folder.
+        overrides: texts "KEY=VALUE" of another `analysis` key, `candidate`, `baseline` or
+            `control` than the run's study has, such as "analysis.margin=0.01".
+
+    Raises:
+        UsageError: the folder holds no run.
+        StudyError: an override cannot be.
+    """
     from agsam_tune.reporting import analysed, read_run
 
-    return Analysis(summary=analysed(read_run(Path(run), curves=False))[2])
+    stored = read_run(Path(run), curves=False, overrides=overrides)
+    return Analysis(summary=analysed(stored)[2])
 
 
 def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:

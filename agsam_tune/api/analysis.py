@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from agsam_tune.analysis.summary_tables import best_table, comparisons_table, estimates_table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
@@ -47,27 +49,22 @@ class Analysis:
     def estimates(self) -> pd.DataFrame:
         """One row an estimate: optimizer, lens, metric, value, low, high, n, method, reason.
 
-        Accuracies are fractions; `reason` says why there is no value.
+        Accuracies are fractions; `reason` says why there is no value. A tuning curve has a row
+        for each number of draws, `draws`.
         """
-        rows = [
-            {"optimizer": optimizer, "lens": lens, "metric": metric, **leaf}
-            for optimizer, found in self.summary.get("optimizers", {}).items()
-            for lens, metrics in found.get("metrics", {}).items()
-            for metric, leaf in metrics.items()
-            if isinstance(leaf, Mapping) and "value" in leaf
-        ]
-        columns = ("optimizer", "lens", "metric", "value", "low", "high", "n", "method", "reason")
-        return pd.DataFrame(rows, columns=list(columns))
+        return estimates_table(self.summary)
 
     @property
     def comparisons(self) -> pd.DataFrame:
         """One row a comparison: candidate, baseline, lens, metric, difference, low, high,
         p_value, verdict; the difference is candidate − baseline."""
-        columns = (
-            *("candidate", "baseline", "lens", "metric", "difference", "low", "high"),
-            *("p_value", "verdict", "reason"),
-        )
-        return pd.DataFrame(self.summary.get("comparisons", ()), columns=list(columns))
+        return comparisons_table(self.summary)
+
+    @property
+    def best(self) -> pd.DataFrame:
+        """One row an optimizer: its own best setting, a column a hyperparameter, then accuracy,
+        low, high: the accuracy there on seeds that did not choose it. NaN where there is none."""
+        return best_table(self.summary)
 
     def __str__(self) -> str:
         return "\n".join([self.claim, *(f"- {reason}" for reason in self.because)])

@@ -1,7 +1,7 @@
-"""`agsam-tune export`: a run's trials as a table.
+"""`agsam-tune export`: a run's trials, learning curves or estimates as a table.
 
-In: a run's folder. Out: CSV, Parquet or JSON, in a file or on standard output. Heavy packages
-are imported inside the command. Must not import torch or Ray.
+In: a run's folder. Out: CSV, Parquet, JSON, Markdown or LaTeX, in a file or on standard output.
+Heavy packages are imported inside the command. Must not import torch or Ray.
 """
 
 from __future__ import annotations
@@ -23,29 +23,56 @@ class TableFormat(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     JSON = "json"
+    MD = "md"
+    LATEX = "latex"
+
+
+class TableName(StrEnum):
+    """Of what."""
+
+    TRIALS = "trials"
+    CURVES = "curves"
+    ESTIMATES = "estimates"
+    COMPARISONS = "comparisons"
+
+
+# For people, who do not read a row a trial.
+_TO_READ = {TableFormat.MD, TableFormat.LATEX}
+_LONG = {TableName.TRIALS, TableName.CURVES}
+_ENDINGS = {**{one.value: one for one in TableFormat}, "tex": TableFormat.LATEX}
 
 
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    table: Annotated[
+        TableName,
+        typer.Option(help="One row a trial, a trial and epoch, an estimate, or a comparison."),
+    ] = TableName.TRIALS,
     format_: Annotated[
         TableFormat | None,
-        typer.Option("--format", help="What to write.", show_default="as --out ends, else csv"),
+        typer.Option(
+            "--format",
+            help="What to write; md and latex of estimates and comparisons alone.",
+            show_default="as --out ends, else csv",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The file to write.", show_default="standard output")
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write the trials as CSV, Parquet or JSON."""
+    """Write the trials, the learning curves or the estimates as a table."""
     with readable_errors(debug):
+        kind = format_ or _format_of(out)
+        if kind in _TO_READ and table in _LONG:
+            allowed = ", ".join(one for one in TableFormat if one not in _TO_READ)
+            raise UsageError(f"{table}: found the format {kind}, allowed: {allowed}")
         from agsam_tune.atomic import replace_file
         from agsam_tune.cli.quiet import quieten
-        from agsam_tune.export import table_bytes
-        from agsam_tune.reporting import read_run
+        from agsam_tune.export import run_table, table_bytes
 
         quieten()
-        kind = format_ or _format_of(out)
-        content = table_bytes(read_run(folder).trials, kind.value)
+        content = table_bytes(run_table(folder, table.value), kind.value)
         if out is None:
             sys.stdout.buffer.write(content)
             return
@@ -58,8 +85,8 @@ def export(
 def _format_of(path: Path | None) -> TableFormat:
     ending = path.suffix.lstrip(".") if path else "csv"
     try:
-        return TableFormat(ending)
-    except ValueError:
+        return _ENDINGS[ending]
+    except KeyError:
         allowed = ", ".join(TableFormat)
         msg = f"{path}: its ending is no format; name one with --format: {allowed}"
         raise UsageError(msg) from None

@@ -45,6 +45,49 @@ def test_the_analysis_is_the_summary(folder: Path) -> None:
     assert "<script" not in page
 
 
+def test_the_best_settings_are_a_table(folder: Path) -> None:
+    found = agsam_tune.analyse(folder)
+    best = found.best.set_index("optimizer")
+    assert list(best.columns) == ["rho", "alpha", "gamma", "accuracy", "low", "high"]
+    own = found.summary["optimizers"]["adaptive_gsam"]
+    assert best.loc["adaptive_gsam", "gamma"] == own["best_point"]["hyperparameters"]["gamma"]
+    leaf = own["metrics"]["own_best"]["best_accuracy"]
+    assert best.loc["adaptive_gsam", "accuracy"] == leaf["value"]
+    assert pd.isna(best.loc["gsam", "gamma"])
+    assert best["low"].lt(best["accuracy"]).all()
+
+
+def test_a_tuning_curve_is_a_row_a_number_of_draws(folder: Path) -> None:
+    found = agsam_tune.analyse(folder)
+    rows = found.estimates.query("optimizer == 'gsam' and metric == 'tuning_curve'")
+    curve = found.summary["optimizers"]["gsam"]["metrics"]["own_best"]["tuning_curve"]
+    assert rows["draws"].to_list() == curve["draws"]
+    assert rows["value"].to_list() == curve["value"]
+    assert found.estimates["value"].dtype == "float64"
+
+
+def test_the_curves_end_where_the_trials_do(folder: Path) -> None:
+    curves, trials = agsam_tune.curves(folder), agsam_tune.results(folder)
+    keys = ["optimizer", "phase", "point", "seed"]
+    last = curves[curves["epoch"] == curves["epoch"].max()].merge(trials, on=keys)
+    whole = last[~last["diverged"]]
+    assert len(curves.groupby(keys)) == len(trials)
+    assert (whole["test_accuracy_x"] == whole["test_accuracy_y"]).all()
+
+
+def test_an_analysis_with_other_settings_says_which(folder: Path) -> None:
+    own = agsam_tune.analyse(folder)
+    other = agsam_tune.analyse(folder, overrides=["candidate=gsam_matched", "analysis.margin=0.2"])
+    assert "changed_settings" not in own.summary
+    assert [one["key"] for one in other.summary["changed_settings"]] == [
+        *("analysis.margin", "candidate", "control"),
+    ]
+    assert set(other.comparisons["candidate"]) == {"gsam_matched"}
+    assert "equivalent" in set(other.comparisons["verdict"])
+    with pytest.raises(StudyError, match="any other key needs another run"):
+        agsam_tune.analyse(folder, overrides=["training.epochs=3"])
+
+
 def test_what_is_there_is_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = agsam_tune.results(folder)
     assert agsam_tune.run(QUICK, out=folder, executor="inline", report=False) == folder

@@ -25,13 +25,17 @@ WRONG = (
     ["run", str(STUDY), "--set", "trainig.epochs=3"],
     ["run", str(STUDY), "--time-budget", "soon"],
     ["dashboard", "missing"],
+    ["show", "missing"],
+    ["report", "missing", "--set", "analysis.margin=0.01"],
+    ["report", "missing", "--set", "analysis.margin=0.01", "--out", "elsewhere"],
+    ["export", "missing", "--format", "md"],
 )
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(["--help"], ["list"], ["--version"]),
+        *(["--help"], ["list"], ["show"], ["--version"]),
         *([command, "--help"] for command in ("run", "plan", "bench", "dashboard")),
         *(["schema"], ["schema", "search-space"], ["schema", "--here"], ["schema", "--help"]),
         *(["new", "mine"], ["new", "mine", "--task", "my_tasks:blobs"], ["new", "--help"]),
@@ -70,6 +74,7 @@ def core_seconds(*arguments: str, cwd: Path) -> float:
     "arguments",
     [
         ["list"],
+        ["show"],
         ["schema"],
         ["new", "mine", "--force"],
         ["new", "x", "--task", "y"],
