@@ -7,16 +7,14 @@ Must not import torch, Ray or Optuna.
 from __future__ import annotations
 
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder, now
 from agsam_tune.passwords import without_password
-from agsam_tune.provenance import processor, versions
+from agsam_tune.provenance import commit, processor, versions
 from agsam_tune.study import Study, changed_keys
 
 _PACKAGES = ("agsam-tune", "torch", "ray", "optuna", "numpy", "scipy", "pandas", "scikit-learn")
@@ -46,7 +44,7 @@ def new_manifest(
         "study": study.resolved(),
         "study_hash": study.hash,
         "versions": {"python": platform.python_version(), **found},
-        "commit": _commit(),
+        "commit": commit(),
         "device": f"{device} ({processor()})",
         "engine": dict(engine),
         "platform": platform.platform(),
@@ -57,27 +55,6 @@ def new_manifest(
         "started": now(),
         "finished": None,
     }
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that the package lies in, `+` added where it was changed."""
-    folder = Path(__file__).parent
-    describe = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*"]
-    try:
-        tracked = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), "ls-files", "--error-unmatch", __file__],  # noqa: S607
-            capture_output=True,
-            timeout=10,
-            check=False,
-        )
-        if tracked.returncode != 0:
-            return None
-        done = subprocess.run(  # noqa: S603
-            [*describe, "--dirty=+"], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
 
 
 def command_line() -> tuple[str, ...]:

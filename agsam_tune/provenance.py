@@ -1,11 +1,13 @@
-"""What numbers were made with: the processor, and the versions of packages.
+"""What numbers were made with: the processor, the versions of packages, the project's commit.
 
-In: names of packages. Out: texts. Must not import torch, Ray or Optuna.
+In: names of packages. Out: texts and numbers. Must not import torch, Ray or Optuna.
 """
 
 from __future__ import annotations
 
+import os
 import platform
+import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +17,45 @@ def processor() -> str:
     """The processor's model, as exactly as the system says."""
     names = named_values(Path("/proc/cpuinfo"), "model name")
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """The GPUs' models, as NVIDIA's driver names them."""
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return [name for path in files for name in named_values(path, "Model")]
+
+
+def load() -> float | None:
+    """Processes that were ready to run, on average over the last minute; None where unknown."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def commit() -> str | None:
+    """The commit of the checkout that the package lies in, `+` added where it was changed."""
+    folder = Path(__file__).parent
+    describe = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*"]
+    try:
+        tracked = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), "ls-files", "--error-unmatch", __file__],  # noqa: S607
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
+        if tracked.returncode != 0:
+            return None
+        done = subprocess.run(  # noqa: S603
+            [*describe, "--dirty=+"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
 
 
 def versions(packages: Sequence[str]) -> dict[str, str | None]:

@@ -21,8 +21,9 @@ from typing import Any
 
 import optuna
 
-from agsam_tune.bench.machine import cores, not_installed
+from agsam_tune.bench.machine import not_installed
 from agsam_tune.bench.program import agsam_tune, module, timed
+from agsam_tune.provenance import cores
 from agsam_tune.store.journal import open_journal
 
 # All of moons.toml that its GSAM trials of the map depend on, but for the number of points.

@@ -5,35 +5,25 @@ In: nothing. Out: dictionaries. Must not import torch, Ray or Optuna.
 
 from __future__ import annotations
 
-import os
 import platform
-from pathlib import Path
 from typing import Any
 
-from agsam_tune.provenance import named_values, processor
+from agsam_tune.provenance import cores, gpus, load, processor
 from agsam_tune.provenance import versions as versions_of
 
 _PACKAGES = ("agsam-tune", "numpy", "torch", "jax", "pytorch_optimizer", "ray", "optuna")
 INSTALL = "pip install 'agsam-tune[bench]'"
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def machine() -> dict[str, Any]:
     """The processor, its cores, the threads of each contender, the GPUs, and how busy it is."""
-    gpus = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return {
         "cpu": processor(),
         "cores": cores(),
         "threads": 1,
-        "gpus": [name for path in gpus for name in named_values(path, "Model")],
+        "gpus": gpus(),
         "system": platform.platform(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load": load(),
     }
 
 
