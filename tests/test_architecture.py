@@ -59,6 +59,7 @@ OWN = {
     "importing": {"atomic", "columns", "errors", "folder", "manifest", "regular", "study"},
     "new": {"atomic", "errors", "plugins", "study", "tasks.catalog"},
     "listing": {"plugins", "study", "tasks.catalog"},
+    "system": {"data", "engine", "provenance"},
     "recorded": {"errors", "folder", "importing", "study"},
     "reporting": {
         *("analysis", "atomic", "errors", "folder", "importing", "recorded", "report", "store"),
@@ -93,7 +94,7 @@ OWN = {
     "cli": {
         *("atomic", "bench", "dashboard", "data", "errors", "export", "folder", "importing"),
         *("listing", "manifest", "new", "passwords", "planning", "recorded", "reporting"),
-        *("running", "showing", "signals", "store", "study"),
+        *("running", "showing", "signals", "store", "study", "system"),
     },
 }
 

@@ -6,16 +6,16 @@ the command, and after what may be wrong in the folder or the port. Must not imp
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agsam_tune.cli.errors import Debug, readable_errors
+from agsam_tune.cli.options import RunFolderPath
 
 
 def dashboard(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    folder: RunFolderPath,
     host: Annotated[
         str, typer.Option(help="Where to listen; any other than this machine's lets others in.")
     ] = "127.0.0.1",

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from agsam_tune.cli.errors import Debug, readable_errors
+from agsam_tune.cli.options import RunFolderPath
 from agsam_tune.errors import UsageError
 
 
@@ -43,7 +44,7 @@ _ENDINGS = {**{one.value: one for one in TableFormat}, "tex": TableFormat.LATEX}
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    folder: RunFolderPath,
     table: Annotated[
         TableName,
         typer.Option(help="One row a trial, a trial and epoch, an estimate, or a comparison."),

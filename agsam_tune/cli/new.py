@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from agsam_tune.cli import completion
 from agsam_tune.cli.errors import Debug, readable_errors
 
 
@@ -21,7 +22,8 @@ def new(
         str,
         typer.Option(
             help="What is trained: a task's name, or package.module:function for one's own, of "
-            "which the module is written too."
+            "which the module is written too.",
+            autocompletion=completion.tasks,
         ),
     ] = "moons",
     optimizers: Annotated[
@@ -30,6 +32,7 @@ def new(
             metavar="A,B,...",
             help="Optimizers to compare.",
             show_default="sgd,gsam,adaptive_gsam,gsam_matched",
+            autocompletion=completion.optimizers,
         ),
     ] = None,
     folder: Annotated[Path, typer.Option("--dir", help="Where the files go.")] = Path(),

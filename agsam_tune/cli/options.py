@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from agsam_tune.cli import completion
+
 
 class Executor(StrEnum):
     """What trains the packs."""
@@ -22,8 +24,13 @@ class Executor(StrEnum):
 StudyFile = Annotated[
     Path,
     typer.Argument(
-        help="The study file, or a name: NAME.toml in this folder, else the built-in study."
+        help="The study file, or a name: NAME.toml in this folder, else the built-in study.",
+        autocompletion=completion.studies,
     ),
+]
+RunFolderPath = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="A run's folder.", autocompletion=completion.runs),
 ]
 Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/STUDY")]
 Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")]
@@ -36,7 +43,12 @@ Data = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as training.epochs=5."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key, such as training.epochs=5.",
+        autocompletion=completion.keys,
+    ),
 ]
 ExecutorChoice = Annotated[Executor, typer.Option(help="Ray on all cores, or this process alone.")]
 

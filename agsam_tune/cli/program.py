@@ -12,6 +12,7 @@ import typer
 from agsam_tune import __version__
 from agsam_tune.cli.bench import bench
 from agsam_tune.cli.dashboard import dashboard
+from agsam_tune.cli.data_ import data_
 from agsam_tune.cli.export import export
 from agsam_tune.cli.import_ import import_
 from agsam_tune.cli.list_ import list_
@@ -21,11 +22,11 @@ from agsam_tune.cli.report import report
 from agsam_tune.cli.run import run
 from agsam_tune.cli.schema import schema
 from agsam_tune.cli.show import show
+from agsam_tune.cli.sys_info import sys_info
 
 app = typer.Typer(
     name="agsam-tune",
     help="How much accuracy optimizers lose when their hyperparameters are mis-set.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -61,8 +62,10 @@ app.command("import")(import_)
 app.command("export")(export)
 app.command("dashboard")(dashboard)
 app.command("list")(list_)
+app.command("data")(data_)
 app.command("schema")(schema)
 app.command("bench")(bench)
+app.command("sys-info")(sys_info)
 
 
 def main() -> None:

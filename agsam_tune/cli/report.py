@@ -11,13 +11,17 @@ from typing import Annotated
 
 import typer
 
+from agsam_tune.cli import completion
 from agsam_tune.cli.claim import print_claim
 from agsam_tune.cli.errors import Debug, readable_errors
 from agsam_tune.errors import UsageError
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Runs' folders.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Runs' folders.", autocompletion=completion.runs),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(

@@ -76,6 +76,7 @@ class Dataset:
         folders: where its files may lie below a data folder, the first being where they
             lie below the cache folder.
         mirrors: URLs below which the files or the archive are offered.
+        download_bytes: what the first mirror sends in all.
         archive: the archive that they come in, or None where they come one by one, gzipped.
     """
 
@@ -86,6 +87,7 @@ class Dataset:
     files: tuple[PublishedFile, ...]
     folders: tuple[str, ...]
     mirrors: tuple[str, ...]
+    download_bytes: int
     label_bytes: int = 0
     optional: bool = False
     archive: Archive | None = None
@@ -135,6 +137,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 "27ae3e4e09519cfbb04c329615203637",
             ),
             folders=("mnist", "MNIST/raw", "MNIST", ".", "raw"),
+            download_bytes=11_594_722,
             mirrors=(
                 "https://ossci-datasets.s3.amazonaws.com/mnist/",
                 "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -159,6 +162,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 ".",
                 "raw",
             ),
+            download_bytes=30_878_645,
             mirrors=(
                 "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
                 "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
@@ -183,6 +187,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 for name, md5 in _CIFAR10.items()
             ),
             folders=("cifar-10-batches-bin", "cifar10/cifar-10-batches-bin", "cifar10", "."),
+            download_bytes=170_052_171,
             mirrors=(
                 "https://www.cs.toronto.edu/~kriz/",
                 "https://cave.cs.toronto.edu/kriz/",
@@ -219,6 +224,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 ),
             ),
             folders=("cifar-100-binary", "cifar100/cifar-100-binary", "cifar100", "."),
+            download_bytes=168_513_733,
             mirrors=(
                 "https://www.cs.toronto.edu/~kriz/",
                 "https://cave.cs.toronto.edu/kriz/",

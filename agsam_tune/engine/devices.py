@@ -1,7 +1,10 @@
 """What this machine can train on.
 
-In: nothing. Out: the GPUs that PyTorch finds. Must not import Ray, Optuna or the study file.
+In: nothing. Out: the GPUs that PyTorch finds, and what it was built with. Must not import Ray,
+Optuna or the study file.
 """
+
+from typing import Any
 
 import torch
 
@@ -19,6 +22,15 @@ def gpu_count() -> int:
 def peak_gpu_memory() -> int:
     """The most bytes that PyTorch has held on a GPU in this process."""
     return torch.cuda.max_memory_allocated()
+
+
+def facts() -> dict[str, Any]:
+    """What a report of a problem needs to know of PyTorch: its CUDA, GPUs and threads."""
+    return {
+        "cuda": torch.version.cuda,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "threads": torch.get_num_threads(),
+    }
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

@@ -31,6 +31,7 @@ __all__ = [
     "package_folder",
     "parse_toml",
     "read_table",
+    "study_names",
 ]
 
 STUDY_NAME_RULE = "letters, digits, '_', '.', '-'"
@@ -65,6 +66,12 @@ def available_studies(folder: Path | None = None) -> dict[str, Path]:
     return {path.stem: path for path in _toml_files(folder)} if folder else {}
 
 
+def study_names() -> list[str]:
+    """The names that a study can be run by in the working folder: its own, and the package's."""
+    here = (path.stem for path in _toml_files(Path()) if _is_study(path))
+    return sorted({*available_studies(), *here})
+
+
 def find_study(study: Path) -> Path:
     """The file of the study that a command line names by a path or a bare name (see the module).
 
@@ -85,7 +92,7 @@ def find_study(study: Path) -> Path:
         return builtin[name]
     if study.exists() or not is_study_name(name):
         return study
-    known = sorted({*builtin, *(path.stem for path in _toml_files(Path()) if _is_study(path))})
+    known = study_names()
     message = (
         f"no study has this name: there is no {here} in this folder, and the studies are "
         f"{', '.join(known)}{nearest(name, known)}"

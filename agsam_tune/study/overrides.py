@@ -13,13 +13,31 @@ from typing import Any
 from agsam_tune.study.errors import Problem, Problems, nearest, show
 from agsam_tune.study.files import parse_toml
 from agsam_tune.study.references import short_name
+from agsam_tune.study.tables import PHASE_TABLES, SECTIONS, Header
+from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
-__all__ = ["apply_overrides"]
+__all__ = ["apply_overrides", "override_keys"]
 
 # The dots of a reference do not part keys, and a shell has taken away the quotes around it.
 _REFERENCE_IN_KEY = re.compile(
     r"(?P<table>search_spaces|phases\.fixed\.points)\.(['\"]?)[\w.]+:(?P<name>\w+)\2(?=\.|$)"
 )
+
+
+def override_keys() -> tuple[str, ...]:
+    """The keys that KEY may be, but for those of search spaces and of a task of one's own."""
+    options = [field for task in BUILTIN_TASKS.values() for field in task.options.model_fields]
+    return (
+        *Header.model_fields,
+        *(f"task_options.{name}" for name in dict.fromkeys(options)),
+        *(f"{name}.{key}" for name, table in SECTIONS.items() for key in table.model_fields),
+        *(
+            f"phases.{name}.{key}"
+            for name, table in PHASE_TABLES.items()
+            for key in table.model_fields
+            if key != "name"
+        ),
+    )
 
 
 def apply_overrides(

@@ -161,12 +161,14 @@ class TaskEntry:
         function: where the task is built, as "module:function".
         options: the model of the study file's [task_options]; its defaults are the task's.
         description: one line for `agsam-tune list`.
+        data_set: the published files that it reads, as `agsam_tune.data` calls them, or None.
     """
 
     name: str
     function: str
     options: type[BaseModel]
     description: str
+    data_set: str | None = None
 
 
 BUILTIN_TASKS: Mapping[str, TaskEntry] = MappingProxyType(
@@ -196,30 +198,35 @@ BUILTIN_TASKS: Mapping[str, TaskEntry] = MappingProxyType(
                 function="agsam_tune.tasks.published:mnist",
                 options=MnistOptions,
                 description="MNIST, the paper's CNN, a smaller one or an MLP",
+                data_set="mnist",
             ),
             TaskEntry(
                 name="fashion_mnist",
                 function="agsam_tune.tasks.published:fashion_mnist",
                 options=MnistOptions,
                 description="Fashion-MNIST, the models of mnist",
+                data_set="fashion_mnist",
             ),
             TaskEntry(
                 name="cifar10",
                 function="agsam_tune.tasks.published:cifar10",
                 options=CifarOptions,
                 description="CIFAR-10, a small ResNet or CNN",
+                data_set="cifar10",
             ),
             TaskEntry(
                 name="cifar100",
                 function="agsam_tune.tasks.published:cifar100",
                 options=CifarOptions,
                 description="CIFAR-100 with its fine labels, the models of cifar10",
+                data_set="cifar100",
             ),
             TaskEntry(
                 name="paper_mnist",
                 function="agsam_tune.tasks.published:paper_mnist",
                 options=PaperMnistOptions,
                 description="the paper's own MNIST protocol: raw pixels, binary cross-entropy",
+                data_set="mnist",
             ),
         )
     }

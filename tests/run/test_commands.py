@@ -29,14 +29,16 @@ WRONG = (
     ["report", "missing", "--set", "analysis.margin=0.01"],
     ["report", "missing", "--set", "analysis.margin=0.01", "--out", "elsewhere"],
     ["export", "missing", "--format", "md"],
+    ["data", "mnits"],
 )
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(["--help"], ["list"], ["show"], ["--version"]),
+        *(["--help"], ["list"], ["list", "--json"], ["show"], ["--version"]),
         *([command, "--help"] for command in ("run", "plan", "bench", "dashboard")),
+        *([command, "--help"] for command in ("data", "sys-info")),
         *(["schema"], ["schema", "search-space"], ["schema", "--here"], ["schema", "--help"]),
         *(["new", "mine"], ["new", "mine", "--task", "my_tasks:blobs"], ["new", "--help"]),
         *WRONG,
@@ -73,8 +75,10 @@ def core_seconds(*arguments: str, cwd: Path) -> float:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["--help"],
         ["list"],
         ["show"],
+        ["list", "--json"],
         ["schema"],
         ["new", "mine", "--force"],
         ["new", "x", "--task", "y"],
@@ -89,8 +93,24 @@ def test_answers_are_quick(arguments: list[str], tmp_path: Path) -> None:
 def test_list_is_whole() -> None:
     done = agsam_tune("list")
     assert done.returncode == 0
+    assert done.stdout.startswith("What a study can be made of")
     for name in ("moons", "paper_moons", "gsam_matched", "rho 0.005–8 log", "quick"):
         assert name in done.stdout
+
+
+def test_list_is_for_programs_too() -> None:
+    found = json.loads(agsam_tune("list", "--json").stdout)
+    assert list(found) == ["tasks", "optimizers", "studies", "problems"]
+    tasks = {task["name"]: task for task in found["tasks"]}
+    assert tasks["moons"].keys() == {"name", "description", "reference", "package"}
+    assert tasks["moons"]["package"] is None
+    optimizers = {one["name"]: one for one in found["optimizers"]}
+    assert optimizers["gsam"].keys() == {"name", "description", "reference", "hyperparameters"}
+    box = optimizers["gsam"]["hyperparameters"]["rho"]
+    assert box == {"low": 0.005, "high": 8.0, "log": True, "default": 0.5}
+    assert optimizers["sgd"]["hyperparameters"] == {}
+    assert {"name": "quick", "file": str(STUDY)} in found["studies"]
+    assert found["problems"] == []
 
 
 def test_list_names_what_it_cannot_use_and_lists_the_rest(tmp_path: Path) -> None:
