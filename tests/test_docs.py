@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
+from agsam_tune.cli import app
 from agsam_tune.optimizers import RULES, rules
 from agsam_tune.tasks.task import Task
 
@@ -27,6 +29,37 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_snippets_are_python(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        compile(block, str(page), "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_commands_that_pages_name_are_there(page: Path) -> None:
+    known = {command.name for command in app.registered_commands}
+    in_code = r"(?:`|^\$ |^    )agsam-tune ([a-z][a-z-]*)"
+    assert set(re.findall(in_code, page.read_text("utf-8"), re.MULTILINE)) <= known
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in index, page.name
+
+
+def test_the_readme_is_short_and_cites_what_the_citation_file_does() -> None:
+    assert README.count("\n") <= 265
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    (entry,) = re.findall(r"```bibtex\n(.*?)```", README, re.DOTALL)
+    found = dict(re.findall(r"^  (\w+) += \{(.*)\},$", entry, re.MULTILINE))
+    assert found["version"] == citation["version"]
+    assert found["title"] == citation["title"]
+    assert found["license"] == citation["license"]
+    assert found["author"] == f"{{{citation['authors'][0]['name']}}}"
+    assert citation["abstract"].startswith(found["note"])
 
 
 def test_the_example_of_a_task_is_one() -> None:
