@@ -56,7 +56,10 @@ OWN = {
     },
     "contract": {"engine", "errors", "optimizers", "plugins", "study", "tasks"},
     "export": {"analysis", "reporting"},
-    "importing": {"atomic", "columns", "errors", "folder", "manifest", "regular", "study"},
+    "importing": {
+        *("atomic", "columns", "errors", "folder", "manifest", "regular", "study", "trials"),
+    },
+    "elsewhere": {"agenda", "design", "importing", "study", "trials"},
     "new": {"atomic", "errors", "plugins", "study", "tasks.catalog"},
     "listing": {"plugins", "study", "tasks.catalog"},
     "system": {"data", "engine", "provenance"},
@@ -83,8 +86,8 @@ OWN = {
         *("optimizers", "packs", "store", "study", "tasks", "trials"),
     },
     "api": {
-        *("analysis", "dashboard", "errors", "planning", "reporting", "running", "store"),
-        "study",
+        *("analysis", "dashboard", "elsewhere", "errors", "importing", "planning", "reporting"),
+        *("running", "store", "study"),
     },
     "bench": {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
@@ -92,9 +95,9 @@ OWN = {
     },
     "__main__": {"cli"},
     "cli": {
-        *("atomic", "bench", "dashboard", "data", "errors", "export", "folder", "importing"),
-        *("listing", "manifest", "new", "passwords", "planning", "recorded", "reporting"),
-        *("running", "showing", "signals", "store", "study", "system"),
+        *("atomic", "bench", "dashboard", "data", "elsewhere", "errors", "export", "folder"),
+        *("importing", "listing", "manifest", "new", "passwords", "planning", "recorded"),
+        *("reporting", "running", "showing", "signals", "store", "study", "system"),
     },
 }
 
@@ -114,7 +117,7 @@ MAY_IMPORT = {
     "sklearn": {"analysis", "tasks"},
     "pandas": {
         *("api", "store", "analysis", "report", "reporting.py", "export.py", "importing"),
-        *("dashboard/plots.py", "dashboard/source.py", "planning/detectable.py"),
+        *("dashboard/plots.py", "dashboard/source.py", "elsewhere.py", "planning/detectable.py"),
     },
     "plotly": {"api"},
     "matplotlib": {"report", "bench/plot.py"},

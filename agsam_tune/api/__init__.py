@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agsam_tune.api.analysis import Analysis
+from agsam_tune.api.elsewhere import next_trials
 from agsam_tune.errors import ExitCode, RunError, UsageError
 from agsam_tune.study import Study, find_study
 from agsam_tune.study import load_study as _load_study
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
 
     from agsam_tune.planning import StudyPlan
 
-__all__ = ["Analysis", "analyse", "curves", "figures", "load_study", "plan", "results", "run"]
+__all__ = [
+    "Analysis",
+    "analyse",
+    "curves",
+    "figures",
+    "load_study",
+    "next_trials",
+    "plan",
+    "results",
+    "run",
+]
 
 StudyLike = Study | Path | str
 RunLike = Path | str

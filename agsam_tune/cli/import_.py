@@ -6,13 +6,20 @@ Heavy packages are imported inside the command. Must not import torch or Ray.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agsam_tune.cli.claim import print_claim
 from agsam_tune.cli.errors import Debug, readable_errors
+from agsam_tune.cli.options import Overrides
+from agsam_tune.errors import UsageError
+
+if TYPE_CHECKING:
+    from agsam_tune.importing import Imported, ImportOptions
 
 # The options of `import`, apart from it for its length.
 Source = Annotated[
@@ -52,10 +59,21 @@ Metric = Annotated[
     ),
 ]
 Margin = Annotated[
-    float, typer.Option(min=1e-6, max=0.5, help="Differences within ± this count as none.")
+    float | None,
+    typer.Option(
+        min=1e-6, max=0.5, help="Differences within ± this count as none.", show_default="0.005"
+    ),
 ]
 TestSize = Annotated[
     int | None, typer.Option(min=1, help="Examples in the test split, for its own error.")
+]
+StudyOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="STUDY",
+        help="The study file that `agsam-tune design` asked for these trials by: names, roles, "
+        "ranges, phases and analysis are as it says.",
+    ),
 ]
 _OWN = "FILE's own"
 
@@ -81,7 +99,9 @@ def import_(
     hyperparameter: Hyperparameter = None,
     search_spaces: SearchSpaces = None,
     metric: Metric = None,
-    margin: Margin = 0.005,
+    margin: Margin = None,
+    study: StudyOption = None,
+    set_: Overrides = None,
     test_size: TestSize = None,
     debug: Debug = False,
 ) -> None:
@@ -108,14 +128,49 @@ def import_(
             metric=metric,
             hyperparameters=tuple(hyperparameter or ()),
             search_spaces=search_spaces,
-            margin=margin,
+            margin=0.005 if margin is None else margin,
             test_size=test_size,
             command=command_line(),
         )
-        imported = import_trials(options)
+        if study is None and set_:
+            raise UsageError("found --set without --study, whose keys it overrides")
+        if study is None:
+            imported = import_trials(options)
+        else:
+            imported = _of_the_study(study, set_ or (), options, margin_given=margin is not None)
         optimizers = ", ".join(imported.study.optimizers)
         plural = "" if imported.trials == 1 else "s"
         typer.echo(f"{imported.trials} trial{plural} of {optimizers}")
         for note in imported.notes:
             typer.echo(note)
         print_claim(report_run(out), out)
+
+
+def _of_the_study(
+    study: Path, overrides: Sequence[str], options: ImportOptions, *, margin_given: bool
+) -> Imported:
+    """Import what the study's design asked for, which is told what the study says."""
+    said: dict[str, object] = {
+        "--candidate": options.candidate,
+        "--baseline": options.baseline,
+        "--control": options.control,
+        "--name": options.name,
+        "--task": options.task,
+        "--hyperparameter": options.hyperparameters,
+        "--search-spaces": options.search_spaces,
+        "--metric": options.metric,
+        "--margin": margin_given,
+    }
+    if given := [option for option, value in said.items() if value]:
+        msg = f"found --study with {', '.join(given)}, which the study file says; leave them out"
+        raise UsageError(msg)
+    from agsam_tune.elsewhere import next_trials
+    from agsam_tune.importing import import_told, read_tables, read_told
+    from agsam_tune.study import find_study, load_study
+
+    file = find_study(study)
+    loaded = load_study(file, overrides=overrides, trained_elsewhere=True)
+    source = read_tables(Path(options.source))
+    told = read_told(source, loaded, chance=options.chance, for_report=True)
+    asked = next_trials(loaded, told)
+    return import_told(told, asked.told, loaded, replace(options, study_file=file))

@@ -13,6 +13,7 @@ from agsam_tune import __version__
 from agsam_tune.cli.bench import bench
 from agsam_tune.cli.dashboard import dashboard
 from agsam_tune.cli.data_ import data_
+from agsam_tune.cli.design import design
 from agsam_tune.cli.export import export
 from agsam_tune.cli.import_ import import_
 from agsam_tune.cli.list_ import list_
@@ -58,6 +59,7 @@ app.command("run")(run)
 app.command("plan")(plan)
 app.command("show")(show)
 app.command("report")(report)
+app.command("design")(design)
 app.command("import")(import_)
 app.command("export")(export)
 app.command("dashboard")(dashboard)

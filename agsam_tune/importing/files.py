@@ -1,4 +1,4 @@
-"""Files of trials: CSV as programs and spreadsheets write it, and Parquet.
+"""Files of trials: CSV as programs and spreadsheets write it, Parquet, and JSON records.
 
 In: a path. Out: a `Source` whose rows are called as the file counts them. What a file is follows
 from its content, not from its name. Must not import torch, Ray or Optuna.
@@ -10,6 +10,7 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 import re
 import zlib
 from collections import Counter
@@ -23,7 +24,7 @@ from agsam_tune.errors import UsageError
 from agsam_tune.importing.source import Findings, Source
 from agsam_tune.regular import check_regular
 
-__all__ = ["FileKind", "file_kind", "read_csv", "read_parquet"]
+__all__ = ["FileKind", "file_kind", "read_csv", "read_json", "read_parquet"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "<na>"})
@@ -37,6 +38,7 @@ class FileKind(StrEnum):
 
     CSV = "csv"
     PARQUET = "parquet"
+    JSON = "json"
     JOURNAL = "journal"
     SQLITE = "sqlite"
 
@@ -65,7 +67,9 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.SQLITE
     if start[:12] == b'{"op_code": ' or start[:11] == b'{"op_code":':
         return FileKind.JOURNAL
-    other = {b"PK": "a spreadsheet or an archive", b"[": "JSON", b"{": "JSON"}
+    if start.startswith(b"["):
+        return FileKind.JSON
+    other = {b"PK": "a spreadsheet or an archive", b"{": "JSON, and no list of records"}
     for beginning, what in other.items():
         if start.startswith(beginning):
             msg = f"{path}: cannot be imported: it is {what}; save the table as CSV or Parquet"
@@ -135,6 +139,48 @@ def read_parquet(path: Path) -> Source:
         unit="row",
         labels=tuple(str(row + 1) for row in range(len(table))),
     )
+
+
+def read_json(path: Path) -> Source:
+    """A list of records, one a trial, as `agsam-tune export` and pandas write it.
+
+    Raises:
+        UsageError: it cannot be read, or is something else.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        opened = gzip.open if packed else open
+        with opened(path, "rt", encoding="utf-8-sig") as text:
+            records = json.load(text)
+    except (*_BROKEN, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UsageError(_unreadable(path, error)) from error
+    findings = Findings(origin=str(path))
+    if not records:
+        findings.add("records", "found none, needed: one a trial")
+    others = [i + 1 for i, record in enumerate(records) if not isinstance(record, dict)]
+    if others:
+        shown = ", ".join(map(str, others[:5]))
+        message = f"record {shown}: no object, needed: a list of objects, one a trial"
+        findings.add("records", message)
+    findings.raise_if_any()
+    names = dict.fromkeys(str(name).strip() for record in records for name in record)
+    cells = {name: [_plain(record.get(name)) for record in records] for name in names}
+    return Source(
+        origin=str(path),
+        kind="json",
+        digest=_digest(path),
+        table=pd.DataFrame(cells, dtype=object),
+        unit="record",
+        labels=tuple(str(row + 1) for row in range(len(records))),
+    )
+
+
+def _plain(cell: object) -> object:
+    """A JSON value as a cell; lists and tables as the text that they are."""
+    if isinstance(cell, str):
+        return _cell(cell)
+    return cell if cell is None or isinstance(cell, bool | int | float) else json.dumps(cell)
 
 
 def _records(path: Path) -> list[tuple[int, list[str]]]:

@@ -7,7 +7,7 @@ from them as from any run's. Must not import torch or Ray.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,18 @@ import pandas as pd
 from agsam_tune.atomic import replace_file, write_json
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder, now
-from agsam_tune.importing.files import FileKind, file_kind, read_csv, read_parquet
+from agsam_tune.importing.files import FileKind, file_kind
 from agsam_tune.importing.options import ImportOptions
-from agsam_tune.importing.record import IMPORTED, UNKNOWN_TRAINING, is_imported, stored_study
+from agsam_tune.importing.record import IMPORTED, is_imported, stored_study
 from agsam_tune.importing.source import Source
+from agsam_tune.importing.tables import read_table_file
+from agsam_tune.importing.told import Told, checked_told
 from agsam_tune.importing.trials import Checked, check_trials
 from agsam_tune.manifest import new_manifest
-from agsam_tune.study import AnalysisSettings, FixedPoint, Phase, Study
+from agsam_tune.study import UNKNOWN_TRAINING, AnalysisSettings, FixedPoint, Phase, Study
+from agsam_tune.trials import Trial
 
-__all__ = ["ImportOptions", "Imported", "import_trials"]
+__all__ = ["ImportOptions", "Imported", "import_told", "import_trials"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +59,28 @@ def import_trials(options: ImportOptions) -> Imported:
     _check_folder(folder, old, source)
     checked = check_trials(source, options)
     study = study_of(checked, options)
-    buffer = io.BytesIO()
-    checked.trials.to_parquet(buffer, index=False)
-    with folder.driver():
-        # First the manifest: if this stops between the two, the same command mends it.
-        write_json(folder.manifest, _manifest(study, checked, source, options))
-        replace_file(folder.trials, buffer.getvalue())
+    _lay_down(folder, checked, study, source, options)
+    return Imported(study=study, trials=len(checked.trials), notes=checked.notes)
+
+
+def import_told(
+    told: Told, trials: Sequence[Trial], study: Study, options: ImportOptions
+) -> Imported:
+    """Lay down the results of a study's own design in a run's folder.
+
+    Args:
+        told: the results.
+        trials: the design's trial of each row.
+        study: the study.
+        options: what was asked for; names, roles and ranges are the study's.
+
+    Raises:
+        UsageError: the folder holds another run; nothing was written.
+    """
+    folder = RunFolder(path=options.out)
+    _check_folder(folder, folder.read_manifest(), told.source)
+    checked = checked_told(told, trials, study)
+    _lay_down(folder, checked, study, told.source, options)
     return Imported(study=study, trials=len(checked.trials), notes=checked.notes)
 
 
@@ -75,10 +94,8 @@ def read_source(options: ImportOptions) -> Source:
     if "://" not in location:
         path = Path(location).expanduser()
         kind = file_kind(path)
-        if kind is FileKind.CSV:
-            return _without_metric(read_csv(path), options)
-        if kind is FileKind.PARQUET:
-            return _without_metric(read_parquet(path), options)
+        if (source := read_table_file(path, kind)) is not None:
+            return _without_metric(source, options)
         location = f"sqlite:///{path.resolve()}" if kind is FileKind.SQLITE else str(path)
     from agsam_tune.importing.storages import read_storage
 
@@ -167,10 +184,22 @@ def _without_metric(source: Source, options: ImportOptions) -> Source:
     return source
 
 
+def _lay_down(
+    folder: RunFolder, checked: Checked, study: Study, source: Source, options: ImportOptions
+) -> None:
+    buffer = io.BytesIO()
+    checked.trials.to_parquet(buffer, index=False)
+    with folder.driver():
+        # First the manifest: if this stops between the two, the same command mends it.
+        write_json(folder.manifest, _manifest(study, checked, source, options))
+        replace_file(folder.trials, buffer.getvalue())
+
+
 def _manifest(
     study: Study, checked: Checked, source: Source, options: ImportOptions
 ) -> dict[str, Any]:
     """A run's manifest, null or absent where something is not known of trials made elsewhere."""
+    designed = options.study_file is not None
     data = {"chance": checked.chance, "test": options.test_size}
     made = new_manifest(
         study, data=data, device="", engine={}, storage=None, command=options.command
@@ -179,9 +208,10 @@ def _manifest(
     return {
         **made,
         **unknown,
-        "study": stored_study(study),
+        "study": stored_study(study, designed=designed),
         IMPORTED: {
             "source": _place(source),
+            **({"study_file": str(options.study_file)} if designed else {}),
             "kind": source.kind,
             "digest": source.digest,
             "at": now(),

@@ -27,6 +27,7 @@ class ImportOptions:
         search_spaces: a folder of search-space files, or None for ranges from the data.
         margin: half width of the differences that count as none, a fraction.
         test_size: examples in the test split, or None where it is not said.
+        study_file: the study whose design the trials are of, or None.
         command: the command line, for the manifest.
     """
 
@@ -43,4 +44,5 @@ class ImportOptions:
     search_spaces: Path | None = None
     margin: float = 0.005
     test_size: int | None = None
+    study_file: Path | None = None
     command: tuple[str, ...] = ()

@@ -13,21 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agsam_tune.errors import UsageError
-from agsam_tune.study import Study, Training
+from agsam_tune.study import UNKNOWN_TRAINING, Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["IMPORTED", "UNKNOWN_TRAINING", "imported_study", "is_imported", "read_imported_trials"]
+__all__ = ["IMPORTED", "imported_study", "is_imported", "read_imported_trials"]
 
 #: The manifest's entry that says what was imported; runs that were made here have none.
 IMPORTED = "imported"
 
-#: Stands where the record must have a recipe. It is neither shown nor stored.
-UNKNOWN_TRAINING = Training(epochs=1, batch_size=1, lr=1.0)
-
 #: What says how trials are trained and placed: not known of trials that were made elsewhere.
-_UNKNOWN = ("training", "packs", "resources", "seed")
+_UNKNOWN = ("training", "packs", "resources")
 
 
 def is_imported(manifest: Mapping[str, Any]) -> bool:
@@ -35,9 +32,15 @@ def is_imported(manifest: Mapping[str, Any]) -> bool:
     return isinstance(manifest.get(IMPORTED), Mapping)
 
 
-def stored_study(study: Study) -> dict[str, Any]:
-    """What the manifest says of the study: what is known of it."""
-    return {key: value for key, value in study.resolved().items() if key not in _UNKNOWN}
+def stored_study(study: Study, *, designed: bool) -> dict[str, Any]:
+    """What the manifest says of the study: what is known of it.
+
+    Args:
+        study: the study.
+        designed: whether its points are from a study file, and so from the seed there.
+    """
+    unknown = _UNKNOWN if designed else (*_UNKNOWN, "seed")
+    return {key: value for key, value in study.resolved().items() if key not in unknown}
 
 
 def imported_study(manifest: Mapping[str, Any]) -> Study:

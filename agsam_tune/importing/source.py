@@ -34,11 +34,12 @@ class Source:
 
     Attributes:
         origin: the file or the storage, as people read it, without a password.
-        kind: `csv`, `parquet` or `optuna`.
+        kind: `csv`, `parquet`, `json` or `optuna`; `tables` for a folder of files, `frame` for one
+            that is in memory.
         digest: SHA-256 of the file's bytes; None for a storage.
         table: one row a trial. Cells are texts, numbers, true or false, or None and NaN where
             there is nothing.
-        unit: what a row is called: `line`, `row` or `trial`.
+        unit: what a row is called: `line`, `row`, `record` or `trial`.
         labels: the number of each row as the source counts, or its name, (N,).
         boxes: (optimizer, hyperparameter) → its range, where the source knows it.
         notes: what was left out or assumed, a sentence each.
@@ -78,9 +79,16 @@ class Source:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What is wrong with a source, collected so that all of it is read at once."""
+    """What is wrong with a source, collected so that all of it is read at once.
+
+    Attributes:
+        origin: the source.
+        verdict: what is said of it first.
+        problems: a sentence each.
+    """
 
     origin: str
+    verdict: str = "cannot be imported"
     problems: list[str] = field(default_factory=list)
 
     def add(self, what: str, message: str) -> None:
@@ -90,12 +98,12 @@ class Findings:
     def raise_if_any(self) -> None:
         """Raises a UsageError with everything found so far, if anything was."""
         if self.problems:
-            raise UsageError(refusal(self.origin, self.problems))
+            raise UsageError(refusal(self.origin, self.problems, self.verdict))
 
 
-def refusal(origin: str, problems: Sequence[str]) -> str:
+def refusal(origin: str, problems: Sequence[str], verdict: str = "cannot be imported") -> str:
     """One message for all that is wrong; control characters of foreign texts are spelled out."""
-    lines = [f"{origin}: cannot be imported", *(f"  {problem}" for problem in problems)]
+    lines = [f"{origin}: {verdict}", *(f"  {problem}" for problem in problems)]
     return "\n".join(_printable(line) for line in lines)
 
 

@@ -13,19 +13,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
 from agsam_tune.importing import cells
 from agsam_tune.importing.misset import check_misset
 from agsam_tune.importing.options import ImportOptions
 from agsam_tune.importing.ranges import given_spaces, search_spaces
-from agsam_tune.importing.settings import KNOWN, Settings, own_settings, setting_columns
+from agsam_tune.importing.settings import KNOWN, Array, Settings, own_settings, setting_columns
 from agsam_tune.importing.source import Findings, Source
 from agsam_tune.study import SearchSpace
 from agsam_tune.study.errors import nearest
 from agsam_tune.study.model import PHASE_NAMES
 
-__all__ = ["Checked", "check_trials"]
+__all__ = [
+    "Checked",
+    "check_keys",
+    "check_trials",
+    "divergence_notes",
+    "only_named",
+    "ordered_table",
+    "taken_as_chance",
+    "trial_rows",
+    "unused_columns",
+]
 
 NEEDED = ("optimizer", "point", "seed", "test_accuracy")
 KEY = ["optimizer", "phase", "point", "seed"]
@@ -63,10 +74,9 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
         UsageError: with everything that is wrong with it.
     """
     findings = Findings(origin=source.origin)
-    source, study = _only_named(source, "study", options.name, "--name", findings)
-    source, task = _only_named(source, "task", options.task, "--task", findings)
-    _check_columns(source, findings)
-    frame = _frame(source, findings)
+    source, study = only_named(source, "study", options.name, "--name", findings)
+    source, task = only_named(source, "task", options.task, "--task", findings)
+    frame = trial_rows(source, findings)
     columns, ignored = setting_columns(source, options.hyperparameters, findings)
     # What follows compares rows, and would only repeat what is wrong with their cells.
     findings.raise_if_any()
@@ -74,29 +84,46 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
     given = given_spaces(options.search_spaces, optimizers, findings)
     ranged = {(o, name) for o, space in given.items() for name in space.ranges} | {*source.boxes}
     settings = own_settings(source, columns, frame, ranged, ignored, findings)
-    _check_rows(source, frame, settings, findings)
+    check_keys(source, frame, findings)
+    _check_replicates(source, frame, settings, findings)
     _check_roles(options, optimizers, findings)
-    chance, more = _chance(source, frame, options, findings)
+    chance, assumed = taken_as_chance(
+        source, frame["diverged"].to_numpy(), options.chance, findings
+    )
     spaces, inferred = search_spaces(source, frame, settings, given, findings)
     check_misset(source, frame, settings, spaces, findings)
     findings.raise_if_any()
+    more = divergence_notes(source, frame)
+    if options.candidate is None:
+        more.append("Without --candidate and --baseline nothing is compared.")
     name = study or options.name or _stem(source)
     return Checked(
-        trials=_table(frame, settings, name, task or options.task or name, chance),
+        trials=ordered_table(frame, settings.values, name, task or options.task or name, chance),
         study=name,
         task=task or options.task or name,
         optimizers=optimizers,
         spaces=spaces,
         constants=settings.constants,
         chance=chance,
-        notes=(*source.notes, *_ignored(ignored), *_constants(settings), *inferred, *more),
+        notes=(
+            *(*source.notes, *unused_columns(ignored), *_constants(settings), *inferred),
+            *(*more, *assumed),
+        ),
     )
 
 
-def _only_named(
+def only_named(
     source: Source, column: str, wanted: str | None, option: str, findings: Findings
 ) -> tuple[Source, str | None]:
-    """The rows of one study or task, and the name that the source has for it, if any."""
+    """The rows of one study or task, and the name that the source has for it, if any.
+
+    Args:
+        source: the trials.
+        column: `study` or `task`.
+        wanted: the name that was asked for, or None.
+        option: what says which of several it is to be.
+        findings: where to add that nothing says so.
+    """
     missing = cells.is_missing(source, column)
     if missing.all():
         return source, None
@@ -112,6 +139,12 @@ def _only_named(
     return source, None
 
 
+def trial_rows(source: Source, findings: Findings) -> pd.DataFrame:
+    """All known columns but those of the study, in their own types; N rows."""
+    _check_columns(source, findings)
+    return _frame(source, findings)
+
+
 def _check_columns(source: Source, findings: Findings) -> None:
     found = list(source.table.columns)
     unknown = [name for name in found if name not in KNOWN]
@@ -123,7 +156,6 @@ def _check_columns(source: Source, findings: Findings) -> None:
 
 
 def _frame(source: Source, findings: Findings) -> pd.DataFrame:
-    """All known columns but those of the study, in their own types."""
     state = cells.texts(source, "state", findings, default="COMPLETE", allowed=("COMPLETE", "FAIL"))
     accuracy = cells.accuracies(source, "test_accuracy", findings)
     validation = cells.accuracies(source, "val_accuracy", findings)
@@ -165,10 +197,8 @@ def _frame(source: Source, findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _check_rows(
-    source: Source, frame: pd.DataFrame, settings: Settings, findings: Findings
-) -> None:
-    """Keys are there once, and a point is in one replicate."""
+def check_keys(source: Source, frame: pd.DataFrame, findings: Findings) -> None:
+    """A key is there once."""
     twice = frame.duplicated(KEY, keep=False).to_numpy()
     if twice.any():
         first = frame[twice].iloc[0]
@@ -179,6 +209,12 @@ def _check_rows(
         )
         others = int(frame[twice].duplicated(KEY).sum()) - int(same.sum()) + 1
         findings.add("key", message + (f", and {others} more like it" if others else ""))
+
+
+def _check_replicates(
+    source: Source, frame: pd.DataFrame, settings: Settings, findings: Findings
+) -> None:
+    """A point is in one replicate, where points are in any."""
     tuned = np.array([bool(settings.names[name]) for name in frame["optimizer"]])
     replicate = frame["replicate"].where(tuned & (frame["phase"] == "map").to_numpy())
     has, needs = replicate.notna().to_numpy(), tuned & (frame["phase"] == "map").to_numpy()
@@ -208,39 +244,49 @@ def _check_roles(options: ImportOptions, optimizers: tuple[str, ...], findings: 
             findings.add(f"--{role}", f"missing, needed: an optimizer, as there is --{other}")
 
 
-def _chance(
-    source: Source, frame: pd.DataFrame, options: ImportOptions, findings: Findings
-) -> tuple[float, list[str]]:
-    """The accuracy of guessing, which is where a diverged trial lies, and notes on both."""
-    diverged = frame["diverged"].to_numpy()
+def divergence_notes(source: Source, frame: pd.DataFrame) -> list[str]:
+    """How many trials are taken as diverged though nothing says so."""
     unsaid = (
-        diverged & frame["test_accuracy"].isna().to_numpy() & cells.is_missing(source, "diverged")
+        frame["diverged"].to_numpy()
+        & frame["test_accuracy"].isna().to_numpy()
+        & cells.is_missing(source, "diverged")
     )
-    notes = []
-    if unsaid.any():
-        notes.append(f"Taken as diverged, without an accuracy: {_trials(unsaid.sum())}.")
-    if options.candidate is None:
-        notes.append("Without --candidate and --baseline nothing is compared.")
-    if options.chance is not None:
-        return options.chance, notes
+    if not unsaid.any():
+        return []
+    return [f"Taken as diverged, without an accuracy: {_trials(unsaid.sum())}."]
+
+
+def taken_as_chance(
+    source: Source, diverged: NDArray[np.bool_], chance: float | None, findings: Findings
+) -> tuple[float, list[str]]:
+    """The accuracy of guessing, and a note where it was not said.
+
+    Args:
+        source: the trials.
+        diverged: those that need it, (N,).
+        chance: what was said, or None.
+        findings: where to add that it is needed.
+    """
+    if chance is not None:
+        return chance, []
     if diverged.any():
         message = (
             f"needed, since {_trials(diverged.sum())} diverged ({source.rows(diverged)}): that "
             "counts with the accuracy of guessing, the largest class's share of the test split"
         )
         findings.add("--chance", message)
-    notes.append(
+    return 0.0, [
         "Without --chance it is taken as 0: no trial counts as failed, and normalised scores "
         "start at 0."
-    )
-    return 0.0, notes
+    ]
 
 
 def _trials(n: int) -> str:
     return "1 trial" if n == 1 else f"{n} trials"
 
 
-def _ignored(columns: Sequence[str]) -> list[str]:
+def unused_columns(columns: Sequence[str]) -> list[str]:
+    """A note on what is there and not read."""
     return [f"Columns that are not used: {', '.join(columns)}."] if columns else []
 
 
@@ -254,18 +300,25 @@ def _constants(settings: Settings) -> list[str]:
     return [f"What never varies is no hyperparameter of that optimizer: {'; '.join(parts)}."]
 
 
-def _table(
-    frame: pd.DataFrame, settings: Settings, study: str, task: str, chance: float
+def ordered_table(
+    frame: pd.DataFrame, values: Mapping[str, Array], study: str, task: str, chance: float
 ) -> pd.DataFrame:
-    """The columns, types and order of `trials.parquet`; diverged trials at chance."""
+    """The columns, types and order of `trials.parquet`; diverged trials at chance.
+
+    Args:
+        frame: all known columns, N rows.
+        values: hyperparameter → its value in each row, (N,).
+        study, task: their names.
+        chance: accuracy of guessing.
+    """
     after = list(AFTER_HYPERPARAMETERS)
     place = after.index("diverged")
     after[place:place] = [name for name in SHARPNESS if name in frame]
-    whole = frame.assign(study=study, task=task, **settings.values)
+    whole = frame.assign(study=study, task=task, **values)
     for name in ("test_accuracy", "val_accuracy"):
         lost = whole["diverged"] & whole[name].isna()
         whole[name] = whole[name].mask(lost, chance)
-    columns = [*BEFORE_HYPERPARAMETERS, *settings.values, *after]
+    columns = [*BEFORE_HYPERPARAMETERS, *values, *after]
     kinds = dict.fromkeys(columns, "float64")
     kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state"], "str")
     kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")

@@ -63,6 +63,11 @@ class Material:
         return self.manifest.get("imported") or {}
 
     @property
+    def planned(self) -> bool:
+        """Whether a study file says which trials there are to be, whoever trains them."""
+        return not self.imported or "study_file" in self.imported
+
+    @property
     def fixed_only(self) -> bool:
         """Whether the study has no other phase than `fixed`."""
         return all(phase.name == "fixed" for phase in self.study.phases)

@@ -304,7 +304,7 @@ def trials_by_phase(material: Material) -> dict[tuple[str, str], int]:
 def planned_trials(material: Material) -> dict[tuple[str, str], int | None]:
     """How many trials the study asks for by (optimizer, phase); None where it cannot be said."""
     planned = study_trials(material.study)
-    return dict.fromkeys(planned) if material.imported else planned
+    return planned if material.planned else dict.fromkeys(planned)
 
 
 def _kind(flag: str, n: int, of: int, hint: str) -> Fact:

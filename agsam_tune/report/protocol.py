@@ -36,7 +36,7 @@ def settings_table(material: Material) -> Simple:
         ("baseline", study.baseline or text.DASH),
         ("control", study.control or text.DASH),
     ]
-    if not material.imported:
+    if material.planned:
         rows.append(("study seed", str(study.seed)))
     return Simple(caption="Settings", head=("setting", "value"), rows=tuple(rows))
 
@@ -112,7 +112,7 @@ def provenance_table(material: Material) -> Simple:
     imported = material.imported
     rows = [
         (f"imported: {key}", text.short(imported[key]))
-        for key in ("source", "at", "digest")
+        for key in ("source", "study_file", "at", "digest")
         if imported.get(key)
     ]
     rows += [

@@ -16,6 +16,7 @@ from agsam_tune.study.misset import (
 )
 from agsam_tune.study.model import (
     BASE_HYPERPARAMETERS,
+    UNKNOWN_TRAINING,
     AnalysisSettings,
     FixedPoint,
     Packs,
@@ -49,6 +50,7 @@ __all__ = [
     "MISSET_DRAWS",
     "MISSET_FACTORS",
     "MISSET_MAXIMA",
+    "UNKNOWN_TRAINING",
     "AnalysisSettings",
     "FixedPoint",
     "MissetPoint",

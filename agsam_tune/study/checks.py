@@ -56,7 +56,9 @@ def _check_task(draft: Draft, problems: Problems) -> None:
             add_validation_error(
                 problems, error, options, prefix="task_options", from_keys=["task"]
             )
-    elif not is_reference(task) and (message := task_problem(task)):
+    elif draft.trained_elsewhere or is_reference(task):
+        pass  # a name, or a function that is looked for when it is called
+    elif message := task_problem(task):
         problems.add("task", message)
     for name, value in draft.task_options.items():
         if task not in BUILTIN_TASKS and not is_finite(value):

@@ -26,6 +26,7 @@ class Draft:
         spaces: optimizer → its search space, the study's overrides applied.
         phases: in the file's order.
         all_phases_read: whether all of the file's phases are among `phases`.
+        trained_elsewhere: whether another program makes the trials, to which the task is a name.
     """
 
     header: dict[str, Any]
@@ -35,6 +36,7 @@ class Draft:
     spaces: Mapping[str, SearchSpace]
     phases: list[Phase]
     all_phases_read: bool
+    trained_elsewhere: bool = False
 
     @property
     def optimizers(self) -> tuple[str, ...] | None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from agsam_tune.plugins import is_name
 from agsam_tune.study.checks import check_all
 from agsam_tune.study.draft import Draft
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
@@ -21,7 +22,7 @@ from agsam_tune.study.files import (
     is_study_name,
     read_table,
 )
-from agsam_tune.study.model import PHASE_NAMES, Phase, SearchSpace
+from agsam_tune.study.model import PHASE_NAMES, UNKNOWN_TRAINING, Phase, SearchSpace
 from agsam_tune.study.overrides import apply_overrides
 from agsam_tune.study.references import announced_optimizers, shorten
 from agsam_tune.study.spaces import find_search_space, override_search_space
@@ -39,7 +40,9 @@ __all__ = ["load_study"]
 M = TypeVar("M", bound=BaseModel)
 
 
-def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
+def load_study(
+    path: Path, *, overrides: Sequence[str] = (), trained_elsewhere: bool = False
+) -> Study:
     """The study in the TOML file `path`, checked whole.
 
     Args:
@@ -47,6 +50,9 @@ def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
             search spaces are looked for first.
         overrides: texts "KEY=VALUE" as `--set` takes them, such as "training.epochs=5",
             "phases.map.points=16" or "search_spaces.gsam.rho.high=4.0".
+        trained_elsewhere: whether the trials are made by another program, so that the task is no
+            more than a name, [training] may be left out, and an optimizer that is not known is
+            one whose ranges are in the study's [search_spaces.NAME].
 
     Raises:
         StudyError: with everything that is wrong, one line a problem.
@@ -56,7 +62,7 @@ def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
     if not is_study_name(path.stem):
         problems.add("", f"found the name {path.stem!r}, allowed: {STUDY_NAME_RULE}")
     table, references = shorten(table, problems)
-    draft = _draft(table, references, path, problems)
+    draft = _draft(table, references, path, problems, trained_elsewhere=trained_elsewhere)
     check_all(draft, problems)
     problems.raise_if_any()
     spaces = {name: draft.spaces[name] for name in draft.header["optimizers"]}
@@ -73,28 +79,38 @@ def load_study(path: Path, *, overrides: Sequence[str] = ()) -> Study:
 
 
 def _draft(
-    table: Mapping[str, Any], references: Mapping[str, str], path: Path, problems: Problems
+    table: Mapping[str, Any],
+    references: Mapping[str, str],
+    path: Path,
+    problems: Problems,
+    *,
+    trained_elsewhere: bool,
 ) -> Draft:
     for key in table:
         if key not in STUDY_KEYS:
             hint = _home_of(key) or nearest(key, STUDY_KEYS)
             problems.add(key, f"unknown key, allowed: {', '.join(STUDY_KEYS)}{hint}")
     header = _header(table, problems)
+    optional = (*OPTIONAL_SECTIONS, "training") if trained_elsewhere else OPTIONAL_SECTIONS
     sections = {
         name: _section(table, name, model, problems)
         for name, model in SECTIONS.items()
-        if name in table or name not in OPTIONAL_SECTIONS
+        if name in table or name not in optional
     }
+    if trained_elsewhere:
+        sections.setdefault("training", UNKNOWN_TRAINING)
     files = find_search_spaces(path.parent)
+    own = _own_optimizers(table, files) if trained_elsewhere else ()
     phases = _phases(table, problems)
     return Draft(
         header=header,
         sections={name: section for name, section in sections.items() if section is not None},
         task_options=_subtable(table, "task_options", problems),
-        known_optimizers=_known_optimizers(header, files, references),
-        spaces=_search_spaces(table, header, files, references, problems),
+        known_optimizers=_known_optimizers(header, files, references, own),
+        spaces=_search_spaces(table, header, files, references, problems, own),
         phases=phases,
         all_phases_read=[phase.name for phase in phases] == _names_in(table.get("phases")),
+        trained_elsewhere=trained_elsewhere,
     )
 
 
@@ -131,11 +147,21 @@ def _subtable(table: Mapping[str, Any], name: str, problems: Problems) -> dict[s
     return {}
 
 
+def _own_optimizers(table: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[str, ...]:
+    """The names without a search-space file that have their ranges in the study."""
+    changes = table.get("search_spaces")
+    names = changes if isinstance(changes, Mapping) else ()
+    return tuple(name for name in names if name not in files and is_name(name))
+
+
 def _known_optimizers(
-    header: Mapping[str, Any], files: Mapping[str, Path], references: Mapping[str, str]
+    header: Mapping[str, Any],
+    files: Mapping[str, Path],
+    references: Mapping[str, str],
+    own: Sequence[str],
 ) -> tuple[str, ...]:
     """What the study may call its optimizers; packages are asked only for what is not known."""
-    known = {**dict.fromkeys(files), **dict.fromkeys(references)}
+    known = dict.fromkeys((*files, *references, *own))
     if not known.keys() >= set(header.get("optimizers", ())):
         known |= dict.fromkeys(announced_optimizers()[0])
     return tuple(known)
@@ -147,6 +173,7 @@ def _search_spaces(
     files: Mapping[str, Path],
     references: Mapping[str, str],
     problems: Problems,
+    own: Sequence[str],
 ) -> dict[str, SearchSpace]:
     """The search spaces of the study's known optimizers, its overrides applied; right ones only."""
     changes = _subtable(table, "search_spaces", problems)
@@ -159,8 +186,11 @@ def _search_spaces(
     spaces = {}
     for name in dict.fromkeys(optimizers or ()):
         space = find_search_space(name, references.get(name), files, problems)
+        is_own = space is None and name in own
+        if is_own:
+            space = SearchSpace(optimizer=name)
         if space is not None and name in changes:
-            space = override_search_space(space, changes[name], problems)
+            space = override_search_space(space, changes[name], problems, is_own=is_own)
         if space is not None:
             spaces[name] = space
     return spaces

@@ -177,19 +177,20 @@ def _rule_in(optimizer: str, stem: str) -> tuple[str | None, str | None]:
 
 
 def override_search_space(
-    space: SearchSpace, changes: object, problems: Problems
+    space: SearchSpace, changes: object, problems: Problems, *, is_own: bool = False
 ) -> SearchSpace | None:
     """`space` with a study's `[search_spaces.NAME]` applied, or None after adding problems.
 
     A range that the file has is changed key by key; lr, momentum and weight_decay may be added,
-    and to a rule of one's own that has no ranges yet, any.
+    and to a rule of one's own that has no ranges yet, any. `is_own` says of a name without a rule
+    that it is such a one, of another program.
     """
     before = len(problems.found)
     prefix = f"search_spaces.{space.optimizer}"
     if not isinstance(changes, Mapping):
         problems.add(prefix, f"found {show(changes)}, allowed: a table of ranges")
         return None
-    is_open = space.rule is not None and not space.ranges
+    is_open = (is_own or space.rule is not None) and not space.ranges
     allowed = tuple(dict.fromkeys((*space.names, *BASE_HYPERPARAMETERS)))
     merged: dict[str, object] = dict(space.ranges)
     for name, change in changes.items():

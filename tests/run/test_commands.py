@@ -30,6 +30,9 @@ WRONG = (
     ["report", "missing", "--set", "analysis.margin=0.01", "--out", "elsewhere"],
     ["export", "missing", "--format", "md"],
     ["data", "mnits"],
+    ["design", "moon", "--out", "next.csv"],
+    ["design", "wrong.toml", "--out", "next.csv"],
+    ["design", str(STUDY), "--out", "next.txt"],
 )
 
 
@@ -37,7 +40,7 @@ WRONG = (
     "arguments",
     [
         *(["--help"], ["list"], ["list", "--json"], ["show"], ["--version"]),
-        *([command, "--help"] for command in ("run", "plan", "bench", "dashboard")),
+        *([command, "--help"] for command in ("run", "plan", "design", "bench", "dashboard")),
         *([command, "--help"] for command in ("data", "sys-info")),
         *(["schema"], ["schema", "search-space"], ["schema", "--here"], ["schema", "--help"]),
         *(["new", "mine"], ["new", "mine", "--task", "my_tasks:blobs"], ["new", "--help"]),

@@ -96,7 +96,7 @@ def assert_same(one: Any, other: Any, where: str = "") -> None:
         assert one == other, where
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
 def test_an_exported_run_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
     study = small_study()
     trials = small_trials(study)
@@ -251,7 +251,10 @@ def test_percentages_are_recognised(tmp_path: Path) -> None:
         (b"optimizer,point,seed,rho,test_accuracy\n", "found none below the header"),
         (b"PAR1 and no more", "cannot be read"),
         (b"PK\x03\x04", "a spreadsheet"),
-        (b'[{"optimizer": "a"}]', "it is JSON"),
+        (b'{"optimizer": "a"}', "it is JSON, and no list of records"),
+        (b'[{"optimizer": "a"}, 3]', "record 2: no object, needed: a list of objects"),
+        (b"[]", "records: found none, needed: one a trial"),
+        (b'[{"optimizer": "a"', "cannot be read: Expecting"),
         (MINIMAL.encode("utf-16"), "line 1 is no text in UTF-8; save the file as that"),
         (gzip.compress(MINIMAL.encode())[:40], "cannot be read"),
         (b"\x80\x04\x95cposix\nsystem\n.", "no text in UTF-8"),
@@ -264,7 +267,10 @@ def test_percentages_are_recognised(tmp_path: Path) -> None:
         "header",
         "parquet",
         "zip",
-        "JSON",
+        "JSON object",
+        "JSON list",
+        "empty JSON",
+        "cut JSON",
         "UTF-16",
         "cut gzip",
         "pickle",

@@ -1,0 +1,340 @@
+"""`agsam-tune design`: what another program is asked to train is what `run` would train."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import agsam_tune
+from agsam_tune.agenda import Agenda
+from agsam_tune.analysis import analyse
+from agsam_tune.errors import UsageError
+from agsam_tune.reporting import read_run
+from agsam_tune.study import Study, StudyError, load_study
+from tests.run.commands import QUICK, TINY, run_tiny
+from tests.run.commands import agsam_tune as program
+from tests.run.test_import import assert_same
+
+SETS = [text for text in TINY if "=" in text]
+KEY = ["optimizer", "phase", "point", "seed"]
+MINE = """
+task = "nothing that there is"
+optimizers = ["adamw", "plain", "sam"]
+candidate = "adamw"
+baseline = "sam"
+seed = 3
+[search_spaces.adamw.lr]
+low = 1e-5
+high = 0.1
+log = true
+default = 1e-3
+[search_spaces.adamw.beta]
+low = 0.0
+high = 0.99
+default = 0.9
+[search_spaces.plain]
+[[phases]]
+name = "map"
+points = 8
+replicates = 2
+seeds = 2
+[[phases]]
+name = "tune"
+points = 18
+seeds = 2
+[[phases]]
+name = "misset"
+seeds = 1
+[analysis]
+margin = 0.02
+"""
+
+
+def write(folder: Path, text: str = MINE) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def trained(rows: pd.DataFrame) -> pd.DataFrame:
+    """Made-up results that say which setting they are of, and some that diverged."""
+    named = [f"{row.optimizer}{row.point}{row.seed}{row.phase}" for row in rows.itertuples()]
+    noise = np.array([np.random.default_rng(list(name.encode())).random() for name in named])
+    score = np.round(0.9 - 0.1 * noise, 4)
+    return rows.assign(
+        val_accuracy=score,
+        test_accuracy=np.where(noise > 0.95, np.nan, score),
+        diverged=noise > 0.95,
+    )
+
+
+def rounds(study: Study | Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """(asked, all results so far) until nothing is asked."""
+    done = pd.DataFrame()
+    while len(asked := agsam_tune.next_trials(study, done, chance=0.5)):
+        done = pd.concat([done, trained(asked)], ignore_index=True)
+        yield asked, done
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("design") / "quick"
+    run_tiny(out)
+    return out
+
+
+def test_it_asks_for_exactly_the_trials_that_a_run_made(run: Path, tmp_path: Path) -> None:
+    stored = read_run(run).trials
+    (tmp_path / "stored.csv").write_text(stored.to_csv(index=False))
+    theirs = pd.read_csv(tmp_path / "stored.csv", dtype=str).set_index(KEY)
+    (tmp_path / "results").mkdir()
+    sets = [word for text in SETS for word in ("--set", text)]
+    sizes = []
+    for number in range(9):
+        out = tmp_path / "next.csv"
+        done = program(
+            "design",
+            QUICK,
+            *sets,
+            "--results",
+            tmp_path / "results",
+            "--out",
+            out,
+            "--chance",
+            "0.5",
+        )
+        assert done.returncode == 0, done.stderr
+        asked = pd.read_csv(out, dtype=str)
+        if asked.empty:
+            break
+        # Cell by cell as texts: the settings are the run's to the last digit.
+        found = theirs.loc[pd.MultiIndex.from_frame(asked[KEY])].reset_index()
+        pd.testing.assert_frame_equal(asked, found[asked.columns])
+        found.to_csv(tmp_path / "results" / f"{number}.csv", index=False)
+        sizes.append(len(asked))
+    assert sum(sizes) == len(stored)
+    assert len(sizes) == 3  # map, iid and a batch of tune; its next batch; misset
+    assert f"{len(stored)} of {len(stored)} trials are there" in done.stdout
+    command = done.stdout.splitlines()[-1].split()[1:]
+    assert command[:2] == ["import", str(tmp_path / "results")]
+    assert command[2:6] == ["--study", QUICK, "--out", "runs/quick"]
+
+
+def test_the_report_of_the_results_is_the_runs_own(run: Path, tmp_path: Path) -> None:
+    stored = read_run(run)
+    data = stored.manifest["data"]
+    columns = [*KEY, "rho", "alpha", "gamma", "val_accuracy", "test_accuracy", "test_loss"]
+    columns += ["train_loss", "radius", "surrogate_gap", "diverged"]
+    stored.trials.sample(frac=1, random_state=1)[columns].to_json(
+        tmp_path / "done.json", orient="records", double_precision=15
+    )
+    done = program(
+        *("import", tmp_path / "done.json", "--study", QUICK, "--out", tmp_path / "out"),
+        *("--chance", str(data["chance"]), "--test-size", str(data["test"])),
+        *[word for text in SETS for word in ("--set", text)],
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "report.html").is_file()
+    found = json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))
+    expected = analyse(stored.trials, stored.study, chance=data["chance"], test_size=data["test"])
+    assert_same(json.loads(json.dumps(expected)), found)
+    assert "design" not in done.stdout
+
+
+def test_a_study_of_another_program_is_played_to_its_end(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    *_, (_, done) = rounds(path)
+    study = load_study(path, trained_elsewhere=True)
+    agenda = Agenda(study, ())
+    assert len(done) == agenda.total
+    assert set(done["phase"]) == {"map", "tune", "misset"}
+    plain = done[done["optimizer"] == "plain"]
+    assert list(plain["phase"]) == ["map"] * 2
+    assert plain[["rho", "lr", "beta"]].isna().all(axis=None)
+    adamw = done[(done["optimizer"] == "adamw") & (done["phase"] != "misset")]
+    assert adamw["lr"].between(1e-5, 0.1).all()
+    assert adamw["beta"].between(0, 0.99).all()
+
+
+def test_half_a_round_is_asked_for_again(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    asked = agsam_tune.next_trials(path)
+    half = trained(asked.iloc[::2])
+    again = agsam_tune.next_trials(path, half, chance=0.5)
+    pd.testing.assert_frame_equal(again, asked.iloc[1::2].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
+def test_every_kind_of_table_goes_there_and_back(kind: str, tmp_path: Path) -> None:
+    study = write(tmp_path)
+    first = program("design", study, "--out", tmp_path / f"next.{kind}")
+    assert first.returncode == 0, first.stderr
+    assert "mine: 98 of 150 trials to train now (" in first.stdout
+    read: Any = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}[kind]
+    done = trained(read(tmp_path / f"next.{kind}"))
+    write_to = getattr(done, f"to_{kind}")
+    options = {"orient": "records", "double_precision": 15} if kind == "json" else {"index": False}
+    write_to(tmp_path / f"done.{kind}", **options)
+    found = agsam_tune.next_trials(study, tmp_path / f"done.{kind}", chance=0.5)
+    expected = agsam_tune.next_trials(study, trained(agsam_tune.next_trials(study)), chance=0.5)
+    pd.testing.assert_frame_equal(found, expected)
+    assert set(found["phase"]) == {"tune"}
+
+
+def refusal(study: Path, results: pd.DataFrame) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        agsam_tune.next_trials(study, results, chance=0.5)
+    first, *lines = str(caught.value).splitlines()
+    assert first == "results: does not fit the study mine"
+    return [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        (
+            "optimizer",
+            "adam",
+            "column 'optimizer': row 5: found 'adam', allowed: adamw, plain, sam",
+        ),
+        ("phase", "iid", "column 'phase': row 5: found 'iid', allowed: map, tune, misset"),
+        ("point", 40, "row 5: no trial of the study is optimizer adamw, phase map, point 40, seed"),
+        ("lr", 0.5, ", lr = 0.5, needed: beta = "),
+        ("lr", None, ", lr = nothing, needed: beta = "),
+        ("test_accuracy", 91.0, "column 'test_accuracy': row 5: found 91"),
+    ],
+)
+def test_a_row_that_is_no_trial_is_named(
+    column: str, value: Any, expected: str, tmp_path: Path
+) -> None:
+    study = write(tmp_path)
+    rows = agsam_tune.next_trials(study)
+    rows = rows[(rows["optimizer"] == "adamw") & (rows["phase"] == "map")]
+    done = trained(rows.reset_index(drop=True)).astype({column: object})
+    done.loc[5, column] = value
+    said = refusal(study, done)
+    assert expected in said[0]
+    if column == "optimizer":
+        assert said[0].endswith("did you mean 'adamw'?")
+    if column == "point":
+        assert said[0].endswith("the nearest is point 7, seed 1")
+    if column == "lr":
+        assert f", lr = {rows['lr'].iloc[5]:.9g}" in said[0]
+
+
+def test_a_row_of_another_point_is_recognised(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    done = trained(agsam_tune.next_trials(study))
+    mine = (done["optimizer"] == "sam") & (done["phase"] == "map") & (done["point"] == 2)
+    done.loc[mine, "rho"] = done.loc[
+        (done["optimizer"] == "sam") & (done["phase"] == "map") & (done["point"] == 6), "rho"
+    ].to_numpy()
+    said = refusal(study, done)
+    assert said[0].endswith("that is the setting of point 6")
+    assert len(said) == 3  # two seeds, and where settings come from
+
+
+def test_a_row_before_its_time_is_refused(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    *_, (_, done) = rounds(study)
+    lost = done.drop(done.index[(done["phase"] == "map") & (done["optimizer"] == "sam")][0])
+    said = refusal(study, lost.reset_index(drop=True))
+    assert len(said) == 1
+    assert "sam has its settings in misset from results that are not there: 1 in map" in said[0]
+
+
+def test_a_result_that_changes_what_followed_is_noticed(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    *_, (_, done) = rounds(study)
+    worse = (done["phase"] == "tune") & (done["point"] < 16)
+    done.loc[worse, "val_accuracy"] = 1 - done.loc[worse, "val_accuracy"]
+    said = refusal(study, done)
+    assert any("phase tune, point 16" in line for line in said)
+    assert "from the results before them" in said[-1]
+
+
+def test_single_precision_is_precise_enough_and_a_digit_less_is_not(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    asked = agsam_tune.next_trials(study)
+    single = asked.astype(dict.fromkeys(("rho", "lr", "beta"), "float32"))
+    expected = agsam_tune.next_trials(study, trained(asked), chance=0.5)
+    found = agsam_tune.next_trials(study, trained(single), chance=0.5)
+    pd.testing.assert_frame_equal(found, expected)
+    assert refusal(study, trained(asked.round(5)))
+
+
+def test_the_import_knows_the_study_and_says_what_is_missing(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    *_, (_, done) = rounds(study)
+    part = done[(done["phase"] != "misset") | (done["optimizer"] != "sam")]
+    part.drop(columns="replicate").to_csv(tmp_path / "done.csv", index=False)
+    arguments = ["import", tmp_path / "done.csv", "--study", study, "--out", tmp_path / "out"]
+    said = program(*arguments)
+    assert said.returncode == 2
+    assert "--chance: needed" in said.stderr
+    said = program(*arguments, "--chance", "0.5", "--margin", "0.1")
+    assert said.returncode == 2
+    assert "found --study with --margin" in said.stderr
+    said = program(*arguments, "--chance", "0.5")
+    assert said.returncode == 0, said.stderr
+    found = read_run(tmp_path / "out")
+    expected = load_study(study, trained_elsewhere=True)
+    assert found.study == expected
+    assert found.study.analysis.margin == 0.02
+    assert set(found.trials["replicate"].dropna()) == {0, 1}
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "Partial study: 19 of 150 planned trials are missing (misset)" in page
+
+
+def test_nothing_that_was_trained_is_written_over(tmp_path: Path) -> None:
+    study = write(tmp_path)
+    path = tmp_path / "next.csv"
+    trained(agsam_tune.next_trials(study)).to_csv(path, index=False)
+    for results in ([], ["--results", str(path)], ["--results", str(tmp_path)]):
+        before = path.read_bytes()
+        done = program("design", study, "--out", path, *results)
+        assert done.returncode == 2
+        assert "choose another file with --out" in done.stderr
+        assert path.read_bytes() == before
+    done = program("design", study, "--out", tmp_path / "next.txt")
+    assert done.returncode == 2
+    assert "found the ending '.txt', allowed: .csv, .parquet, .json" in done.stderr
+
+
+def test_what_a_run_must_know_is_still_asked_for_there(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with pytest.raises(StudyError) as caught:
+        load_study(path)
+    said = str(caught.value)
+    assert "training.epochs" in said
+    assert "task: found 'nothing that there is'" in said
+    assert "optimizers: found 'adamw'" in said
+    path = write(tmp_path, MINE.replace('"plain", ', '"plian", '))
+    with pytest.raises(StudyError, match=r"found 'plian', .*did you mean 'plain'"):
+        load_study(path, trained_elsewhere=True)
+    path = write(tmp_path, MINE.replace("default = 0.9\n", ""))
+    with pytest.raises(StudyError, match=r"search_spaces\.adamw\.beta\.default: missing"):
+        load_study(path, trained_elsewhere=True)
+
+
+def test_neither_torch_nor_the_task_is_loaded(tmp_path: Path) -> None:
+    write(tmp_path, MINE.replace("nothing that there is", "no_such_module:task"))
+    code = (
+        "import sys\n"
+        "sys.argv = ['agsam-tune', 'design', 'mine.toml', '--out', 'next.csv']\n"
+        "from agsam_tune.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n"
+        "    print([m for m in ('torch', 'ray', 'numba', 'matplotlib') if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.endswith("\n[]\n")
