@@ -1,0 +1,72 @@
+"""docs/own_training.md: from the study file to the verdict by the page's own files and commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+DOCS = (Path(__file__).parents[2] / "docs" / "own_training.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The page's files."""
+    (tmp_path / "cancer.toml").write_text(blocks("toml")[0])
+    (tmp_path / "train.py").write_text(blocks("python")[0])
+    (tmp_path / "one.sh").write_text(blocks("sh")[0])
+    return tmp_path
+
+
+def call(command: list[str], folder: Path, **more: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", **more}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_the_page_works_from_its_first_command_to_its_last(folder: Path) -> None:
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    said = [call(shlex.split(line.removeprefix("$ ")), folder) for line in lines]
+    assert len(said) == 7
+    assert said[5] == blocks("text")[0]
+    summary = json.loads((folder / "runs" / "cancer" / "summary.json").read_text("utf-8"))
+    assert summary["claim"]["verdict"] in {"supported", "contradicted", "mixed", "undecided"}
+    assert all(word in summary["claim"]["text"] for word in ("own best", "radius"))
+    assert "nothing is known" not in summary["claim"]["text"]
+    assert summary["n_trials"] == 184
+    assert (folder / "runs" / "cancer" / "report.html").is_file()
+
+
+def test_a_task_of_an_array_trains_one_row(folder: Path) -> None:
+    (folder / "results").mkdir()
+    command = "agsam-tune design cancer.toml --results results --out next.csv"
+    call(shlex.split(command), folder)
+    call(["sh", "one.sh"], folder, SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="3")
+    asked = pd.read_csv(folder / "next.csv")
+    done = pd.read_csv(folder / "results" / "7-3.csv")
+    assert len(done) == 1
+    pd.testing.assert_frame_equal(done[asked.columns], asked.iloc[[3]].reset_index(drop=True))
+    call(shlex.split(command), folder)
+    again = pd.read_csv(folder / "next.csv")
+    pd.testing.assert_frame_equal(again, asked.drop(index=3).reset_index(drop=True))
+
+
+def test_the_loop_in_python_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    names = {"pd": pd, "train": lambda row: {"test_accuracy": 0.9 - 0.01 * (row["point"] % 7)}}
+    exec(blocks("python")[1], names)  # noqa: S102  (the page's own code)
+    assert len(names["done"]) == 184
