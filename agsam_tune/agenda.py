@@ -60,6 +60,7 @@ class Agenda:
         rows: the largest pack; None for what the study says.
         deadline: `time.monotonic()` after which no pack is handed out.
         ask: whoever gives the trials of a batch of `tune`, with `tune_batch`'s arguments.
+        made: what another run made of a trial, which is then not handed out; see `take_over`.
 
     Attributes:
         planned: trials of the whole study by (phase, optimizer).
@@ -75,6 +76,7 @@ class Agenda:
         rows: int | str | None = None,
         deadline: float | None = None,
         ask: AskBatch = tune_batch,
+        made: Callable[[Trial], Outcome | None] = lambda _: None,
     ) -> None:
         self._study = study
         self._ask = ask
@@ -82,6 +84,8 @@ class Agenda:
         self._proven = False
         self._outcomes: dict[Key, Outcome] = {o.trial.key: _slim(o) for o in stored}
         self._deadline = deadline
+        self._made = made
+        self._to_take: list[Outcome] = []
         self._ready: deque[Pack] = deque()
         self._running = 0
         self.stopped = False
@@ -164,9 +168,27 @@ class Agenda:
         # Something can be run after all, so what could not be has one more try.
         self._ready.extend(pack for pack, _ in self.lost)
         self.lost.clear()
-        self._outcomes.update({o.trial.key: _slim(o) for o in outcomes})
-        for optimizer in dict.fromkeys(o.trial.optimizer for o in outcomes):
-            self._go_on(optimizer)
+        self._take_in(outcomes)
+
+    def take_over(self, store: Callable[[Sequence[Outcome]], None]) -> list[Outcome]:
+        """Take in what another run made of the trials that are due.
+
+        To be called before packs are asked for, and after each `record`, which may make more
+        trials due.
+
+        Args:
+            store: is given the outcomes before they count.
+
+        Returns:
+            the outcomes.
+        """
+        taken: list[Outcome] = []
+        while self._to_take:
+            due, self._to_take = self._to_take, []
+            store(due)
+            self._take_in(due)
+            taken += due
+        return taken
 
     def hand_back(self, pack: Pack, fault: Fault, reason: str) -> list[Outcome]:
         """Take back a pack that came to nothing, to hand it out again whole or in parts.
@@ -225,12 +247,25 @@ class Agenda:
         return late or self.stopped or self._is_hopeless()
 
     def _enqueue(self, trials: Iterable[Trial], *, first: bool = False) -> None:
-        missing = [trial for trial in trials if trial.key not in self._outcomes]
+        missing: list[Trial] = []
+        for trial in trials:
+            if trial.key in self._outcomes:
+                continue
+            made = self._made(trial)
+            if made is None:
+                missing.append(trial)
+            else:
+                self._to_take.append(made)
         packs = make_packs(missing, self._rows)
         if first:
             self._ready.extendleft(reversed(packs))
         else:
             self._ready.extend(packs)
+
+    def _take_in(self, outcomes: Sequence[Outcome]) -> None:
+        self._outcomes.update({o.trial.key: _slim(o) for o in outcomes})
+        for optimizer in dict.fromkeys(o.trial.optimizer for o in outcomes):
+            self._go_on(optimizer)
 
     def _go_on(self, optimizer: str) -> None:
         """Start what waited for the optimizer's results."""
@@ -312,4 +347,5 @@ def _slim(outcome: Outcome) -> Outcome:
         val_accuracy=outcome.val_accuracy,
         diverged=outcome.diverged,
         error=outcome.error,
+        taken_from=outcome.taken_from,
     )

@@ -17,6 +17,8 @@ from agsam_tune.passwords import without_password
 from agsam_tune.provenance import commit, processor, versions
 from agsam_tune.study import Study, changed_keys
 
+# How every run was computed before there was a choice; the manifests of then do not say it.
+_ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
 _PACKAGES = ("agsam-tune", "torch", "ray", "optuna", "numpy", "scipy", "pandas", "scikit-learn")
 
 
@@ -71,7 +73,14 @@ def manifest_of(folder: RunFolder, study: Study) -> dict[str, Any] | None:
     changed = changed_keys(stored, study.resolved())
     msg = (
         f"{folder.path}: holds a run of another study, {stored.get('name', 'without a name')}; "
-        "what was changed: " + "; ".join(changed) + ". Choose another folder with --out, or "
-        "restore these keys to carry on"
+        "what was changed: " + "; ".join(changed) + ". Choose another folder with --out, where "
+        f"--reuse {folder.path} takes over the trials that stay the same, or restore these keys to "
+        "carry on"
     )
     raise UsageError(msg)
+
+
+def recorded_engine(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run's packs are computed: its way, and how many trials a pack has."""
+    engine: dict[str, Any] = manifest.get("engine", _ONLY_ENGINE)
+    return engine

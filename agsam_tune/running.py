@@ -32,6 +32,7 @@ from agsam_tune.folder import RunFolder, now
 from agsam_tune.manifest import manifest_of, new_manifest
 from agsam_tune.planning import engine_of, rows_of
 from agsam_tune.progress import StudyProgress
+from agsam_tune.reuse import Made, earlier_runs
 from agsam_tune.run_storage import asked_storage, location_of, open_store, storage_lock
 from agsam_tune.signals import first_interrupt
 from agsam_tune.store import ResultStore
@@ -59,6 +60,7 @@ class RunOptions:
         import_path: folders in which a user's task is looked for.
         command: the command line, for the manifest.
         report: whether the estimates and the report are written too, not the trials alone.
+        reuse: folders of runs whose trials are taken over where the study has the same.
     """
 
     out: Path
@@ -71,6 +73,7 @@ class RunOptions:
     import_path: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     report: bool = True
+    reuse: tuple[Path, ...] = ()
 
 
 def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
@@ -82,6 +85,8 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     """
     folder = RunFolder(path=options.out)
     manifest_of(folder, study)
+    earlier = earlier_runs(options.reuse, study, folder)
+    study = earlier.study
     if options.address is not None:
         check_address(options.address)
     check_rules(study, options.import_path)
@@ -97,6 +102,7 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
             job = _job(study, task, options, folder)
             engine = _plan(job, options, console) if old is None else engine_of(folder, old, study)
             facts = task.facts()
+            made = earlier.read(facts)
             with closing(open_store(study, location)) as store:
                 manifest = old or _new_manifest(folder, study, options, facts, engine)
                 if manifest["data"]["digest"] != facts["digest"]:
@@ -104,7 +110,7 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
                     raise UsageError(msg)
                 job = replace(job, way=engine["way"])
                 manifest = {**manifest, "engine": engine}
-                end = _train(folder, job, options, manifest, store, console)
+                end = _train(folder, job, options, manifest, store, made, console)
             return _conclude(folder, end, options, console)
 
 
@@ -153,21 +159,26 @@ def _train(
     options: RunOptions,
     manifest: dict[str, Any],
     store: ResultStore,
+    made: Made,
     console: Console,
 ) -> _End:
     """Run what is left."""
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
     rows = rows_of(job.study, manifest["engine"])
-    agenda = Agenda(job.study, store.outcomes(), rows=rows, deadline=deadline)
+    agenda = Agenda(job.study, store.outcomes(), rows=rows, deadline=deadline, made=made)
+    if made.runs:
+        manifest = made.recorded(manifest, agenda.outcomes)
+        write_json(folder.manifest, manifest)
+        agenda.take_over(store.add)
+        _say(console, made.told(agenda.outcomes, agenda.total))
     if not agenda.finished:
         _forecast(job, manifest, agenda.outcomes, options, console)
     if job.checkpoints is not None:
         job.checkpoints.mkdir(exist_ok=True)
     interrupted = _execute(job, options, agenda, store, console)
-    if (
-        job.study.packs.rows == "auto"
-    ):  # where memory was wanting, the next run begins with what there was
+    if job.study.packs.rows == "auto":  # the next run begins with what there was memory for
         manifest = {**manifest, "engine": {**manifest["engine"], "rows": agenda.rows}}
+    manifest = made.recorded(manifest, agenda.outcomes)
     if len(agenda.outcomes) == agenda.total:
         manifest = {**manifest, "finished": manifest["finished"] or now()}
         folder.remove_checkpoints()
@@ -266,7 +277,7 @@ def _execute(
             new = agenda.unknown(trained.outcomes)
             store.add(new)
             agenda.record(trained.outcomes, fits=trained.fits)
-            progress.add(new)
+            progress.add([*new, *agenda.take_over(store.add)])
 
         def stop() -> bool:
             agenda.stop()

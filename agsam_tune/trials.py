@@ -131,6 +131,7 @@ class Outcome:
             NaN where the trial diverged, but for means over the steps before that. Empty where
             the study does not ask.
         error: what was raised, for FAIL.
+        taken_from: the folder of the earlier run that trained it; None where this one did.
     """
 
     trial: Trial
@@ -147,6 +148,7 @@ class Outcome:
     curve: Curve = Curve()
     sharpness: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    taken_from: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without the trial: whoever asked for it has it."""

@@ -76,14 +76,28 @@ OWN = {
         *("columns", "errors", "folder", "importing", "recorded", "regular", "report"),
         *("store", "study", "trials"),
     },
+    "reuse": {
+        *("errors", "executors", "folder", "manifest", "provenance", "recorded", "store", "study"),
+        "trials",
+    },
     "run_storage": {"errors", "folder", "store", "study"},
     "running": {
         *("agenda", "atomic", "errors", "executors", "folder", "manifest", "planning"),
-        *("progress", "reporting", "run_storage", "signals", "store", "study", "tasks", "trials"),
+        *(
+            "progress",
+            "reporting",
+            "reuse",
+            "run_storage",
+            "signals",
+            "store",
+            "study",
+            "tasks",
+            "trials",
+        ),
     },
     "planning": {
         *("agenda", "analysis", "design", "engine", "errors", "executors", "folder", "manifest"),
-        *("optimizers", "packs", "store", "study", "tasks", "trials"),
+        *("optimizers", "packs", "reuse", "store", "study", "tasks", "trials"),
     },
     "api": {
         *("analysis", "dashboard", "elsewhere", "errors", "importing", "planning", "reporting"),

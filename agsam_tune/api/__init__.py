@@ -71,8 +71,10 @@ def plan(
     *,
     out: Path | str | None = None,
     cpus: int | None = None,
+    gpus: int | None = None,
     executor: str = "ray",
-    pilot: int = 4,
+    pilot: int | None = None,
+    reuse: Sequence[Path | str] = (),
     import_path: Sequence[Path | str] = (),
 ) -> StudyPlan:
     """What a study, or what is left of it, will take and what it can find; nothing is stored.
@@ -81,8 +83,11 @@ def plan(
         study: a study, or its file.
         out: the run's folder; `runs/NAME` if None.
         cpus: cores to use of this machine; None for all.
+        gpus: GPUs to use of this machine; None for all.
         executor: "ray", or "inline" for this process alone.
-        pilot: replicates of the map that are trained to see what the study can find; 0 for none.
+        pilot: replicates of the map that are trained to see what the study can find; 0 for none,
+            None for 4 if they are trained within two minutes.
+        reuse: see `run`.
         import_path: folders in which one's own task is looked for, besides the current one and
             that of the study's file.
 
@@ -101,7 +106,13 @@ def plan(
 
     loaded, path = _loaded(study, import_path)
     options = PlanOptions(
-        out=_folder(out, loaded), cpus=cpus, executor=executor, import_path=path, pilot=pilot
+        out=_folder(out, loaded),
+        cpus=cpus,
+        gpus=gpus,
+        executor=executor,
+        import_path=path,
+        pilot=pilot,
+        reuse=tuple(map(Path, reuse)),
     )
     return plan_run(loaded, options)
 
@@ -117,6 +128,7 @@ def run(
     time_budget: float | None = None,
     report: bool = True,
     quiet: bool = False,
+    reuse: Sequence[Path | str] = (),
     import_path: Sequence[Path | str] = (),
 ) -> Path:
     """Run a study, or carry it on, and write its report; what is stored is not run again.
@@ -133,6 +145,8 @@ def run(
         time_budget: seconds after which no pack is started.
         report: whether the report is written too.
         quiet: whether nothing is shown but what went wrong.
+        reuse: folders of runs; those of their trials that the study would train again, to the
+            same numbers, are taken over.
         import_path: see `plan`.
 
     Returns:
@@ -164,6 +178,7 @@ def run(
         import_path=path,
         command=("agsam_tune.run",),
         report=report,
+        reuse=tuple(map(Path, reuse)),
     )
     if run_study(loaded, options, Console(quiet=quiet)) is ExitCode.FAILURE:
         raise RunError(f"{options.out}: not every trial could be trained; the lines above say why")

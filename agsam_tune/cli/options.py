@@ -50,6 +50,13 @@ Overrides = Annotated[
         autocompletion=completion.keys,
     ),
 ]
+Reuse = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Take over the trials of this run that the study would train again; repeatable.",
+    ),
+]
 ExecutorChoice = Annotated[Executor, typer.Option(help="Ray on all cores, or this process alone.")]
 
 

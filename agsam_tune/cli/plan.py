@@ -19,6 +19,7 @@ from agsam_tune.cli.options import (
     Gpus,
     Out,
     Overrides,
+    Reuse,
     StudyFile,
     import_path,
     set_data_folder,
@@ -32,6 +33,7 @@ def plan(
     gpus: Gpus = None,
     data: Data = None,
     set_: Overrides = None,
+    reuse: Reuse = None,
     executor: ExecutorChoice = Executor.RAY,
     pilot: Annotated[
         int | None,
@@ -49,7 +51,8 @@ def plan(
     """Say what a study would run, how long it takes and what it can find.
 
     A few steps of each optimizer are measured, and a pilot of a few of the study's trials is
-    trained; nothing is stored. Of a run that has begun, what is left is planned.
+    trained; nothing is stored. Of a run that has begun, what is left is planned, and
+    with --reuse what an earlier run has not made.
     """
     with readable_errors(debug):
         from agsam_tune.errors import UsageError
@@ -75,6 +78,7 @@ def plan(
             gpus=gpus,
             import_path=import_path(study_file),
             pilot=pilot,
+            reuse=tuple(reuse or ()),
         )
         console = Console(stderr=True)
         with console.status(f"{loaded.name}: planning") as status:

@@ -22,6 +22,7 @@ from agsam_tune.cli.options import (
     Gpus,
     Out,
     Overrides,
+    Reuse,
     StudyFile,
     import_path,
     set_data_folder,
@@ -49,6 +50,7 @@ def run(
     time_budget: Annotated[
         str | None, typer.Option(help="Start no more packs after this long: 90s, 20m, 1h30m.")
     ] = None,
+    reuse: Reuse = None,
     executor: ExecutorChoice = Executor.RAY,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write the report, or the trials alone.")
@@ -97,6 +99,7 @@ def run(
             import_path=import_path(study_file),
             command=command_line(),
             report=report,
+            reuse=tuple(reuse or ()),
         )
         code = run_study(loaded, options, Console(quiet=quiet))
     raise typer.Exit(code)

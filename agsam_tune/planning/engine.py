@@ -11,19 +11,16 @@ from typing import Any
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import device_of
 from agsam_tune.folder import RunFolder
+from agsam_tune.manifest import recorded_engine
 from agsam_tune.packs import AUTO_ROWS
 from agsam_tune.study import Study
-
-# How every run was computed before there was a choice; the manifests of then do not say it.
-_ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
-
 
 def engine_of(folder: RunFolder, manifest: Mapping[str, Any], study: Study) -> dict[str, Any]:
     """How the run's packs are computed; raises UsageError where the study now says otherwise.
 
     Ways and devices round differently, so trials of two would differ by that as well.
     """
-    engine: dict[str, Any] = manifest.get("engine", _ONLY_ENGINE)
+    engine = recorded_engine(manifest)
     began = {"packs.way": engine["way"], "resources.gpus": manifest["device"].split()[0]}
     asked = {"packs.way": study.packs.way, "resources.gpus": device_of(study)}
     for key, found in asked.items():

@@ -6,6 +6,7 @@ the engine is imported where it is used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ def run_pilot(
         and (trial.replicate or 0) < shape[0]
         and trial.seed < _SEEDS
     ]
-    known = {o.trial.key: o for o in stored if o.state is State.COMPLETE}
+    known = {o.trial.key: o for o in stored if not math.isnan(o.test_accuracy)}
     packs = make_packs([trial for trial in trials if trial.key not in known], rows)
     seconds = sum(costs[pack.optimizer].seconds(len(pack.trials)) for pack in packs)
     if wanted is None and seconds > _SECONDS:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agsam_tune.agenda import Agenda
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import check_device, check_rules, machine
 from agsam_tune.folder import RunFolder
 from agsam_tune.manifest import manifest_of
 from agsam_tune.planning.engine import engine_of
 from agsam_tune.planning.study_plan import StudyPlan, count_plan, study_plan
+from agsam_tune.reuse import earlier_runs
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.study import Study
 from agsam_tune.tasks.loading import load_task
@@ -35,6 +37,7 @@ class PlanOptions:
         import_path: folders in which a user's task is looked for.
         pilot: replicates of the map that a pilot trains; 0 for none, None for 4 if they are
             trained soon.
+        reuse: folders of runs whose trials are taken over where the study has the same.
     """
 
     out: Path
@@ -43,6 +46,7 @@ class PlanOptions:
     gpus: int | None = None
     import_path: tuple[str, ...] = ()
     pilot: int | None = None
+    reuse: tuple[Path, ...] = ()
 
 
 def plan_run(
@@ -60,12 +64,18 @@ def plan_run(
     """
     folder = RunFolder(path=options.out)
     manifest = manifest_of(folder, study)
+    earlier = earlier_runs(options.reuse, study, folder)
+    study = earlier.study
     check_rules(study, options.import_path)
     task = load_task(
         study.task, study.task_options, seed=study.seed, import_path=options.import_path
     )
     there = machine(cpus=options.cpus, gpus=options.gpus)
     stored = _stored(folder, manifest, study)
+    if earlier.runs:
+        agenda = Agenda(study, stored, made=earlier.read(task.facts()))
+        agenda.take_over(lambda _: None)
+        stored = agenda.outcomes
     engine = manifest and engine_of(folder, manifest, study)
     if study.resources.gpus and not there["gpu"]:
         return count_plan(study, stored=stored, engine=engine, no_times="there is no GPU here")

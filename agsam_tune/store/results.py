@@ -361,7 +361,8 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.sharpness:
         attributes["sharpness"] = {n: _json_number(v) for n, v in outcome.sharpness.items()}
-    return attributes if outcome.error is None else {**attributes, "error": outcome.error}
+    texts = {"error": outcome.error, "taken_from": outcome.taken_from}
+    return attributes | {name: text for name, text in texts.items() if text is not None}
 
 
 def _json_number(value: float) -> float | str | None:
@@ -380,10 +381,7 @@ def _outcome(optimizer: str, frozen: FrozenTrial, *, curves: bool) -> Outcome:
     curve = attributes[_CURVE] if curves else {}
     trial = Trial(
         optimizer=optimizer,
-        phase=attributes["phase"],
-        replicate=attributes["replicate"],
-        point=attributes["point"],
-        seed=attributes["seed"],
+        **{name: attributes[name] for name in ("phase", "replicate", "point", "seed")},
         hyperparameters=tuple(frozen.params.items()),
     )
     ran = frozen.state is _COMPLETE
@@ -397,4 +395,5 @@ def _outcome(optimizer: str, frozen: FrozenTrial, *, curves: bool) -> Outcome:
         curve=Curve(**{name: tuple(map(_number, values)) for name, values in curve.items()}),
         sharpness={n: _number(v) for n, v in attributes.get("sharpness", {}).items()},
         error=attributes.get("error"),
+        taken_from=attributes.get("taken_from"),
     )
