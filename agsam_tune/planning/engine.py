@@ -15,6 +15,7 @@ from agsam_tune.manifest import recorded_engine
 from agsam_tune.packs import AUTO_ROWS
 from agsam_tune.study import Study
 
+
 def engine_of(folder: RunFolder, manifest: Mapping[str, Any], study: Study) -> dict[str, Any]:
     """How the run's packs are computed; raises UsageError where the study now says otherwise.
 
