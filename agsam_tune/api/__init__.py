@@ -206,11 +206,8 @@ def curves(run: RunLike) -> pd.DataFrame:
     Raises:
         UsageError: the folder holds no run.
 
-    >>> found = analyse(folder)
-    >>> found.comparisons.query("metric == 'regret_sensitivity'")["lens"].to_list()
-    ['rho', 'own_best', 'radius']
-    >>> found.estimates.query("optimizer == 'gsam' and lens == 'rho'")["metric"].to_list()[:2]
-    ['mean_accuracy', 'regret_sensitivity']
+    >>> curves(folder)["epoch"].max()
+    np.int64(4)
     """
     from agsam_tune.reporting import read_run
 
@@ -228,6 +225,12 @@ def analyse(run: RunLike, *, overrides: Sequence[str] = ()) -> Analysis:
     Raises:
         UsageError: the folder holds no run.
         StudyError: an override cannot be.
+
+    >>> found = analyse(folder)
+    >>> found.comparisons.query("metric == 'regret_sensitivity'")["lens"].to_list()
+    ['rho', 'own_best', 'radius']
+    >>> found.estimates.query("optimizer == 'gsam' and lens == 'rho'")["metric"].to_list()[:2]
+    ['mean_accuracy', 'regret_sensitivity']
     """
     from agsam_tune.reporting import analysed, read_run
 

@@ -38,6 +38,10 @@ def next_trials(
     Raises:
         StudyError: the study's file is wrong.
         UsageError: the results cannot be read, or are not those of the study's trials.
+
+    >>> table = next_trials("quick")
+    >>> table["phase"].value_counts().to_dict()
+    {'map': 96, 'tune': 48, 'iid': 48}
     """
     from agsam_tune import elsewhere
     from agsam_tune.importing import read_frame, read_results, read_told
