@@ -13,9 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from agsam_tune.analysis.summary_tables import comparisons_table, estimates_table
-from agsam_tune.reporting import analysed, read_run
-
 # What people read has four digits; a fraction's last is then a hundredth of a point.
 _DIGITS = 4
 # LaTeX fonts may lack it.
@@ -30,6 +27,10 @@ def run_table(path: Path, name: str) -> pd.DataFrame:
     Raises:
         UsageError: the folder holds no run, or its results are gone.
     """
+    # Here, since whoever only writes a table needs neither the analysis nor the report.
+    from agsam_tune.analysis.summary_tables import comparisons_table, estimates_table
+    from agsam_tune.reporting import analysed, read_run
+
     run = read_run(path, curves=name == "curves")
     if name == "trials":
         return run.trials
