@@ -25,6 +25,7 @@ AFTER_HYPERPARAMETERS = (
     "state",
     "seconds",
     "trial_number",
+    "error",
 )
 
 # What is measured besides where the study asks for it; they stand before `diverged`.
@@ -41,3 +42,7 @@ SHARPNESS = (*SHARPNESS_OF_WEIGHTS, "gradient_norm", "gradient_cosine")
 
 # A trial failed that diverged, or whose test accuracy is at most this above chance.
 FAILURE_MARGIN = 0.01
+
+# An attribute of an Optuna study of ours: the numbers of its trials that count no more, since they
+# were to be run again.
+SET_ASIDE = "agsam_tune_set_aside"

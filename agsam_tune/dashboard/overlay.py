@@ -34,7 +34,7 @@ from agsam_tune.dashboard.description import Description
 from agsam_tune.dashboard.markdown import plain, sections
 from agsam_tune.dashboard.places import places
 from agsam_tune.store import Stored
-from agsam_tune.store.results import METRICS, distribution
+from agsam_tune.store.records import METRICS, distribution
 from agsam_tune.study import Phase, Study, misset_layout
 from agsam_tune.trials import Outcome, State
 
@@ -51,7 +51,7 @@ VALUE = "validation accuracy (fraction)"
 SETTING_VALUE = "mean test accuracy (fraction)"
 UNKNOWN = "–"
 """A fact that was known of fewer trials: Optuna forgets no attribute."""
-NOT_OURS = {"result": "not a trial of this run"}
+NOT_OURS = {"result": "not a trial of this run, or one that was run again"}
 
 
 class Overlay:

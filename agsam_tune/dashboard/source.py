@@ -122,4 +122,5 @@ def _outcome(optimizer: str, names: Iterable[str], row: dict[str, Any]) -> Outco
         seconds=number("seconds"),
         diverged=bool(row["diverged"]),
         diverged_step=whole("diverged_step"),
+        error=row.get("error") or None,
     )

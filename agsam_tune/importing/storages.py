@@ -35,7 +35,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SET_ASIDE, SHARPNESS
 from agsam_tune.errors import UsageError
 from agsam_tune.importing.source import Box, Findings, Source, refusal
 from agsam_tune.study.errors import nearest
@@ -135,11 +135,13 @@ def _shown(location: str) -> str:
 
 def _found(storage: BaseStorage, study: FrozenStudy) -> _Found:
     prefix, _, last = study.study_name.rpartition("/")
+    aside = study.user_attrs.get(SET_ASIDE, ())  # of ours: run again, so they count no more
+    trials = storage.get_all_trials(study._study_id, deepcopy=False)
     return _Found(
         study=prefix,
         optimizer=last,
         directions=tuple(study.directions),
-        trials=storage.get_all_trials(study._study_id, deepcopy=False),
+        trials=[trial for trial in trials if trial.number not in aside],
     )
 
 

@@ -191,6 +191,7 @@ def _frame(source: Source, findings: Findings) -> pd.DataFrame:
         "state": state,
         "seconds": cells.numbers(source, "seconds", findings),
         "trial_number": np.where(np.isnan(number), rows, number),
+        "error": np.where(finished, "", cells.texts(source, "error", findings, default="")),
     }
     measured = [name for name in SHARPNESS if name in source.table]
     columns |= {name: cells.numbers(source, name, findings) for name in measured}
@@ -320,7 +321,7 @@ def ordered_table(
         whole[name] = whole[name].mask(lost, chance)
     columns = [*BEFORE_HYPERPARAMETERS, *values, *after]
     kinds = dict.fromkeys(columns, "float64")
-    kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state"], "str")
+    kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state", "error"], "str")
     kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
     kinds |= dict.fromkeys(["point", "seed", "trial_number"], "int64") | {"diverged": "bool"}
     return whole[columns].astype(kinds).sort_values(KEY, kind="stable", ignore_index=True)

@@ -2,25 +2,27 @@
 
 In: outcomes. Out: the keys that are stored, and the trials as records. A trial is written
 when it is finished, whole, in one write, and is never RUNNING, so carrying on is running
-what the design has and the store has not. Must not import torch or Ray.
+what the design has and the store has not. A trial that is to be run again is set aside: Optuna
+changes no finished trial, so the numbers of those that count no more are an attribute of the
+Optuna study, and whoever reads passes them over. Must not import torch or Ray.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
+from agsam_tune.columns import SET_ASIDE
 from agsam_tune.signals import interrupts_held
 from agsam_tune.store.databases import check_sqlite, open_database
 from agsam_tune.store.faults import (
@@ -34,13 +36,11 @@ from agsam_tune.store.faults import (
 )
 from agsam_tune.store.journal import check_journal, mend_journal, open_journal
 from agsam_tune.store.location import local_file
+from agsam_tune.store.records import CURVE, frozen_trial, key_of, outcome_of
 from agsam_tune.study import Study
-from agsam_tune.trials import Curve, Key, Outcome, State, Trial
+from agsam_tune.trials import Key, Outcome
 
-# Everything of an outcome that is one number, besides Optuna's own value.
-METRICS = ("test_accuracy", "test_loss", "train_loss", "radius", "surrogate_gap", "seconds")
 _HASH = "agsam_tune_study_hash"
-_CURVE = "curve"
 
 
 class Stored(NamedTuple):
@@ -83,7 +83,7 @@ class ResultStore:
         self._location = location
         self._curves = curves
         self._forgot = False
-        self._given: set[Key] = set()
+        self._given: dict[Key, int] = {}
         self._storage = storage
         self._optuna = studies
         self._study = study
@@ -104,7 +104,7 @@ class ResultStore:
                 storage: BaseStorage = open_database(location, driven=study.name)
             else:
                 mend_journal(location)
-                storage = open_journal(location, without=_CURVE)
+                storage = open_journal(location, without=CURVE)
             with _left_if_refused(storage):
                 studies = {o: _opened(study, o, storage) for o in study.optimizers}
             return cls(storage, studies, study, location=location, patience=patience, curves=False)
@@ -141,7 +141,7 @@ class ResultStore:
             storage: BaseStorage = (
                 open_database(location, driven=None)
                 if is_database
-                else open_journal(location, without=None if curves else _CURVE)
+                else open_journal(location, without=None if curves else CURVE)
             )
             with _left_if_refused(storage):
                 studies = {o: _loaded(study, o, storage) for o in study.optimizers}
@@ -161,25 +161,64 @@ class ResultStore:
             StorageError: it cannot be written to; what was written before is there.
         """
         for outcome in outcomes:
-            try:
-                with interrupts_held() as interrupted:
-                    write = partial(self._write, outcome)
-                    patiently(write, self._patience, interrupted=interrupted)
-            except StorageTakenError:
-                raise
-            except StorageError as error:
-                msg = (
-                    f"cannot be written to: {error}; all that was stored before is kept, and the "
-                    "same command carries on when that is mended"
-                )
-                raise StorageError(msg) from error
+            self._patiently(partial(self._write, outcome))
+
+    def set_aside(self, keys: Collection[Key]) -> None:
+        """Let the trials of these keys count no more: they are missing, until they are run again.
+
+        One write for each optimizer, and no trial is lost: the storage keeps it.
+
+        Raises:
+            StorageTakenError, StorageError: as `add`.
+        """
+        found: dict[str, set[int]] = defaultdict(set)
+        with closing(ResultStore.read(self._study, self._location, curves=False)) as reader:
+            for optimizer, study in reader._optuna.items():
+                for trial in _own_trials(study):
+                    if key_of(optimizer, trial) in keys:
+                        found[optimizer].add(trial.number)
+        for optimizer, numbers in found.items():
+            self._patiently(partial(self._write_aside, optimizer, numbers))
+
+    def mended(self) -> frozenset[str]:
+        """The optimizers of which trials of `map` or `tune` were set aside.
+
+        From what these phases gave without them, later points may have been drawn.
+        """
+        with storage_errors():
+            if not any(_set_aside(study) for study in self._optuna.values()):
+                return frozenset()
+        with closing(ResultStore.read(self._study, self._location, curves=False)) as reader:
+            return frozenset(o for o, study in reader._optuna.items() if _is_mended(study))
+
+    def _patiently(self, write: Callable[[bool], None]) -> None:
+        try:
+            with interrupts_held() as interrupted:
+                patiently(write, self._patience, interrupted=interrupted)
+        except StorageTakenError:
+            raise
+        except StorageError as error:
+            msg = (
+                f"cannot be written to: {error}; all that was stored before is kept, and the "
+                "same command carries on when that is mended"
+            )
+            raise StorageError(msg) from error
+
+    def _write_aside(self, optimizer: str, numbers: set[int], again: bool) -> None:  # noqa: ARG002
+        study = self._optuna[optimizer]
+        try:
+            study.set_user_attr(SET_ASIDE, sorted(_set_aside(study) | numbers))
+        except StorageError:
+            raise
+        except STORAGE_FAULTS as error:
+            raise StorageError(reason(error)) from error
 
     def _write(self, outcome: Outcome, again: bool) -> None:
         """Write a trial, unless it turns out that the attempt before has."""
         study = self._optuna[outcome.trial.optimizer]
         try:
             if not (again and outcome.trial.key in _keys(outcome.trial.optimizer, study)):
-                self._add(study, self._frozen(outcome))
+                self._add(study, frozen_trial(self._study, outcome))
         except StorageError:
             raise
         except STORAGE_FAULTS as error:
@@ -220,43 +259,30 @@ class ResultStore:
             again = ResultStore.read(self._study, self._location, curves=self._curves)
             yield from again.numbered_outcomes()
             return
-        yield from ((stored.outcome, stored.number) for stored in self._stored(set()))
+        yield from ((stored.outcome, stored.number) for stored in self._stored({}))
 
     def new_outcomes(self) -> Iterator[Stored]:
         """What was stored since this was asked last, by optimizer, then as written.
 
-        For a store that is read while another process writes to it: only what is new is read.
+        For a store that is read while another process writes to it: only what is new is read. A
+        key comes once more where its trial was set aside and run again.
         """
         return self._stored(self._given)
 
-    def _stored(self, known: set[Key]) -> Iterator[Stored]:
-        """All whose keys are not known, which they are from then on."""
+    def _stored(self, known: dict[Key, int]) -> Iterator[Stored]:
+        """All whose keys are not known, which they are from then on, with their numbers."""
         with storage_errors():
             for optimizer, study in self._optuna.items():
-                for trial in _own_trials(study):
-                    key = _key(optimizer, trial)
-                    if key in known:
+                trials, aside = _own_trials(study), _set_aside(study)
+                for trial in trials:
+                    key = key_of(optimizer, trial)
+                    if key in known and known[key] not in aside:
                         self._forget(trial)
                         continue
-                    outcome = _outcome(optimizer, trial, curves=self._curves)
+                    outcome = outcome_of(optimizer, trial, curves=self._curves)
                     self._forget(trial)
-                    known.add(key)
+                    known[key] = trial.number
                     yield Stored(outcome, trial.number, trial.datetime_complete)
-
-    def _frozen(self, outcome: Outcome) -> FrozenTrial:
-        trial = outcome.trial
-        ran = outcome.state is State.COMPLETE
-        values = dict(trial.hyperparameters)
-        return create_trial(
-            state=_COMPLETE if ran else _FAIL,
-            value=outcome.val_accuracy if ran else None,
-            params=values,
-            distributions={
-                name: distribution(self._study, trial.optimizer, name, values[name])
-                for name in values
-            },
-            user_attrs=_attributes(outcome),
-        )
 
 
 _COMPLETE, _FAIL = TrialState.COMPLETE, TrialState.FAIL
@@ -278,18 +304,24 @@ def _leave(storage: BaseStorage) -> None:
 
 
 def _own_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """The finished trials, without what somebody enqueued by hand."""
+    """The finished trials that count, without what somebody enqueued by hand."""
     finished = study.get_trials(deepcopy=False, states=(_COMPLETE, _FAIL))
-    return [trial for trial in finished if "phase" in trial.user_attrs]
+    aside = _set_aside(study)  # asked last, so that it is not older than the trials
+    return [t for t in finished if "phase" in t.user_attrs and t.number not in aside]
 
 
-def _key(optimizer: str, trial: FrozenTrial) -> Key:
-    attributes = trial.user_attrs
-    return Key(optimizer, attributes["phase"], attributes["point"], attributes["seed"])
+def _is_mended(study: optuna.Study) -> bool:
+    trials, aside = study.get_trials(deepcopy=False), _set_aside(study)
+    drawn_from = ("map", "tune")
+    return any(t.number in aside and t.user_attrs.get("phase") in drawn_from for t in trials)
+
+
+def _set_aside(study: optuna.Study) -> frozenset[int]:
+    return frozenset(study.user_attrs.get(SET_ASIDE, ()))
 
 
 def _keys(optimizer: str, study: optuna.Study) -> set[Key]:
-    return {_key(optimizer, trial) for trial in _own_trials(study)}
+    return {key_of(optimizer, trial) for trial in _own_trials(study)}
 
 
 def optuna_study_name(study: str, optimizer: str) -> str:
@@ -322,78 +354,3 @@ def _loaded(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
     if found != study.hash and (found is not None or loaded.get_trials(deepcopy=False)):
         raise StorageError(f"the storage already holds another study called {name}")
     return loaded
-
-
-def distribution(study: Study, optimizer: str, name: str, value: float) -> BaseDistribution:
-    """The search space's range, widened for a mis-set value beyond it.
-
-    Optuna wants one scale for all trials of a parameter, so a `fixed` point at zero makes it
-    linear for all of them; the study file says which before the first trial.
-    """
-    box, fixed = study.search_spaces[optimizer].ranges[name], study.phase("fixed")
-    lowest = min(
-        (
-            p.hyperparameters[name]
-            for p in (fixed.fixed if fixed else ())
-            if p.optimizer == optimizer
-        ),
-        default=box.low,
-    )
-    low, high = min(box.low, value), max(box.high, value)
-    return FloatDistribution(low, high, log=box.log and lowest > 0)
-
-
-def _attributes(outcome: Outcome) -> dict[str, Any]:
-    """Plain JSON: Optuna refuses NumPy's numbers, and browsers JSON's NaN."""
-    trial = outcome.trial
-    attributes: dict[str, Any] = {
-        "phase": trial.phase,
-        "replicate": trial.replicate,
-        "point": trial.point,
-        "seed": trial.seed,
-        "diverged": outcome.diverged,
-        "diverged_step": outcome.diverged_step,
-        **{name: _json_number(getattr(outcome, name)) for name in METRICS},
-        _CURVE: {
-            name: [_json_number(value) for value in getattr(outcome.curve, name)]
-            for name in Curve.__slots__
-        },
-    }
-    if outcome.sharpness:
-        attributes["sharpness"] = {n: _json_number(v) for n, v in outcome.sharpness.items()}
-    texts = {"error": outcome.error, "taken_from": outcome.taken_from}
-    return attributes | {name: text for name, text in texts.items() if text is not None}
-
-
-def _json_number(value: float) -> float | str | None:
-    """NaN as null and infinities as texts, which JSON has no numbers for."""
-    if math.isnan(value):
-        return None
-    return float(value) if math.isfinite(value) else str(float(value))
-
-
-def _number(value: float | str | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _outcome(optimizer: str, frozen: FrozenTrial, *, curves: bool) -> Outcome:
-    attributes: Mapping[str, Any] = frozen.user_attrs
-    curve = attributes[_CURVE] if curves else {}
-    trial = Trial(
-        optimizer=optimizer,
-        **{name: attributes[name] for name in ("phase", "replicate", "point", "seed")},
-        hyperparameters=tuple(frozen.params.items()),
-    )
-    ran = frozen.state is _COMPLETE
-    return Outcome(
-        trial=trial,
-        state=State.COMPLETE if ran else State.FAIL,
-        val_accuracy=_number(frozen.value) if ran else math.nan,
-        **{name: _number(attributes[name]) for name in METRICS},
-        diverged=attributes["diverged"],
-        diverged_step=attributes["diverged_step"],
-        curve=Curve(**{name: tuple(map(_number, values)) for name, values in curve.items()}),
-        sharpness={n: _number(v) for n, v in attributes.get("sharpness", {}).items()},
-        error=attributes.get("error"),
-        taken_from=attributes.get("taken_from"),
-    )

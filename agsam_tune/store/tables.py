@@ -37,7 +37,7 @@ def trials_table(study: Study, numbered: Iterable[tuple[Outcome, int]]) -> pd.Da
         for name, column in columns.items():
             column.append(row.get(name))
     kinds = dict.fromkeys(columns, "float64")
-    kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state"], "str")
+    kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state", "error"], "str")
     kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
     kinds |= dict.fromkeys(["point", "seed", "trial_number"], "int64") | {"diverged": "bool"}
     frame = pd.DataFrame(columns, dtype=object).astype(kinds)
@@ -87,4 +87,6 @@ def _row(study: Study, outcome: Outcome, number: int) -> dict[str, object]:
         "state": outcome.state.value,
         "seconds": outcome.seconds,
         "trial_number": number,
+        # A Parquet file takes no half of a character, which a message may hold.
+        "error": (outcome.error or "").encode("utf-8", "backslashreplace").decode("utf-8"),
     }

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from agsam_tune.analysis import make_context
 from agsam_tune.analysis.distribution import distribution
 from agsam_tune.dashboard.description import Description, Figure
-from agsam_tune.dashboard.overlay import CURVES, STEPS, Overlay
+from agsam_tune.dashboard.overlay import CURVES, NOT_OURS, STEPS, Overlay
 from agsam_tune.dashboard.places import places
 from agsam_tune.dashboard.source import Source, trials_of_table
 from agsam_tune.design import drawn_trials
@@ -103,7 +103,7 @@ def test_trials_of_others_leave_the_numbers_as_they_are(tmp_path: Path) -> None:
     overlay = Overlay(study, CHANCE)
     overlay.add(Source(tmp_path).new())
     trials = shown(overlay, study, "gsam")
-    assert [trial.user_attrs["result"] for trial in trials[2:3]] == ["not a trial of this run"]
+    assert [trial.user_attrs["result"] for trial in trials[2:3]] == [NOT_OURS["result"]]
     assert [trial.user_attrs.get("point") for trial in trials] == [
         *(one.trial.point for one in ours[:2]),
         None,

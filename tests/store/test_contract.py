@@ -93,6 +93,39 @@ def test_of_a_key_that_comes_twice_the_first_counts(location: str) -> None:
         assert list(store.outcomes()) == [bare(outcome()), bare(outcome(point=1))]
 
 
+def test_what_is_set_aside_counts_no_more_and_may_come_again(location: str) -> None:
+    again = outcome("adaptive_gsam", val_accuracy=0.6)
+    with opened(location) as store:
+        store.add([outcome(), FAILED, DIVERGED, outcome(val_accuracy=0.1)])
+        assert store.mended() == frozenset()
+        with closing(ResultStore.read(STUDY, location)) as reader:
+            assert len(list(reader.new_outcomes())) == 3
+            store.set_aside({FAILED.trial.key, outcome().trial.key})
+            assert [o.trial.key for o in store.outcomes()] == [DIVERGED.trial.key]
+            assert list(reader.new_outcomes()) == []
+            store.add([again])
+            (new,) = reader.new_outcomes()
+            assert (new.outcome, new.number) == (again, 1)
+            assert list(reader.new_outcomes()) == []
+        assert store.mended() == {"gsam", "adaptive_gsam"}
+    with opened(location) as store:  # a driver that carries on
+        assert [o.trial.key for o in store.outcomes()] == [DIVERGED.trial.key, again.trial.key]
+        store.set_aside({DIVERGED.trial.key})
+        assert list(store.outcomes()) == [bare(again)]
+        # Nothing is lost: Optuna has them all, and none of them is RUNNING.
+        states = [t.state.name for t in store._optuna["adaptive_gsam"].get_trials(deepcopy=False)]
+        assert states == ["FAIL", "COMPLETE"]
+        assert len(store._optuna["gsam"].get_trials(deepcopy=False)) == 3
+
+
+def test_an_iid_trial_that_is_set_aside_changes_no_other_point(location: str) -> None:
+    trial = dataclasses.replace(outcome().trial, phase="iid", replicate=None)
+    with opened(location) as store:
+        store.add([outcome(trial=trial)])
+        store.set_aside({trial.key})
+        assert store.mended() == frozenset()
+
+
 def test_a_study_may_have_any_name(location: str) -> None:
     names = ["it's", "%s %(a)s {} {0}", "a'; DROP TABLE studies; --", HOSTILE[:-1].strip("\0"), "A"]
     names = [name.replace("\0", "").replace("\ud800", "") for name in names]

@@ -2,11 +2,14 @@
 
 import dataclasses
 from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
 
 from agsam_tune.store import ResultStore
 from agsam_tune.store.tables import curves_table, trials_table
 from agsam_tune.study import Study
-from tests.store.outcomes import DIVERGED, FAILED, STUDY, outcome
+from tests.store.outcomes import DIVERGED, FAILED, LONG, STUDY, outcome
 
 
 def test_values_beyond_the_search_box_are_stored(location: str) -> None:
@@ -37,7 +40,7 @@ def test_the_trials_table_has_its_columns_types_and_order() -> None:
         *("study", "task", "optimizer", "phase", "replicate", "point", "seed"),
         *("rho", "alpha", "gamma", "val_accuracy", "test_accuracy", "test_loss"),
         *("train_loss", "radius", "surrogate_gap", "diverged", "diverged_step"),
-        *("state", "seconds", "trial_number"),
+        *("state", "seconds", "trial_number", "error"),
     ]
     assert list(table["optimizer"]) == ["adaptive_gsam", "gsam", "gsam", "gsam_matched"]
     assert list(table["point"]) == [0, 0, 1, 0]
@@ -49,7 +52,15 @@ def test_the_trials_table_has_its_columns_types_and_order() -> None:
     assert table["gamma"].isna().tolist() == [False, True, True, False]
     assert table["state"].tolist() == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
     assert table["diverged_step"].tolist()[2] == 7
-    assert trials_table(STUDY, []).shape == (0, 21)
+    assert table["error"].tolist() == ["ValueError: <b>no</b>", "", "", ""]
+    assert trials_table(STUDY, []).shape == (0, 22)
+
+
+def test_a_message_of_half_a_character_can_be_written(tmp_path: Path) -> None:
+    trials_table(STUDY, [(LONG, 0)]).to_parquet(tmp_path / "trials.parquet")
+    (found,) = pd.read_parquet(tmp_path / "trials.parquet")["error"]
+    assert found.startswith("it's")
+    assert "\\ud800" in found
 
 
 def test_the_curves_table_has_a_row_an_epoch() -> None:
