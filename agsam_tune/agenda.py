@@ -7,9 +7,10 @@ that was killed carries on by making a new agenda. Must not import torch or Ray.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import product
 
@@ -30,6 +31,8 @@ ATTEMPTS, ATTEMPTS_ALONE = 3, 2
 MACHINES = 10
 # Trials that may fail alone before anything succeeds; then it is not the trials.
 HOPELESS = 3
+# Hyperparameters that differ by less are the same: the last digit may be another processor's.
+SAME = 1e-9
 # Into how many parts a last whole pack is divided at most: small packs cost more a row.
 MOST_PARTS = 4
 
@@ -57,6 +60,10 @@ class Agenda:
     Args:
         study: the study.
         stored: what was run before.
+        mended: optimizers of which failed trials were set aside to be run again. What was drawn
+            from their results without these may now have to be drawn anew: see `take_outdated`.
+        retried: trials that failed before and are run again: if they cannot be, they fail again,
+            whether or not anything else can be run.
         rows: the largest pack; None for what the study says.
         deadline: `time.monotonic()` after which no pack is handed out.
         ask: whoever gives the trials of a batch of `tune`, with `tune_batch`'s arguments.
@@ -73,6 +80,8 @@ class Agenda:
         study: Study,
         stored: Iterable[Outcome],
         *,
+        mended: Collection[str] = (),
+        retried: Collection[Key] = (),
         rows: int | str | None = None,
         deadline: float | None = None,
         ask: AskBatch = tune_batch,
@@ -80,6 +89,9 @@ class Agenda:
     ) -> None:
         self._study = study
         self._ask = ask
+        self._mended = mended
+        self._retried = retried
+        self._outdated: list[Outcome] = []
         self._rows = study.packs.rows if rows is None else rows
         self._proven = False
         self._outcomes: dict[Key, Outcome] = {o.trial.key: _slim(o) for o in stored}
@@ -190,6 +202,15 @@ class Agenda:
             taken += due
         return taken
 
+    def take_outdated(self) -> list[Outcome]:
+        """Outcomes of points that are no longer drawn, once: they are to be set aside.
+
+        A trial of `map` or `tune` that failed at first and ran later may change the points of
+        the batches of `tune` after it, and the own best that `misset` is around.
+        """
+        outdated, self._outdated = self._outdated, []
+        return outdated
+
     def hand_back(self, pack: Pack, fault: Fault, reason: str) -> list[Outcome]:
         """Take back a pack that came to nothing, to hand it out again whole or in parts.
 
@@ -199,7 +220,7 @@ class Agenda:
         """
         self._attempts[pack, fault] += 1
         again = self._again(pack, fault, self._attempts[pack, fault])
-        if again is None and self._proven:
+        if again is None and (self._proven or pack.trials[0].key in self._retried):
             return [Outcome(trial=pack.trials[0], state=State.FAIL, error=reason)]
         self._running -= 1
         if again is None:
@@ -246,6 +267,13 @@ class Agenda:
         late = self._deadline is not None and time.monotonic() >= self._deadline
         return late or self.stopped or self._is_hopeless()
 
+    def _drop_outdated(self, optimizer: str, trials: Iterable[Trial]) -> None:
+        """Forget outcomes of these keys at other points than the trials'."""
+        for trial in trials if optimizer in self._mended else ():
+            outcome = self._outcomes.get(trial.key)
+            if outcome is not None and not _is_same_point(outcome.trial, trial):
+                self._outdated.append(self._outcomes.pop(trial.key))
+
     def _enqueue(self, trials: Iterable[Trial], *, first: bool = False) -> None:
         missing: list[Trial] = []
         for trial in trials:
@@ -281,6 +309,7 @@ class Agenda:
         for number in range(batch, len(batch_sizes((phase and phase.points) or 0))):
             told = [self._score(optimizer, point) for point in range(number * BATCH)]
             trials = self._ask(self._study, optimizer, number, told)
+            self._drop_outdated(optimizer, trials)
             keys = {trial.key for trial in trials}
             self._open_batches[optimizer] = (number, keys)
             if not keys <= self._outcomes.keys():
@@ -319,7 +348,9 @@ class Agenda:
         if best is None:  # nothing of it ran, so there is nothing to mis-set
             self.planned["misset", optimizer] = 0
         else:
-            self._enqueue(misset_trials(self._study, optimizer, best.hyperparameters))
+            trials = misset_trials(self._study, optimizer, best.hyperparameters)
+            self._drop_outdated(optimizer, trials)
+            self._enqueue(trials)
 
     def _count_planned(self) -> Counter[tuple[str, str]]:
         """In the study's order, with `tune` and `misset`, which are drawn while it runs."""
@@ -337,6 +368,13 @@ class Agenda:
         layout = misset_layout(self._study.hyperparameters)
         points = sum(item.kind in kinds for item in layout)
         return points * misset.seeds if misset else 0
+
+
+def _is_same_point(one: Trial, other: Trial) -> bool:
+    names, values = dict(one.hyperparameters), dict(other.hyperparameters)
+    return names.keys() == values.keys() and all(
+        math.isclose(names[name], values[name], rel_tol=SAME) for name in values
+    )
 
 
 def _slim(outcome: Outcome) -> Outcome:

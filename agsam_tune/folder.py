@@ -6,6 +6,7 @@ Ray or Optuna.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import json
 import os
@@ -88,6 +89,11 @@ class RunFolder:
         return self.path.resolve() / "checkpoints"
 
     @property
+    def failures(self) -> Path:
+        """What failed trials raised."""
+        return self.path / "failures.txt"
+
+    @property
     def trials(self) -> Path:
         return self.path / "trials.parquet"
 
@@ -130,8 +136,18 @@ class RunFolder:
         """
         manifest = self.read_manifest() if self.path.is_dir() else None
         if manifest is None:
-            raise UsageError(f"{self.path}: no run is here (there is no manifest.json)")
+            hint = self._hint()
+            raise UsageError(f"{self.path}: no run is here (there is no manifest.json){hint}")
         return manifest
+
+    def _hint(self) -> str:
+        """The run's folder that may be meant: of that name under `runs`, or of nearly that name."""
+        there = Path("runs") / self.path
+        if not self.path.is_absolute() and RunFolder(path=there).manifest.is_file():
+            return f"; did you mean {there}?"
+        runs = {p.parent.name: p.parent for p in self.path.parent.glob("*/manifest.json")}
+        close = difflib.get_close_matches(self.path.name, sorted(runs), n=1)
+        return f"; did you mean {runs[close[0]]}?" if close else ""
 
     def _manifest(self) -> dict[str, Any]:
         try:

@@ -30,6 +30,7 @@ def new_manifest(
     engine: Mapping[str, Any],
     storage: str | None,
     command: Sequence[str],
+    import_path: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The manifest of a run that starts now.
 
@@ -40,6 +41,7 @@ def new_manifest(
         engine: how packs are computed there.
         storage: where results lie; None for the journal in the run's folder.
         command: the command line.
+        import_path: folders in which modules of one's own are looked for, kept where there are any.
     """
     found = {name: number or "not installed" for name, number in versions(_PACKAGES).items()}
     return {
@@ -53,6 +55,7 @@ def new_manifest(
         "data": dict(data),
         "storage": storage,
         "foreign_code": study.foreign_code,
+        "import_path": list(import_path) if study.foreign_code else [],
         "command": list(command),
         "started": now(),
         "finished": None,

@@ -7,9 +7,10 @@ code. Must not import torch; Ray and the report are imported where they are used
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,17 @@ from agsam_tune.executors.checks import (
     check_device,
     check_rules,
     device_of,
-    machine,
     own_rules,
     plan,
 )
 from agsam_tune.executors.ray_environment import before_ray, check_address
 from agsam_tune.executors.work import ImportPath, Job, Trained, Watcher
+from agsam_tune.failures import keep_failures
 from agsam_tune.folder import RunFolder, now
 from agsam_tune.manifest import manifest_of, new_manifest
 from agsam_tune.planning import engine_of, rows_of
 from agsam_tune.progress import StudyProgress
+from agsam_tune.retrying import set_failed_aside, set_outdated_aside
 from agsam_tune.reuse import Made, earlier_runs
 from agsam_tune.run_storage import asked_storage, location_of, open_store, storage_lock
 from agsam_tune.signals import first_interrupt
@@ -61,6 +63,7 @@ class RunOptions:
         command: the command line, for the manifest.
         report: whether the estimates and the report are written too, not the trials alone.
         reuse: folders of runs whose trials are taken over where the study has the same.
+        retry_failed: whether trials that failed before are run again.
     """
 
     out: Path
@@ -74,6 +77,7 @@ class RunOptions:
     command: tuple[str, ...] = ()
     report: bool = True
     reuse: tuple[Path, ...] = ()
+    retry_failed: bool = False
 
 
 def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
@@ -164,57 +168,52 @@ def _train(
 ) -> _End:
     """Run what is left."""
     deadline = None if options.time_budget is None else time.monotonic() + options.time_budget
-    rows = rows_of(job.study, manifest["engine"])
-    agenda = Agenda(job.study, store.outcomes(), rows=rows, deadline=deadline, made=made)
+    say = partial(_say, console)
+    retried = set_failed_aside(folder, store, say) if options.retry_failed else ()
+    agenda = Agenda(
+        job.study,
+        store.outcomes(),
+        mended=store.mended(),
+        retried=retried,
+        rows=rows_of(job.study, manifest["engine"]),
+        deadline=deadline,
+        made=made,
+    )
+    set_outdated_aside(agenda, store, say)
+    nothing_left = len(agenda.outcomes) == agenda.total
     if made.runs:
         manifest = made.recorded(manifest, agenda.outcomes)
         write_json(folder.manifest, manifest)
         agenda.take_over(store.add)
-        _say(console, made.told(agenda.outcomes, agenda.total))
+        say(made.told(agenda.outcomes, agenda.total))
     if not agenda.finished:
-        _forecast(job, manifest, agenda.outcomes, options, console)
+        from agsam_tune.planning.forecast import forecast
+
+        line = forecast(
+            job.study,
+            job.task,
+            stored=agenda.outcomes,
+            engine=manifest["engine"],
+            cpus=options.cpus,
+            gpus=options.gpus,
+            address=options.address,
+            executor=options.executor,
+            report=options.report,
+        )
+        say(line)
     if job.checkpoints is not None:
         job.checkpoints.mkdir(exist_ok=True)
-    interrupted = _execute(job, options, agenda, store, console)
+    interrupted = _execute(folder, job, options, agenda, store, console)
     if job.study.packs.rows == "auto":  # the next run begins with what there was memory for
         manifest = {**manifest, "engine": {**manifest["engine"], "rows": agenda.rows}}
     manifest = made.recorded(manifest, agenda.outcomes)
     if len(agenda.outcomes) == agenda.total:
-        manifest = {**manifest, "finished": manifest["finished"] or now()}
+        finished = manifest["finished"] if nothing_left else None
+        manifest = {**manifest, "finished": finished or now()}
         folder.remove_checkpoints()
     if manifest != folder.read_manifest():
         write_json(folder.manifest, manifest)
     return _End.of(agenda, interrupted=interrupted)
-
-
-def _forecast(
-    job: Job,
-    manifest: dict[str, Any],
-    stored: Sequence[Outcome],
-    options: RunOptions,
-    console: Console,
-) -> None:
-    """Say how much there is to do, and how long it will take."""
-    from agsam_tune.planning import count_plan, short, study_plan
-
-    known = {"stored": stored, "engine": manifest["engine"]}
-    if options.address is not None:
-        plan = count_plan(job.study, **known, no_times="that is for the cluster to say")
-    else:
-        try:
-            plan = study_plan(
-                job.study,
-                job.task,
-                **known,
-                there=machine(cpus=options.cpus, gpus=options.gpus),
-                executor=options.executor,
-                pilot=0,
-                seconds=0.0,
-                report=options.report,
-            )
-        except UsageError as error:
-            plan = count_plan(job.study, **known, no_times=str(error))
-    _say(console, f"{job.study.name}: {short(plan)}")
 
 
 def _job(study: Study, task: Task, options: RunOptions, folder: RunFolder) -> Job:
@@ -256,13 +255,19 @@ def _new_manifest(
         engine=engine,
         storage=asked_storage(folder, options.storage),
         command=options.command,
+        import_path=options.import_path,
     )
     write_json(folder.manifest, manifest)
     return manifest
 
 
 def _execute(
-    job: Job, options: RunOptions, agenda: Agenda, store: ResultStore, console: Console
+    folder: RunFolder,
+    job: Job,
+    options: RunOptions,
+    agenda: Agenda,
+    store: ResultStore,
+    console: Console,
 ) -> bool:
     """Run what is left; returns whether it was interrupted."""
     study = job.study
@@ -276,8 +281,10 @@ def _execute(
         def deliver(trained: Trained) -> None:
             new = agenda.unknown(trained.outcomes)
             store.add(new)
+            keep_failures(folder.failures, trained.failures)
             agenda.record(trained.outcomes, fits=trained.fits)
             progress.add([*new, *agenda.take_over(store.add)])
+            progress.drop(set_outdated_aside(agenda, store, partial(_say, console)))
 
         def stop() -> bool:
             agenda.stop()
@@ -332,7 +339,7 @@ def _conclude(folder: RunFolder, end: _End, options: RunOptions, console: Consol
         later = f"agsam-tune report {folder.path} writes the report when it can be read"
         _complain(console, f"{end}, but cannot be read now: {error}; {later}")
         return ExitCode.STOPPED if end.interrupted else ExitCode.FAILURE
-    return _exit_code(end, console)
+    return _exit_code(folder, end, console)
 
 
 def _write_results(folder: RunFolder, console: Console, *, report: bool) -> None:
@@ -349,7 +356,7 @@ def _write_results(folder: RunFolder, console: Console, *, report: bool) -> None
     _say(console, f"Report: {folder.report}")
 
 
-def _exit_code(end: _End, console: Console) -> ExitCode:
+def _exit_code(folder: RunFolder, end: _End, console: Console) -> ExitCode:
     if end.lost:
         what = (
             f"Nothing could be trained: of {end.lost} trials tried alone, the first: {end.reason}"
@@ -362,11 +369,13 @@ def _exit_code(end: _End, console: Console) -> ExitCode:
         return ExitCode.STOPPED
     if end.first_failed:
         first, plural = end.first_failed, "" if end.failed == 1 else "s"
+        is_traced = folder.failures.exists()
+        traced = f". What was raised, where: {folder.failures}" if is_traced else ""
         what = f"{end.failed} trial{plural} failed, the first, of {first.trial.optimizer}"
         _complain(
             console,
-            f"{what}: {first.error}. They are stored as FAIL and not run again: when the cause is "
-            "mended, run the study in another folder (--out)",
+            f"{what}: {first.error}. They are stored as FAIL; when the cause is mended, the same "
+            f"command with --retry-failed runs them again{traced}",
         )
         return ExitCode.FAILURE
     return ExitCode.DONE

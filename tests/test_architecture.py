@@ -20,6 +20,7 @@ OWN = {
     "signals": set(),
     "streams": set(),
     "trials": set(),
+    "failures": {"atomic", "trials"},
     "plugins": {"errors"},
     "study": {"columns", "plugins", "regular", "tasks.catalog"},
     "data": {"atomic", "errors"},
@@ -51,8 +52,8 @@ OWN = {
     "progress": {"signals", "trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
-        *("agenda", "contract", "engine", "errors", "optimizers", "packs", "signals", "study"),
-        *("tasks", "trials"),
+        *("agenda", "contract", "engine", "errors", "failures", "optimizers", "packs"),
+        *("signals", "study", "tasks", "trials"),
     },
     "contract": {"engine", "errors", "optimizers", "plugins", "study", "tasks"},
     "export": {"analysis", "reporting"},
@@ -81,27 +82,20 @@ OWN = {
         "trials",
     },
     "run_storage": {"errors", "folder", "store", "study"},
+    "asked": {"errors", "folder", "recorded", "study"},
+    "retrying": {"agenda", "folder", "store", "trials"},
     "running": {
-        *("agenda", "atomic", "errors", "executors", "folder", "manifest", "planning"),
-        *(
-            "progress",
-            "reporting",
-            "reuse",
-            "run_storage",
-            "signals",
-            "store",
-            "study",
-            "tasks",
-            "trials",
-        ),
+        *("agenda", "atomic", "errors", "executors", "failures", "folder", "manifest"),
+        *("planning", "progress", "reporting", "retrying", "reuse", "run_storage", "signals"),
+        *("store", "study", "tasks", "trials"),
     },
     "planning": {
         *("agenda", "analysis", "design", "engine", "errors", "executors", "folder", "manifest"),
         *("optimizers", "packs", "reuse", "store", "study", "tasks", "trials"),
     },
     "api": {
-        *("analysis", "dashboard", "elsewhere", "errors", "importing", "planning", "reporting"),
-        *("running", "store", "study"),
+        *("analysis", "asked", "dashboard", "elsewhere", "errors", "importing", "planning"),
+        *("reporting", "running", "store", "study"),
     },
     "bench": {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
@@ -109,9 +103,9 @@ OWN = {
     },
     "__main__": {"cli"},
     "cli": {
-        *("atomic", "bench", "dashboard", "data", "elsewhere", "errors", "export", "folder"),
-        *("importing", "listing", "manifest", "new", "passwords", "planning", "recorded"),
-        *("reporting", "running", "showing", "signals", "store", "study", "system"),
+        *("asked", "atomic", "bench", "dashboard", "data", "elsewhere", "errors", "export"),
+        *("folder", "importing", "listing", "manifest", "new", "passwords", "planning"),
+        *("recorded", "reporting", "running", "showing", "signals", "store", "study", "system"),
     },
 }
 

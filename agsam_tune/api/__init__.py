@@ -13,11 +13,13 @@ import torch or Ray; what is heavy is imported where it is used.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agsam_tune.api.analysis import Analysis
 from agsam_tune.api.elsewhere import next_trials
+from agsam_tune.asked import AskedStudy, asked_study
 from agsam_tune.errors import ExitCode, RunError, UsageError
 from agsam_tune.study import Study, find_study
 from agsam_tune.study import load_study as _load_study
@@ -80,8 +82,8 @@ def plan(
     """What a study, or what is left of it, will take and what it can find; nothing is stored.
 
     Args:
-        study: a study, or its file.
-        out: the run's folder; `runs/NAME` if None.
+        study: a study, its file or name, or the folder of a run: its study, as it was begun.
+        out: the run's folder; if None `runs/NAME`, or the folder that is named.
         cpus: cores to use of this machine; None for all.
         gpus: GPUs to use of this machine; None for all.
         executor: "ray", or "inline" for this process alone.
@@ -89,7 +91,7 @@ def plan(
             None for 4 if they are trained within two minutes.
         reuse: see `run`.
         import_path: folders in which one's own task is looked for, besides the current one and
-            that of the study's file.
+            that of the study's file, or those that a run was begun with.
 
     Raises:
         StudyError: the study's file is wrong.
@@ -104,17 +106,17 @@ def plan(
     """
     from agsam_tune.planning import PlanOptions, plan_run
 
-    loaded, path = _loaded(study, import_path)
+    asked = _asked(study, out, import_path)
     options = PlanOptions(
-        out=_folder(out, loaded),
+        out=asked.out,
         cpus=cpus,
         gpus=gpus,
         executor=executor,
-        import_path=path,
+        import_path=asked.import_path,
         pilot=pilot,
         reuse=tuple(map(Path, reuse)),
     )
-    return plan_run(loaded, options)
+    return plan_run(asked.study, options)
 
 
 def run(
@@ -129,6 +131,7 @@ def run(
     report: bool = True,
     quiet: bool = False,
     reuse: Sequence[Path | str] = (),
+    retry_failed: bool = False,
     import_path: Sequence[Path | str] = (),
 ) -> Path:
     """Run a study, or carry it on, and write its report; what is stored is not run again.
@@ -136,8 +139,9 @@ def run(
     An interrupted run, or one whose time is over, returns as well: the same call carries on.
 
     Args:
-        study: a study, or its file.
-        out: the run's folder; `runs/NAME` if None.
+        study: a study, its file or name, or the folder of a run, which is carried on from what
+            is in it alone, or with `out` repeated.
+        out: the run's folder; if None `runs/NAME`, or the folder that is named.
         storage: where results lie; None for a journal in the run's folder.
         cpus: cores to use of this machine; None for all.
         gpus: GPUs to use of this machine; None for all.
@@ -147,6 +151,7 @@ def run(
         quiet: whether nothing is shown but what went wrong.
         reuse: folders of runs; those of their trials that the study would train again, to the
             same numbers, are taken over.
+        retry_failed: whether trials that failed before are run again, and what hangs on them.
         import_path: see `plan`.
 
     Returns:
@@ -167,20 +172,21 @@ def run(
     from agsam_tune.running import RunOptions, run_study
     from agsam_tune.store import storage_location
 
-    loaded, path = _loaded(study, import_path)
+    asked = _asked(study, out, import_path)
     options = RunOptions(
-        out=_folder(out, loaded),
+        out=asked.out,
         storage=None if storage is None else storage_location(storage),
         executor=executor,
         cpus=cpus,
         gpus=gpus,
         time_budget=time_budget,
-        import_path=path,
+        import_path=asked.import_path,
         command=("agsam_tune.run",),
         report=report,
         reuse=tuple(map(Path, reuse)),
+        retry_failed=retry_failed,
     )
-    if run_study(loaded, options, Console(quiet=quiet)) is ExitCode.FAILURE:
+    if run_study(asked.study, options, Console(quiet=quiet)) is ExitCode.FAILURE:
         raise RunError(f"{options.out}: not every trial could be trained; the lines above say why")
     return options.out
 
@@ -271,19 +277,18 @@ def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:
     return {one.key.partition("-")[2]: from_json(one.json) for one in drawn(stored, name)}
 
 
-def _loaded(study: StudyLike, import_path: Sequence[Path | str]) -> tuple[Study, tuple[str, ...]]:
-    """The study, and where modules of one's own are looked for."""
-    folders = [str(folder) for folder in import_path]
+def _asked(study: StudyLike, out: Path | str | None, folders: Sequence[Path | str]) -> AskedStudy:
+    """The study, the folder it runs in, and where modules of one's own are looked for."""
+    folder = None if out is None else Path(out)
     if isinstance(study, Study):
-        loaded = study
+        asked = AskedStudy(
+            study=study,
+            origin=Path(study.name),
+            out=folder or Path("runs") / study.name,
+            import_path=(str(Path.cwd()),),
+        )
     else:
-        loaded = load_study(study)
-        folders.append(str(find_study(Path(study)).resolve().parent))
-    return loaded, (*folders, str(Path.cwd()))
-
-
-def _folder(out: Path | str | None, study: Study) -> Path:
-    folder = Path("runs") / study.name if out is None else Path(out)
-    if folder.is_file():
-        raise UsageError(f"{folder}: found a file, allowed: a folder")
-    return folder
+        asked = asked_study(Path(study), out=folder)
+    if asked.out.is_file():
+        raise UsageError(f"{asked.out}: found a file, allowed: a folder")
+    return replace(asked, import_path=(*map(str, folders), *asked.import_path))

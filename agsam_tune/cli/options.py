@@ -24,7 +24,8 @@ class Executor(StrEnum):
 StudyFile = Annotated[
     Path,
     typer.Argument(
-        help="The study file, or a name: NAME.toml in this folder, else the built-in study.",
+        help="The study file, or a name: NAME.toml in this folder, else the built-in study. Or a "
+        "run's folder: its study, as it was begun.",
         autocompletion=completion.studies,
     ),
 ]
@@ -32,7 +33,10 @@ RunFolderPath = Annotated[
     Path,
     typer.Argument(metavar="DIR", help="A run's folder.", autocompletion=completion.runs),
 ]
-Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/STUDY")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="The run's folder.", show_default="runs/STUDY, or the folder that is named"),
+]
 Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use of this machine.")]
 Gpus = Annotated[int | None, typer.Option(min=0, help="GPUs to use of this machine.")]
 Data = Annotated[
@@ -69,8 +73,3 @@ def set_data_folder(data: Path | None) -> None:
     from agsam_tune.data.finding import VARIABLE, existing_folder
 
     os.environ[VARIABLE] = str(existing_folder(data).resolve())
-
-
-def import_path(study: Path) -> tuple[str, ...]:
-    """Where a user's own modules are looked for: beside the study, and in the current folder."""
-    return str(study.resolve().parent), str(Path.cwd())

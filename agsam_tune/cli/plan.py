@@ -21,7 +21,6 @@ from agsam_tune.cli.options import (
     Overrides,
     Reuse,
     StudyFile,
-    import_path,
     set_data_folder,
 )
 
@@ -55,14 +54,14 @@ def plan(
     with --reuse what an earlier run has not made.
     """
     with readable_errors(debug):
+        from agsam_tune.asked import asked_study
         from agsam_tune.errors import UsageError
-        from agsam_tune.study import find_study, load_study
 
-        if json is not None and not json.parent.is_dir():
-            raise UsageError(f"--json {json}: there is no folder {json.parent}")
+        if json is not None and not json.resolve().parent.is_dir():
+            raise UsageError(f"--json {json}: there is no folder {json.resolve().parent}")
 
-        study_file = find_study(study)
-        loaded = load_study(study_file, overrides=set_ or ())
+        asked = asked_study(study, out=out, overrides=set_ or ())
+        loaded = asked.study
         set_data_folder(data)
         from rich.console import Console
 
@@ -72,11 +71,11 @@ def plan(
 
         quieten()
         options = PlanOptions(
-            out=out or Path("runs") / loaded.name,
+            out=asked.out,
             executor=executor.value,
             cpus=cpus,
             gpus=gpus,
-            import_path=import_path(study_file),
+            import_path=asked.import_path,
             pilot=pilot,
             reuse=tuple(reuse or ()),
         )

@@ -7,7 +7,6 @@ answered at once. Must not import torch or Ray.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +23,6 @@ from agsam_tune.cli.options import (
     Overrides,
     Reuse,
     StudyFile,
-    import_path,
     set_data_folder,
 )
 from agsam_tune.errors import UsageError
@@ -58,22 +56,30 @@ def run(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show nothing but what went wrong.")
     ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed", help="Run trials that failed again, and what hangs on them."
+        ),
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Run a study, or carry it on, and write its report."""
+    """Run a study, or carry it on, and write its report.
+
+    With a run's folder in place of a study, that run is carried on, or with --out repeated.
+    """
     with readable_errors(debug, stopped="stopped; the same command carries on"):
+        from agsam_tune.asked import asked_study
         from agsam_tune.passwords import without_password
         from agsam_tune.signals import interrupt_on_sigterm
-        from agsam_tune.study import find_study, load_study
 
         interrupt_on_sigterm()
         if address is not None:
             _check_cluster_alone(cpus, gpus, executor)
         budget = None if time_budget is None else seconds(time_budget)
-        study_file = find_study(study)
-        loaded = load_study(study_file, overrides=set_ or ())
-        if study_file != study and not quiet:
-            typer.echo(f"Study: {study_file}")
+        asked = asked_study(study, out=out, overrides=set_ or ())
+        if asked.origin != study and not quiet:
+            typer.echo(f"Study: {asked.origin}")
         set_data_folder(data)
         # All that takes its time to import comes after what may be wrong in a file or a key.
         from rich.console import Console
@@ -89,19 +95,20 @@ def run(
         except StorageError as error:
             raise UsageError(f"--storage {without_password(storage or '')}: {error}") from error
         options = RunOptions(
-            out=out or Path("runs") / loaded.name,
+            out=asked.out,
             storage=location,
             executor=executor.value,
             address=address,
             cpus=cpus,
             gpus=gpus,
             time_budget=budget,
-            import_path=import_path(study_file),
+            import_path=asked.import_path,
             command=command_line(),
             report=report,
             reuse=tuple(reuse or ()),
+            retry_failed=retry_failed,
         )
-        code = run_study(loaded, options, Console(quiet=quiet))
+        code = run_study(asked.study, options, Console(quiet=quiet))
     raise typer.Exit(code)
 
 

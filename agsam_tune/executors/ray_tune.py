@@ -25,6 +25,7 @@ from agsam_tune.executors.ray_cluster import carried_along
 from agsam_tune.executors.ray_faults import REASONS, fault_of, greediest
 from agsam_tune.executors.ray_session import ray_session
 from agsam_tune.executors.work import Job, Trained, Watcher, train
+from agsam_tune.failures import Failure
 from agsam_tune.study import Study
 from agsam_tune.trials import Outcome, Pack
 
@@ -142,7 +143,8 @@ class _PackTrainable(tune.Trainable):
         except Exception as error:  # noqa: BLE001  (the driver says why; Tune would not)
             return {"failure": f"{type(error).__name__}: {error}", "done": True}
         outcomes = [outcome.to_dict() for outcome in trained.outcomes]
-        return {"outcomes": outcomes, "fits": trained.fits, "done": True}
+        failures = [failure.to_dict() for failure in trained.failures]
+        return {"outcomes": outcomes, "fits": trained.fits, "failures": failures, "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.config = new_config
@@ -221,7 +223,8 @@ class _Packs:
         if result and "outcomes" in result:
             pairs = zip(pack.trials, result["outcomes"], strict=True)
             outcomes = tuple(Outcome.from_dict(trial, values) for trial, values in pairs)
-            self._hand_on(Trained(outcomes=outcomes, fits=result["fits"]))
+            failures = tuple(Failure.from_dict(values) for values in result["failures"])
+            self._hand_on(Trained(outcomes=outcomes, fits=result["fits"], failures=failures))
             self._watcher.ended(pack, outcomes)
         else:
             self._hand_back(pack, Fault.WORKER, (result or {}).get("failure", "it was stopped"))

@@ -6,7 +6,6 @@ of its trials. Must not import Ray or Optuna.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from agsam_tune.failures import Failure, distinct, failure
 from agsam_tune.packs import halves
 from agsam_tune.study import Study
 from agsam_tune.tasks.task import Task
@@ -21,8 +21,6 @@ from agsam_tune.trials import Outcome, Pack, State
 
 if TYPE_CHECKING:
     from agsam_tune.optimizers import Rule
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +77,12 @@ class Trained:
         outcomes: one a trial, in the pack's order.
         fits: rows of the largest part that found memory enough, where the pack did not; else
             None.
+        failures: what trials raised, each kind once.
     """
 
     outcomes: tuple[Outcome, ...]
     fits: int | None = None
+    failures: tuple[Failure, ...] = ()
 
 
 class Watcher(Protocol):
@@ -99,7 +99,7 @@ class Watcher(Protocol):
 
 
 def train(job: Job, pack: Pack) -> Trained:
-    """Train a pack; trials that raise are FAIL, with the message.
+    """Train a pack; trials that raise are FAIL, with the message; the tracebacks come along.
 
     A pack that raises is halved until the guilty trials are alone, so that the others
     finish. One that does not fit into the memory is halved likewise.
@@ -109,6 +109,7 @@ def train(job: Job, pack: Pack) -> Trained:
     _know_rules(job)
     fitting: list[int] = []
     starved: list[int] = []
+    failures: list[Failure] = []
 
     def attempt(part: Pack) -> tuple[Outcome, ...]:
         try:
@@ -117,7 +118,7 @@ def train(job: Job, pack: Pack) -> Trained:
             if is_out_of_memory(error):
                 starved.append(len(part.trials))
             if len(part.trials) == 1:
-                _LOG.debug("trial %s raised", part.name, exc_info=True)
+                failures.append(failure(part.trials[0], error))
                 message = f"{type(error).__name__}: {error}"
                 return (Outcome(trial=part.trials[0], state=State.FAIL, error=message),)
         else:
@@ -129,7 +130,11 @@ def train(job: Job, pack: Pack) -> Trained:
     outcomes = attempt(pack)
     # Where a trial alone finds no memory, it is not for the size of the pack.
     shrinks = starved and min(starved) > 1
-    return Trained(outcomes=outcomes, fits=max(fitting, default=1) if shrinks else None)
+    return Trained(
+        outcomes=outcomes,
+        fits=max(fitting, default=1) if shrinks else None,
+        failures=distinct(failures),
+    )
 
 
 def _train(job: Job, pack: Pack) -> tuple[Outcome, ...]:

@@ -117,6 +117,12 @@ class StudyProgress:
             self._tally.add(outcomes)
             self._last_back = self._clock()
 
+    def drop(self, outcomes: Sequence[Outcome]) -> None:
+        """Count trials of before no more: they are trained again."""
+        with self._lock:
+            self._tally.drop(outcomes)
+            self._stored -= len(outcomes)
+
     def ended(self, pack: Pack, outcomes: Sequence[Outcome]) -> None:
         """A pack is back, its outcomes counted; without any where it was lost."""
         with self._lock:

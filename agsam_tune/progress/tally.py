@@ -52,6 +52,17 @@ class Tally:
             if trial.phase in self._seeds:
                 self._judge(trial.optimizer, trial.phase, trial.point, outcome.val_accuracy)
 
+    def drop(self, outcomes: Iterable[Outcome]) -> None:
+        """Count trials no more. A best stays, as what was once seen."""
+        for outcome in outcomes:
+            trial = outcome.trial
+            self.done[trial.phase, trial.optimizer] -= 1
+            self.diverged -= outcome.diverged
+            if outcome.state is State.FAIL:
+                self.failed -= 1
+            else:
+                self._accuracies[trial.optimizer].add(outcome.val_accuracy, times=-1)
+
     def median(self, optimizer: str) -> float:
         """The median validation accuracy of the optimizer's trials; NaN before the first."""
         found = self._accuracies.get(optimizer)
@@ -73,11 +84,11 @@ class Histogram:
         self._counts = [0] * (_BINS + 1)
         self._n = 0
 
-    def add(self, fraction: float) -> None:
-        """Count a number from 0 to 1; NaN is passed over."""
+    def add(self, fraction: float, *, times: int = 1) -> None:
+        """Count a number from 0 to 1 so many times; NaN is passed over."""
         if not math.isnan(fraction):
-            self._counts[min(max(round(fraction * _BINS), 0), _BINS)] += 1
-            self._n += 1
+            self._counts[min(max(round(fraction * _BINS), 0), _BINS)] += times
+            self._n += times
 
     def median(self) -> float:
         """NaN where there is nothing."""

@@ -6,10 +6,13 @@ import torch, Ray, Optuna or matplotlib.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import pandas as pd
 
 from agsam_tune.report import frames, text
 from agsam_tune.report.glossary import OPTIMIZERS
@@ -18,6 +21,8 @@ from agsam_tune.report.tables import Linked
 from agsam_tune.report.trial_links import ALL_TRIALS, Behind, selection
 from agsam_tune.study import analysis_changes_text
 from agsam_tune.study import planned_trials as study_trials
+
+_MOST_REASONS, _LONGEST_REASON = 5, 300
 
 VERDICT_WORDS: Mapping[str, str] = {
     "supported": "Supported",
@@ -264,6 +269,7 @@ def notices(material: Material) -> tuple[str, ...]:
         found.append(
             f"{text.count(len(raised))} trials raised an error and are in no estimate ({names})."
         )
+        found.extend(_reasons(raised))
     rows = frames.complete(material.trials)
     for name, own in rows.groupby("optimizer", sort=True, observed=True):
         if own["diverged"].astype(bool).all():
@@ -276,6 +282,26 @@ def notices(material: Material) -> tuple[str, ...]:
     if material.manifest.get("foreign_code"):
         found.append("The task or an optimizer comes from code that is not part of agsam-tune.")
     return tuple(found)
+
+
+def _reasons(raised: pd.DataFrame) -> list[str]:
+    """What failed trials raised: each message once, with how often, the most frequent first."""
+    if "error" not in raised:  # a table from before there was the column
+        return []
+    lines = [" ".join(str(error).split()) for error in raised["error"]]
+    counts = Counter(line for line in lines if line).most_common()
+    found = [f"{text.count(n)} × {_quoted(line)}" for line, n in counts[:_MOST_REASONS]]
+    if rest := counts[_MOST_REASONS:]:
+        n = sum(n for _, n in rest)
+        words = "another message" if len(rest) == 1 else f"{text.count(len(rest))} other messages"
+        found.append(f"{text.count(n)} × {words}, in the column error of the trials.")
+    return found
+
+
+def _quoted(line: str) -> str:
+    """What somebody's code said, without control characters, and not longer than a few lines."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    return shown if len(shown) <= _LONGEST_REASON else f"{shown[:_LONGEST_REASON]}…"
 
 
 def gap_missing(material: Material) -> str:

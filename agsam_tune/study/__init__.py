@@ -6,7 +6,7 @@ search spaces there are. Must not import torch, Ray, Optuna or pandas.
 
 from agsam_tune.study.errors import Problem, StudyError
 from agsam_tune.study.files import available_studies, find_study
-from agsam_tune.study.load import load_study
+from agsam_tune.study.load import changed_study, load_study
 from agsam_tune.study.misset import (
     MISSET_DRAWS,
     MISSET_FACTORS,
@@ -73,6 +73,7 @@ __all__ = [
     "available_studies",
     "canonical_order",
     "changed_keys",
+    "changed_study",
     "find_study",
     "limit_problem",
     "load_study",

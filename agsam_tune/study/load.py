@@ -5,7 +5,7 @@ mistake in one does not hide those in the others; then `checks.py` looks at how 
 Must not import torch, Ray, Optuna or pandas.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from agsam_tune.study.overrides import apply_overrides
 from agsam_tune.study.references import announced_optimizers, shorten
 from agsam_tune.study.spaces import find_search_space, override_search_space
 from agsam_tune.study.study import Study
+from agsam_tune.study.table_of import table_of
 from agsam_tune.study.tables import (
     OPTIONAL_SECTIONS,
     PHASE_TABLES,
@@ -35,7 +36,7 @@ from agsam_tune.study.tables import (
     Header,
 )
 
-__all__ = ["load_study"]
+__all__ = ["changed_study", "load_study"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -61,8 +62,41 @@ def load_study(
     table: Mapping[str, Any] = apply_overrides(read_table(path), overrides, problems)
     if not is_study_name(path.stem):
         problems.add("", f"found the name {path.stem!r}, allowed: {STUDY_NAME_RULE}")
+    files = find_search_spaces(path.parent)
+    return _study(table, path.stem, files, {}, problems, trained_elsewhere=trained_elsewhere)
+
+
+def changed_study(study: Study, overrides: Sequence[str], *, origin: str) -> Study:
+    """A study with `overrides` applied as to its file, checked whole.
+
+    Args:
+        study: the study; what is not overridden stays as it is, its search spaces too.
+        overrides: as for `load_study`.
+        origin: what messages call the study.
+
+    Raises:
+        StudyError: with everything that is wrong, one line a problem.
+    """
+    if not overrides:
+        return study
+    problems = Problems(study_file=origin)
+    table = apply_overrides(table_of(study), overrides, problems)
+    return _study(table, study.name, find_search_spaces(None), study.search_spaces, problems)
+
+
+def _study(
+    table: Mapping[str, Any],
+    name: str,
+    files: Mapping[str, Path],
+    known: Mapping[str, SearchSpace],
+    problems: Problems,
+    *,
+    trained_elsewhere: bool = False,
+) -> Study:
+    """The study of a table; its search spaces are those that are known, else in files."""
     table, references = shorten(table, problems)
-    draft = _draft(table, references, path, problems, trained_elsewhere=trained_elsewhere)
+    own = _own_optimizers(table, files) if trained_elsewhere else ()
+    draft = _draft(table, references, files, known, own, problems, trained_elsewhere)
     check_all(draft, problems)
     problems.raise_if_any()
     spaces = {name: draft.spaces[name] for name in draft.header["optimizers"]}
@@ -70,7 +104,7 @@ def load_study(
         {
             **draft.header,
             **draft.sections,
-            "name": path.stem,
+            "name": name,
             "task_options": draft.task_options,
             "search_spaces": spaces,
             "phases": tuple(draft.phases),
@@ -81,9 +115,10 @@ def load_study(
 def _draft(
     table: Mapping[str, Any],
     references: Mapping[str, str],
-    path: Path,
+    files: Mapping[str, Path],
+    known: Mapping[str, SearchSpace],
+    own: Sequence[str],
     problems: Problems,
-    *,
     trained_elsewhere: bool,
 ) -> Draft:
     for key in table:
@@ -99,15 +134,13 @@ def _draft(
     }
     if trained_elsewhere:
         sections.setdefault("training", UNKNOWN_TRAINING)
-    files = find_search_spaces(path.parent)
-    own = _own_optimizers(table, files) if trained_elsewhere else ()
     phases = _phases(table, problems)
     return Draft(
         header=header,
         sections={name: section for name, section in sections.items() if section is not None},
         task_options=_subtable(table, "task_options", problems),
-        known_optimizers=_known_optimizers(header, files, references, own),
-        spaces=_search_spaces(table, header, files, references, problems, own),
+        known_optimizers=_known_optimizers(header, (*known, *files, *own), references),
+        spaces=_search_spaces(table, header, files, known, references, problems, own),
         phases=phases,
         all_phases_read=[phase.name for phase in phases] == _names_in(table.get("phases")),
         trained_elsewhere=trained_elsewhere,
@@ -155,13 +188,10 @@ def _own_optimizers(table: Mapping[str, Any], files: Mapping[str, Path]) -> tupl
 
 
 def _known_optimizers(
-    header: Mapping[str, Any],
-    files: Mapping[str, Path],
-    references: Mapping[str, str],
-    own: Sequence[str],
+    header: Mapping[str, Any], found: Iterable[str], references: Mapping[str, str]
 ) -> tuple[str, ...]:
     """What the study may call its optimizers; packages are asked only for what is not known."""
-    known = dict.fromkeys((*files, *references, *own))
+    known = {**dict.fromkeys(found), **dict.fromkeys(references)}
     if not known.keys() >= set(header.get("optimizers", ())):
         known |= dict.fromkeys(announced_optimizers()[0])
     return tuple(known)
@@ -171,6 +201,7 @@ def _search_spaces(
     table: Mapping[str, Any],
     header: Mapping[str, Any],
     files: Mapping[str, Path],
+    known: Mapping[str, SearchSpace],
     references: Mapping[str, str],
     problems: Problems,
     own: Sequence[str],
@@ -185,7 +216,9 @@ def _search_spaces(
             problems.add(f"search_spaces.{name}", message, related=["optimizers"])
     spaces = {}
     for name in dict.fromkeys(optimizers or ()):
-        space = find_search_space(name, references.get(name), files, problems)
+        space = known.get(name)
+        if space is None or references.get(name, space.rule) != space.rule:
+            space = find_search_space(name, references.get(name), files, problems)
         is_own = space is None and name in own
         if is_own:
             space = SearchSpace(optimizer=name)

@@ -40,6 +40,15 @@ def test_a_trial_that_failed_is_done_and_has_no_accuracy() -> None:
     assert tally.median("unheard") != tally.median("unheard")
 
 
+def test_what_is_run_again_is_counted_no_more() -> None:
+    tally, again = Tally({"map": 1}), [_outcome(0, 0, 0.5), _outcome(0, 1, 0.9)]
+    tally.add([*again, _outcome(1, 0, 0.7), _outcome(2, 0, float("nan"), failed=True)])
+    tally.drop([*again, _outcome(2, 0, float("nan"), failed=True)])
+    assert (tally.diverged, tally.failed, tally.done.total()) == (0, 0, 1)
+    assert tally.median("gsam") == 0.7
+    assert tally.best == {"gsam": 0.9}
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 1001])
 def test_the_running_median_is_the_median(n: int) -> None:
     rng, histogram, numbers = random.Random(n), Histogram(), []

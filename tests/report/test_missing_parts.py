@@ -115,6 +115,16 @@ def test_trials_that_raised(tmp_path: Path) -> None:
     trials.loc[trials.index[:3], numbers] = float("nan")
     page = report(tmp_path, study, trials)
     assert "3 trials raised an error and are in no estimate (adaptive_gsam)." in page.prose
+    errors = ["ValueError: <b>no</b>\n\x07", "OSError: disk full", "OSError: disk full"]
+    trials["error"] = [*errors, *[""] * (len(trials) - 3)]
+    page = report(tmp_path, study, trials)
+    assert "2 × OSError: disk full" in page.prose
+    assert "1 × ValueError: <b>no</b>" in page.prose
+    trials.loc[trials.index[:30], "state"] = "FAIL"
+    trials.loc[trials.index[:30], "error"] = [f"E{n % 10}: {'long ' * 100}" for n in range(30)]
+    page = report(tmp_path, study, trials)
+    assert page.prose.count("3 × E") == 5
+    assert "15 × 5 other messages, in the column error of the trials." in page.prose
 
 
 @pytest.mark.parametrize("phase", ["map", "tune", "iid"])

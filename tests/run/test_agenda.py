@@ -11,7 +11,7 @@ import pytest
 from agsam_tune.agenda import ATTEMPTS, ATTEMPTS_ALONE, HOPELESS, MACHINES, Agenda, Fault
 from agsam_tune.design import tune_batch
 from agsam_tune.study import Study, load_study
-from agsam_tune.trials import Outcome, Pack, State, Trial
+from agsam_tune.trials import Key, Outcome, Pack, State, Trial
 
 QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
 
@@ -132,6 +132,70 @@ def test_carrying_on_hands_out_what_is_missing_whatever_is_stored() -> None:
         assert {o.trial.key: o.trial for o in again.outcomes} == expected
 
 
+def _failed(trial: Trial) -> Outcome:
+    return Outcome(trial=trial, state=State.FAIL, error="RuntimeError: no")
+
+
+def _run_without(agenda: Agenda, failing: set[Key]) -> None:
+    while (pack := agenda.next_pack()) is not None:
+        agenda.record([_failed(t) if t.key in failing else _outcome(t) for t in pack.trials])
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_a_run_whose_failed_trials_are_mended_is_the_one_in_which_they_never_failed(
+    kept: int,
+) -> None:
+    study = _study()
+    whole = Agenda(study, [])
+    _run(whole)
+    expected = {o.trial.key: o.trial for o in whole.outcomes}
+    centre = expected["gsam", "misset", 0, 2].hyperparameters
+    failing = {k for k, t in expected.items() if t.hyperparameters == centre and k.phase == "map"}
+    failing |= {k for k, t in expected.items() if t.hyperparameters == centre and k.phase == "tune"}
+    failing |= {Key("gsam", "tune", 3, 0), Key("gsam_matched", "iid", 0, 0)}
+    first = Agenda(study, [])
+    _run_without(first, failing)
+    before = {o.trial.key: o for o in first.outcomes}
+    assert before["gsam", "misset", 0, 2].trial != expected["gsam", "misset", 0, 2]
+
+    mended = {"gsam"}
+    stored = [o for o in first.outcomes if o.state is State.COMPLETE]
+    again = Agenda(study, stored, mended=mended)
+    outdated, run = again.take_outdated(), []
+    for _ in range(kept):  # killed here, and carried on from what is stored by then
+        if (pack := again.next_pack()) is not None:
+            again.record([_outcome(trial) for trial in pack.trials])
+            outdated += again.take_outdated()
+            run += pack.trials
+    again = Agenda(study, again.outcomes, mended=mended)
+    outdated += again.take_outdated()
+    run += [trial for pack in _run(again) for trial in pack.trials]
+    outdated += again.take_outdated()
+
+    assert {o.trial.key: o.trial for o in again.outcomes} == expected
+    assert again.total == len(again.outcomes) == len(expected)
+    assert again.take_outdated() == []
+    # What was run again either failed, or lay elsewhere.
+    moved = {k for k, o in before.items() if o.trial != expected[k]}
+    assert {o.trial.key for o in outdated} == moved - failing
+    assert Counter(t.key for t in run) == Counter(failing | moved)
+    assert {key.optimizer for key in moved} == {"gsam"}
+
+
+def test_without_a_failed_trial_mended_stored_points_stay_whatever_is_drawn_now() -> None:
+    whole = Agenda(_study(), [])
+    _run(whole)
+    moved = [
+        dataclasses.replace(o, trial=dataclasses.replace(o.trial, hyperparameters=(("rho", 1.0),)))
+        if o.trial.phase == "misset"
+        else o
+        for o in whole.outcomes
+    ]
+    again = Agenda(_study(), moved)
+    assert again.finished
+    assert again.take_outdated() == []
+
+
 def test_what_ran_twice_counts_once() -> None:
     agenda = Agenda(_study(), [])
     pack = agenda.next_pack()
@@ -201,6 +265,24 @@ def test_where_nothing_can_be_run_the_trials_are_not_to_blame() -> None:
     assert agenda.finished
     assert [reason for _, reason in agenda.lost] == ["no such module"] * HOPELESS
     assert agenda.outcomes == ()
+
+
+def test_a_trial_that_is_run_again_and_cannot_be_fails_again() -> None:
+    whole = Agenda(_study(), [])
+    _run(whole)
+    guilty = next(o.trial.key for o in whole.outcomes if o.trial.phase == "iid")
+    stored = [o for o in whole.outcomes if o.trial.key != guilty]
+    agenda = Agenda(_study(), stored, retried={guilty})
+    found: list[Outcome] = []
+    while (pack := agenda.next_pack()) is not None:
+        found = agenda.hand_back(pack, Fault.WORKER, "its worker died")
+        if found:
+            agenda.record(found)
+    assert [(o.trial.key, o.state, o.error) for o in found] == [
+        (guilty, State.FAIL, "its worker died")
+    ]
+    assert agenda.finished
+    assert agenda.lost == []
 
 
 def test_a_machine_that_is_taken_away_is_not_held_against_a_pack() -> None:
