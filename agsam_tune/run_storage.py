@@ -13,8 +13,23 @@ from typing import Any
 
 from agsam_tune.errors import RunError, UsageError
 from agsam_tune.folder import RunFolder, exclusive
-from agsam_tune.store import ResultStore, StorageError, StorageTakenError, local_file
+from agsam_tune.passwords import without_password
+from agsam_tune.store import (
+    ResultStore,
+    StorageError,
+    StorageTakenError,
+    local_file,
+    storage_location,
+)
 from agsam_tune.study import Study
+
+
+def named_storage(named: str | None) -> str | None:
+    """The location that a user names, None for none; raises UsageError where it cannot be one."""
+    try:
+        return None if named is None else storage_location(named)
+    except StorageError as error:
+        raise UsageError(f"--storage {without_password(named or '')}: {error}") from error
 
 
 def asked_storage(folder: RunFolder, asked: str | None) -> str | None:

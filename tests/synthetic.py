@@ -236,6 +236,7 @@ class World:
             "state": "COMPLETE",
             "seconds": 0.5,
             "trial_number": np.arange(len(table)),
+            "error": "",
         }
         return pd.DataFrame(finished)
 

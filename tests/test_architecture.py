@@ -81,7 +81,8 @@ OWN = {
         *("errors", "executors", "folder", "manifest", "provenance", "recorded", "store", "study"),
         "trials",
     },
-    "run_storage": {"errors", "folder", "store", "study"},
+    "run_storage": {"errors", "folder", "passwords", "store", "study"},
+    "quiet": set(),
     "asked": {"errors", "folder", "recorded", "study"},
     "retrying": {"agenda", "folder", "store", "trials"},
     "running": {
@@ -95,7 +96,7 @@ OWN = {
     },
     "api": {
         *("analysis", "asked", "dashboard", "elsewhere", "errors", "importing", "planning"),
-        *("reporting", "running", "store", "study"),
+        *("quiet", "reporting", "run_storage", "running", "store", "study"),
     },
     "bench": {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),
@@ -104,8 +105,8 @@ OWN = {
     "__main__": {"cli"},
     "cli": {
         *("asked", "atomic", "bench", "dashboard", "data", "elsewhere", "errors", "export"),
-        *("folder", "importing", "listing", "manifest", "new", "passwords", "planning"),
-        *("recorded", "reporting", "running", "showing", "signals", "store", "study", "system"),
+        *("folder", "importing", "listing", "manifest", "new", "planning", "quiet", "recorded"),
+        *("reporting", "run_storage", "running", "showing", "signals", "store", "study", "system"),
     },
 }
 
@@ -115,7 +116,7 @@ MAY_IMPORT = {
     "ray": {f"executors/{name}.py" for name in ("ray_session", "ray_cluster", "ray_tune")}
     | {"bench/usual_stack.py"},
     "optuna": {
-        *("design", "store", "cli/quiet.py", "importing", "bench/end_to_end.py"),
+        *("design", "store", "quiet.py", "importing", "bench/end_to_end.py"),
         "dashboard/overlay.py",
     },
     "optuna_dashboard": {"dashboard/overlay.py", "dashboard/serving.py"},

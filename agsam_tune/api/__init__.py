@@ -105,6 +105,7 @@ def plan(
     True
     """
     from agsam_tune.planning import PlanOptions, plan_run
+    from agsam_tune.quiet import quietened
 
     asked = _asked(study, out, import_path)
     options = PlanOptions(
@@ -116,7 +117,8 @@ def plan(
         pilot=pilot,
         reuse=tuple(map(Path, reuse)),
     )
-    return plan_run(asked.study, options)
+    with quietened():
+        return plan_run(asked.study, options)
 
 
 def run(
@@ -169,13 +171,14 @@ def run(
     """
     from rich.console import Console
 
+    from agsam_tune.quiet import quietened
+    from agsam_tune.run_storage import named_storage
     from agsam_tune.running import RunOptions, run_study
-    from agsam_tune.store import storage_location
 
     asked = _asked(study, out, import_path)
     options = RunOptions(
         out=asked.out,
-        storage=None if storage is None else storage_location(storage),
+        storage=named_storage(storage),
         executor=executor,
         cpus=cpus,
         gpus=gpus,
@@ -186,7 +189,9 @@ def run(
         reuse=tuple(map(Path, reuse)),
         retry_failed=retry_failed,
     )
-    if run_study(asked.study, options, Console(quiet=quiet)) is ExitCode.FAILURE:
+    with quietened():
+        code = run_study(asked.study, options, Console(quiet=quiet))
+    if code is ExitCode.FAILURE:
         raise RunError(f"{options.out}: not every trial could be trained; the lines above say why")
     return options.out
 

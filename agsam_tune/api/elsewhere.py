@@ -45,6 +45,7 @@ def next_trials(
     """
     from agsam_tune import elsewhere
     from agsam_tune.importing import read_frame, read_results, read_told
+    from agsam_tune.quiet import quietened
 
     if not isinstance(study, Study):
         study = load_study(find_study(Path(study)), trained_elsewhere=True)
@@ -53,4 +54,5 @@ def next_trials(
     else:
         source = None if results is None or results.empty else read_frame(results)
     told = None if source is None else read_told(source, study, chance=chance)
-    return elsewhere.asked_table(study, elsewhere.next_trials(study, told).trials)
+    with quietened():
+        return elsewhere.asked_table(study, elsewhere.next_trials(study, told).trials)

@@ -39,8 +39,8 @@ def dashboard(
         server = listen(host, port)
         try:
             # All that takes its time to import comes after what may be wrong in the command.
-            from agsam_tune.cli.quiet import quieten
             from agsam_tune.dashboard.serving import serve
+            from agsam_tune.quiet import quieten
 
             quieten()
 

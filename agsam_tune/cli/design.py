@@ -49,10 +49,10 @@ def design(
         study_file = find_study(study)
         loaded = load_study(study_file, overrides=set_ or (), trained_elsewhere=True)
         from agsam_tune.atomic import replace_file
-        from agsam_tune.cli.quiet import quieten
         from agsam_tune.elsewhere import asked_table, next_trials
         from agsam_tune.export import table_bytes
         from agsam_tune.importing import read_results, read_told
+        from agsam_tune.quiet import quieten
 
         quieten()
         _check_out(out, results)

@@ -69,8 +69,8 @@ def export(
             allowed = ", ".join(one for one in TableFormat if one not in _TO_READ)
             raise UsageError(f"{table}: found the format {kind}, allowed: {allowed}")
         from agsam_tune.atomic import replace_file
-        from agsam_tune.cli.quiet import quieten
         from agsam_tune.export import run_table, table_bytes
+        from agsam_tune.quiet import quieten
 
         quieten()
         content = table_bytes(run_table(folder, table.value), kind.value)

@@ -110,9 +110,9 @@ def import_(
     Needed are the columns optimizer, point, seed and test_accuracy, and the hyperparameters.
     """
     with readable_errors(debug):
-        from agsam_tune.cli.quiet import quieten
         from agsam_tune.importing import ImportOptions, import_trials
         from agsam_tune.manifest import command_line
+        from agsam_tune.quiet import quieten
         from agsam_tune.reporting import report_run
 
         quieten()

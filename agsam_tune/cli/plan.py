@@ -66,8 +66,8 @@ def plan(
         from rich.console import Console
 
         from agsam_tune.atomic import write_json
-        from agsam_tune.cli.quiet import quieten
         from agsam_tune.planning import PlanOptions, plan_run
+        from agsam_tune.quiet import quieten
 
         quieten()
         options = PlanOptions(

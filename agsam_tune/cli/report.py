@@ -48,7 +48,7 @@ def report(
         if set_:
             _check(folders, out, set_)
         # All that takes its time to import comes after what may be wrong in the command.
-        from agsam_tune.cli.quiet import quieten
+        from agsam_tune.quiet import quieten
         from agsam_tune.reporting import report_run, report_runs
 
         quieten()

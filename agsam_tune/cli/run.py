@@ -70,7 +70,6 @@ def run(
     """
     with readable_errors(debug, stopped="stopped; the same command carries on"):
         from agsam_tune.asked import asked_study
-        from agsam_tune.passwords import without_password
         from agsam_tune.signals import interrupt_on_sigterm
 
         interrupt_on_sigterm()
@@ -84,19 +83,15 @@ def run(
         # All that takes its time to import comes after what may be wrong in a file or a key.
         from rich.console import Console
 
-        from agsam_tune.cli.quiet import quieten
         from agsam_tune.manifest import command_line
+        from agsam_tune.quiet import quieten
+        from agsam_tune.run_storage import named_storage
         from agsam_tune.running import RunOptions, run_study
-        from agsam_tune.store import StorageError, storage_location
 
         quieten()
-        try:
-            location = None if storage is None else storage_location(storage)
-        except StorageError as error:
-            raise UsageError(f"--storage {without_password(storage or '')}: {error}") from error
         options = RunOptions(
             out=asked.out,
-            storage=location,
+            storage=named_storage(storage),
             executor=executor.value,
             address=address,
             cpus=cpus,
