@@ -49,6 +49,7 @@ def assert_finds_nothing(record: Record) -> None:
     assert all(count / record.repetitions <= most for count in record.winners.values())
 
 
+@pytest.mark.slow
 def test_cliff_small_table() -> None:
     record = simulate(partial(self_comparison, "cliff"), repetitions=200, seed=SEED, **SMALL)
     assert_covers(record)

@@ -31,7 +31,7 @@ def test_the_page_shows_what_it_speaks_of() -> None:
     assert lines["my_rules.py"] <= 10
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_the_study_runs_from_its_folder(executor: str, tmp_path: Path) -> None:
     write_folder(tmp_path)
     (_, *arguments), _ = commands()

@@ -1,5 +1,6 @@
 """A task of which one seed's trials do what a test asks for, in the middle of a study."""
 
+import sys
 from pathlib import Path
 
 from tests.run.commands import QUICK
@@ -58,6 +59,7 @@ def write_study(folder: Path, options: str, *, alone: bool = False) -> Path:
     `options` are its [task_options].
     """
     (folder / "guilty.py").write_text(TASK)
+    sys.modules.pop("guilty", None)  # another test's, where this process has imported it
     text = Path(QUICK).read_text()
     old = text[text.index("[task_options]") : text.index("[training]")]
     text = text.replace(old, f"[task_options]\n{options}\n\n")

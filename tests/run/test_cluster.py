@@ -42,6 +42,7 @@ def _when_stored(out: Path, trials: int, then: Callable[[], object]) -> threadin
     return thread
 
 
+@pytest.mark.slow
 def test_a_node_is_lost_and_another_comes(tmp_path: Path, expected: pd.DataFrame) -> None:
     out = tmp_path / "run"
     with nodes(1, 1) as cluster:

@@ -46,9 +46,8 @@ run_ray(agenda, job, deliver, Mock(), cpus=4, gpus=gpus, address=None)
 """
 
 
-@pytest.mark.parametrize(
-    ("share", "gpus"), [pytest.param("1.0", 3, marks=pytest.mark.slow), ("0.5", 2)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("share", "gpus"), [("1.0", 3), ("0.5", 2)])
 def test_every_gpu_is_kept_busy(share: str, gpus: int, tmp_path: Path) -> None:
     log, workers = tmp_path / "log", round(gpus / float(share))
     options = f"seeds = [0, 1]\ndoes = 'meet'\nmeet = {workers}\nlog = '{log}'"

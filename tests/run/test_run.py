@@ -73,6 +73,7 @@ def test_ray_gives_the_same_results(cpus: str, tmp_path: Path, expected: pd.Data
     pd.testing.assert_frame_equal(other, expected, check_exact=True)
 
 
+@pytest.mark.slow
 def test_sqlite_gives_the_same_results(tmp_path: Path, expected: pd.DataFrame) -> None:
     other = run_tiny(tmp_path / "run", "--storage", f"sqlite:///{tmp_path / 'results.db'}")
     pd.testing.assert_frame_equal(other, expected, check_exact=True)

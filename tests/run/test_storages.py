@@ -92,6 +92,7 @@ def test_a_corrected_command_runs_after_a_wrong_one(tmp_path: Path, expected: pd
     pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_relative_url_is_found_again_from_another_folder(
     tmp_path: Path, expected: pd.DataFrame
 ) -> None:
@@ -113,6 +114,7 @@ def test_another_storage_than_the_run_began_with_is_refused(undisturbed: Path) -
     assert "its results lie in" in done.stderr
 
 
+@pytest.mark.slow
 def test_two_folders_on_one_storage_take_turns(tmp_path: Path) -> None:
     storage = tmp_path / "one.journal"
     arguments = ("run", QUICK, *TINY, *LONG, "--executor", "inline", "--storage", storage)
@@ -211,7 +213,8 @@ main()
 """
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_a_file_that_stays_locked_stops_the_run_and_the_same_command_carries_on(
     executor: str, tmp_path: Path, expected: pd.DataFrame
 ) -> None:
