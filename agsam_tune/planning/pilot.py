@@ -18,7 +18,7 @@ from agsam_tune.packs import make_packs
 from agsam_tune.planning.costs import Costs
 from agsam_tune.planning.detectable import Detectable, Piloted, Sample, detectable
 from agsam_tune.planning.schedule import planned_trials
-from agsam_tune.planning.words import duration
+from agsam_tune.planning.words import rounded_duration
 from agsam_tune.study import Phase, Study
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Key, Outcome, State, Trial
@@ -102,9 +102,9 @@ def run_pilot(
     packs = make_packs([trial for trial in trials if trial.key not in known], rows)
     seconds = sum(costs[pack.optimizer].seconds(len(pack.trials)) for pack in packs)
     if wanted is None and seconds > _SECONDS:
-        which = f"a pilot takes about {duration(seconds)}"
+        which = f"a pilot takes about {rounded_duration(seconds)}"
         return None, f"{which}; --pilot {_REPLICATES} trains it"
-    said(f"training a pilot of {len(trials)} trials, about {duration(seconds)}")
+    said(f"training a pilot of {len(trials)} trials, about {rounded_duration(seconds)}")
     job = Job(
         import_path=ImportPath(()),
         study=study.model_copy(update={"sharpness": None}),

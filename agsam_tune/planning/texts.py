@@ -9,7 +9,7 @@ import html
 from collections.abc import Sequence
 
 from agsam_tune.planning.study_plan import StudyPlan
-from agsam_tune.planning.words import duration, of_a_trial, percentage_points
+from agsam_tune.planning.words import of_a_trial, percentage_points, rounded_duration
 
 
 def short(plan: StudyPlan) -> str:
@@ -102,7 +102,7 @@ def _times(plan: StudyPlan) -> str:
     if plan.wall is None or plan.hours is None:
         return f"how long they take is not known: {plan.no_times}"
     least, _, most = plan.wall
-    low, high = duration(least), duration(most)
+    low, high = rounded_duration(least), rounded_duration(most)
     between = f"about {low}" if low == high else f"{low} to {high}"
     without = "" if plan.with_sharpness else " and what [sharpness] takes"
     return f"{plan.places} at once: {between}{without}, {plan.hours:.2g} {_unit(plan)}-hours"

@@ -13,7 +13,7 @@ def percentage_points(fraction: float) -> str:
     return f"{100 * fraction:.2g} points"
 
 
-def duration(seconds: float) -> str:
+def rounded_duration(seconds: float) -> str:
     """A forecast, no more exact than it is: 25 s, 2.9 min, 1.5 h, 3.1 days."""
     if seconds < 90:
         return f"{max(math.ceil(seconds / 5) * 5, 5)} s"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from agsam_tune.report import write_report
 from tests.report.pages import read_page
 from tests.report.runs import arguments, study_of, trials_of
@@ -15,6 +17,7 @@ SECONDS = 60.0
 """Four times the 15 seconds that it may take on a machine that does nothing else."""
 
 
+@pytest.mark.slow
 def test_ten_thousand_trials(tmp_path: Path) -> None:
     phases = study_of("moons").resolved()["phases"]
     for phase in phases:

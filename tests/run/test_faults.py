@@ -60,6 +60,7 @@ def test_a_trial_that_raises(executor: str, tmp_path: Path) -> None:
     assert "2 trials failed" in again.stdout
 
 
+@pytest.mark.slow
 def test_a_trial_that_kills_its_worker(tmp_path: Path) -> None:
     done = _run(tmp_path, "die", alone=True)  # each death takes a new worker's start
     assert done.returncode == 1, done.stdout + done.stderr
