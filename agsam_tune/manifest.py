@@ -69,18 +69,24 @@ def command_line() -> tuple[str, ...]:
 
 def manifest_of(folder: RunFolder, study: Study) -> dict[str, Any] | None:
     """The manifest in the folder, or None; raises UsageError where it is another study's."""
+    other = another_study(folder, study)
+    if other is not None:
+        raise UsageError(f"{other}, or restore these keys to carry on")
+    return folder.read_manifest()
+
+
+def another_study(folder: RunFolder, study: Study) -> str | None:
+    """What is to be said where the folder holds a run of another study; None where it does not."""
     manifest = folder.read_manifest()
     if manifest is None or manifest.get("study_hash") == study.hash:
-        return manifest
+        return None
     stored: dict[str, Any] = manifest.get("study", {})
     changed = changed_keys(stored, study.resolved())
-    msg = (
+    return (
         f"{folder.path}: holds a run of another study, {stored.get('name', 'without a name')}; "
         "what was changed: " + "; ".join(changed) + ". Choose another folder with --out, where "
-        f"--reuse {folder.path} takes over the trials that stay the same, or restore these keys to "
-        "carry on"
+        f"--reuse {folder.path} takes over the trials that stay the same"
     )
-    raise UsageError(msg)
 
 
 def recorded_engine(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def set_failed_aside(
     """Set aside all trials that failed; returns which."""
     failed = frozenset(o.trial.key for o in store.outcomes() if o.state is State.FAIL)
     if not failed:
-        say("No trial has failed, so none is run again")
+        say("No trial raised an error or ended its worker, so none is run again")
         return failed
     folder.failures.unlink(missing_ok=True)  # what is raised from now on is what is wrong
     folder.remove_checkpoints()  # they may be of the code that was wrong

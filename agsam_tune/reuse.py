@@ -125,7 +125,7 @@ class Made:
         return f"{taken:,} of {total:,} trials taken over from {there}; {left:,} left"
 
 
-def earlier_runs(paths: Sequence[Path], study: Study, folder: RunFolder) -> EarlierRuns:
+def earlier_runs(paths: Sequence[Path], study: Study, folder: RunFolder | None) -> EarlierRuns:
     """The runs in these folders, checked against a study.
 
     Where the study leaves the way of computing open, theirs is taken, since ways round
@@ -134,18 +134,19 @@ def earlier_runs(paths: Sequence[Path], study: Study, folder: RunFolder) -> Earl
     Args:
         paths: folders of runs.
         study: what is to be run.
-        folder: where; what it holds already was computed in one way too.
+        folder: where, None for a folder that is not there yet; what it holds already was
+            computed in one way too.
 
     Raises:
         UsageError: a folder holds no run, the new run itself, or one whose trials' numbers
             would not be those of this study's.
     """
     runs: dict[str, RecordedRun] = {}
-    begun = folder.read_manifest() if paths else None
+    begun = folder.read_manifest() if folder is not None and paths else None
     if begun is not None and study.packs.way == "auto":
         study = _in_way(study, recorded_engine(begun)["way"])
     for path in paths:
-        if path.resolve() == folder.path.resolve():
+        if folder is not None and path.resolve() == folder.path.resolve():
             raise UsageError(
                 f"{path}: is the folder of this run, which carries on by itself; --reuse takes "
                 "trials from others, and --out names another"

@@ -60,4 +60,5 @@ def new(
             typer.echo(f"Kept {path}, which was there")
         for path in files.written:
             typer.echo(f"Wrote {path}")
-        typer.echo(f"Next: agsam-tune run {shlex.quote(str(files.study))}")
+        study = shlex.quote(str(files.study))
+        typer.echo(f"Next: agsam-tune plan {study}, and agsam-tune run {study}")

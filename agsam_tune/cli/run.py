@@ -59,7 +59,9 @@ def run(
     retry_failed: Annotated[
         bool,
         typer.Option(
-            "--retry-failed", help="Run trials that failed again, and what hangs on them."
+            "--retry-failed",
+            help="Run again the trials that raised an error or ended their worker, and what "
+            "hangs on them; one that diverged has a result.",
         ),
     ] = False,
     debug: Debug = False,

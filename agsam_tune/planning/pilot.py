@@ -18,7 +18,7 @@ from agsam_tune.packs import make_packs
 from agsam_tune.planning.costs import Costs
 from agsam_tune.planning.detectable import Detectable, Piloted, Sample, detectable
 from agsam_tune.planning.schedule import planned_trials
-from agsam_tune.planning.words import rounded_duration
+from agsam_tune.planning.words import percentage_points, rounded_duration
 from agsam_tune.study import Phase, Study
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Key, Outcome, State, Trial
@@ -43,7 +43,7 @@ class Pilot:
         smallest: the difference in lost accuracy that is found with a probability of 0.8.
         half_width: of its interval.
         wanted: twice the margin.
-        advice: what would find a difference of `wanted`; None where the study does.
+        advice: a sentence on what would find a difference of `wanted`; None where the study does.
     """
 
     trials: int
@@ -200,7 +200,7 @@ def _advice(
     wanted: float,
     find: Callable[[Sample], Detectable | None],
 ) -> str:
-    """The cheapest of some larger studies that would do."""
+    """The cheapest of some larger studies that would do, or that none would."""
     planned = planned_trials(study)
     larger: dict[Sample, float] = {}
     for replicates, seeds, judged in _GROWN:
@@ -215,8 +215,15 @@ def _advice(
     for size, times in sorted(larger.items(), key=lambda item: item[1]):
         found = find(size)
         if found is not None and found.smallest <= wanted:
-            return f"{_sets(size, points)} would do, with {times:.2g} times the trials"
-    return f"{max(larger.values()):.2g} times the trials ({_sets(size, points)}) would not do"
+            return (
+                f"To find {percentage_points(wanted)}: {_sets(size, points)} would do, with "
+                f"{times:.2g} times the trials."
+            )
+    most = "" if found is None else f" finds only {percentage_points(found.smallest)}"
+    return (
+        f"None of the larger studies tried finds {percentage_points(wanted)}: the largest, with "
+        f"{times:.2g} times the trials,{most or ' does not'}."
+    )
 
 
 def _sets(size: Sample, points: int) -> str:

@@ -7,7 +7,7 @@ Ray or Optuna.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from agsam_tune.agenda import Agenda
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import check_device, check_rules, machine
 from agsam_tune.folder import RunFolder
-from agsam_tune.manifest import manifest_of
+from agsam_tune.manifest import another_study, manifest_of
 from agsam_tune.planning.engine import engine_of
 from agsam_tune.planning.study_plan import StudyPlan, count_plan, study_plan
 from agsam_tune.reuse import earlier_runs
@@ -54,6 +54,9 @@ def plan_run(
 ) -> StudyPlan:
     """The plan of a study, or of what is left of it.
 
+    Where the folder holds the run of another study, the plan is that of a folder of its own, and
+    says so.
+
     Args:
         study: the study.
         options: where it would run.
@@ -63,7 +66,17 @@ def plan_run(
         UsageError: the folder, the task or the device cannot be used.
     """
     folder = RunFolder(path=options.out)
-    manifest = manifest_of(folder, study)
+    other = another_study(folder, study)
+    if other is not None:  # a larger study, say: it would run in a folder of its own
+        return replace(_plan(study, None, options, said), elsewhere=other)
+    return _plan(study, folder, options, said)
+
+
+def _plan(
+    study: Study, folder: RunFolder | None, options: PlanOptions, said: Callable[[str], None]
+) -> StudyPlan:
+    """The plan; a folder that is None is a new one."""
+    manifest = folder and manifest_of(folder, study)
     earlier = earlier_runs(options.reuse, study, folder)
     study = earlier.study
     check_rules(study, options.import_path)
@@ -71,12 +84,12 @@ def plan_run(
         study.task, study.task_options, seed=study.seed, import_path=options.import_path
     )
     there = machine(cpus=options.cpus, gpus=options.gpus)
-    stored = _stored(folder, manifest, study)
+    stored = _stored(folder, manifest, study) if folder and manifest else ()
     if earlier.runs:
         agenda = Agenda(study, stored, made=earlier.read(task.facts()))
         agenda.take_over(lambda _: None)
         stored = agenda.outcomes
-    engine = manifest and engine_of(folder, manifest, study)
+    engine = engine_of(folder, manifest, study) if folder and manifest else None
     if study.resources.gpus and not there["gpu"]:
         return count_plan(study, stored=stored, engine=engine, no_times="there is no GPU here")
     check_device(study, gpus=options.gpus, address=None)
@@ -92,12 +105,8 @@ def plan_run(
     )
 
 
-def _stored(
-    folder: RunFolder, manifest: Mapping[str, Any] | None, study: Study
-) -> Sequence[Outcome]:
+def _stored(folder: RunFolder, manifest: Mapping[str, Any], study: Study) -> Sequence[Outcome]:
     """The outcomes that the folder's run has already."""
-    if manifest is None:
-        return ()
     location = manifest.get("storage") or str(folder.journal)
     try:
         return tuple(ResultStore.read(study, location, curves=False).outcomes())

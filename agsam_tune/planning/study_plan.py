@@ -71,6 +71,7 @@ class StudyPlan:
         no_times: why there are no times; "" where there are.
         pilot: what the pilot found, or None: see `Pilot`.
         no_pilot: why there was none.
+        elsewhere: why this cannot run in the folder that was asked for; None where it can.
     """
 
     study: str
@@ -90,6 +91,7 @@ class StudyPlan:
     no_times: str = ""
     pilot: Pilot | None = None
     no_pilot: str = ""
+    elsewhere: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -24,8 +24,10 @@ def short(plan: StudyPlan) -> str:
 def described(plan: StudyPlan) -> str:
     """The whole plan."""
     if not plan.trials:
-        return short(plan)
+        return short(plan)  # of this very run, so it is where it was asked for
     lines = [short(plan), "", *_table(_rows(plan)), "", *_means(plan), "", *_pilot(plan)]
+    if plan.elsewhere is not None:
+        lines += ["", f"{plan.elsewhere}."]
     return "\n".join(lines)
 
 
@@ -56,6 +58,7 @@ def as_html(plan: StudyPlan) -> str:
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     rest = [] if not plan.trials else [*_means(plan), *_pilot(plan)]
+    rest += [] if plan.elsewhere is None else [f"{plan.elsewhere}."]
     pilot = "".join(f"<p>{html.escape(line)}</p>" for line in rest)
     first = f"<p><b>{html.escape(plan.study)}</b>: {html.escape(short(plan))}</p>"
     return f"{first}<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>{pilot}"
@@ -87,13 +90,15 @@ def _pilot(plan: StudyPlan) -> list[str]:
     if plan.pilot is None:
         return [f"What the study can find is not known: {plan.no_pilot}."]
     pilot = plan.pilot
-    found, margin, wanted = map(percentage_points, (pilot.smallest, pilot.margin, pilot.wanted))
+    found, margin = percentage_points(pilot.smallest), percentage_points(pilot.margin)
     able = "It can show" if pilot.half_width < pilot.margin else "It can hardly show"
     return [
         f"From a pilot of {pilot.trials} trials: with a probability of 80 % the study finds a "
         f"difference in lost accuracy, at the same settings, of about {found}.",
         f"{able} the two to be equal within the margin of {margin}.",
-        *([] if pilot.advice is None else [f"To find {wanted}: {pilot.advice}."]),
+        *([] if pilot.advice is None else [pilot.advice]),
+        "Around each one's own best, and at the same radius, intervals are often wider; the report "
+        "says what these found.",
     ]
 
 

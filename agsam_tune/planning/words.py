@@ -9,8 +9,9 @@ import math
 
 
 def percentage_points(fraction: float) -> str:
-    """Such as 2.5 points, of accuracy."""
-    return f"{100 * fraction:.2g} points"
+    """Such as 2.5 points or 1 point, of accuracy."""
+    number = f"{100 * fraction:.2g}"
+    return f"{number} point" if number == "1" else f"{number} points"
 
 
 def rounded_duration(seconds: float) -> str:

@@ -60,7 +60,7 @@ def test_plan_says_what_would_run_and_writes_nothing(tmp_path: Path) -> None:
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["trials"] == sum(phase["trials"] for phase in plan["phases"])
     assert plan["wall"][0] <= plan["wall"][1] <= plan["wall"][2]
-    for text in ("core-hours", "gsam_matched", "misset", "From a pilot of", "To find 1 points: "):
+    for text in ("core-hours", "gsam_matched", "misset", "From a pilot of", " 1 point: "):
         assert text in done.stdout, done.stdout
 
 
@@ -74,6 +74,15 @@ def test_of_a_run_that_has_begun_the_rest_is_planned(tmp_path: Path) -> None:
     plan = agsam_tune("plan", QUICK, *out, "--pilot", "0")
     stored = len(results(tmp_path / "run"))
     assert plan.stdout == f"{stored} trials are stored; nothing is left to run\n"
+    # A larger study is planned beside it, where it would have a folder of its own.
+    larger = (*out, "--pilot", "0", "--set", "phases.iid.points=64")
+    whole = agsam_tune("plan", QUICK, *larger)
+    assert whole.returncode == 0, whole.stderr
+    assert "holds a run of another study, quick; what was changed: phases.iid" in whole.stdout
+    assert not whole.stdout.startswith(f"{stored} trials")
+    rest = agsam_tune("plan", QUICK, *larger, "--reuse", tmp_path / "run")
+    assert rest.returncode == 0, rest.stderr
+    assert " left of " in rest.stdout.splitlines()[0]
 
 
 def test_wrong_use_of_plan(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class TestFiles:
         files = [*spaces, *schemas, "mine.toml"]
         *wrote, following = new("mine")
         assert wrote == [f"Wrote {path}" for path in files]
-        assert following == "Next: agsam-tune run mine.toml"
+        assert following == "Next: agsam-tune plan mine.toml, and agsam-tune run mine.toml"
         assert [path for path in tree(Path()) if "." in path] == sorted(files)
 
     def test_the_help_knows_the_default(self) -> None:
@@ -272,7 +272,8 @@ class TestRuns:
     def test_at_once(self, task: str, fewer: list[str], here: Path) -> None:
         done = agsam_tune("new", "mine", "--task", task, "--dir", "my work", cwd=here)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "Next: agsam-tune run 'my work/mine.toml'"
+        last = done.stdout.splitlines()[-1]
+        assert last.endswith("and agsam-tune run 'my work/mine.toml'")
         table = self.trials_of("my work/mine.toml", *fewer, "--no-report")
         assert set(table["state"]) == {"COMPLETE"}
         assert set(table["optimizer"]) == set(DEFAULT_OPTIMIZERS)
