@@ -14,12 +14,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from agsam_tune.importing.source import Findings, Source
+from agsam_tune.importing.vocabulary import is_named_accuracy
 from agsam_tune.study.errors import nearest, show
 
 __all__ = [
+    "Mask",
     "accuracies",
     "booleans",
+    "is_blank",
     "is_missing",
+    "is_true",
     "lengths",
     "numbers",
     "raw_numbers",
@@ -38,10 +42,24 @@ LARGEST = 2**53
 
 
 def is_missing(source: Source, column: str) -> Mask:
-    """Where a column has nothing, (N,); everywhere where there is no such column."""
+    """Where a column has nothing, (N,); everywhere where there is no such column.
+
+    Python's None is nothing too, though a setting of that text was set (`is_blank`).
+    """
     if column not in source.table:
         return np.ones(len(source.table), dtype=bool)
+    is_none: Mask = np.asarray(source.table[column].eq("None"), dtype=bool)
+    return is_none | is_blank(source, column)
+
+
+def is_blank(source: Source, column: str) -> Mask:
+    """Where a column's cells are empty, (N,)."""
     return np.asarray(source.table[column].isna(), dtype=bool)
+
+
+def is_true(cell: object) -> bool:
+    """Whether a cell says true, as programs write it."""
+    return str(cell).strip().lower() in _TRUE
 
 
 def raw_numbers(source: Source, column: str) -> tuple[Array, Mask]:
@@ -84,12 +102,19 @@ def accuracies(source: Source, column: str, findings: Findings) -> Array:
     values = np.where(np.isfinite(values), values, np.nan)
     outside = (values < 0) | (values > 1)
     if outside.any():
-        # Hardly a fraction is above 1 by mistake, and hardly a percentage below 1.
-        known = values[np.isfinite(values)]
-        percent = known.min() >= 0 and known.max() <= 100 and np.mean(known > 1) > 0.5
-        hint = "; they look like percentages: divide them by 100" if percent else ""
+        hint = _why_outside(values[np.isfinite(values)], source.metric)
         _refuse(source, column, outside, f"fractions from 0 to 1{hint}", findings)
     return values
+
+
+def _why_outside(known: Array, name: str) -> str:
+    """What values that are no fractions may be: `known` are the finite ones."""
+    if known.min() < 0 or known.max() > 100:
+        return "; is it a loss, of which lower is better? What is analysed is an accuracy"
+    # Hardly a fraction is above 1 by mistake, and hardly a percentage below 1.
+    if is_named_accuracy(name) and np.mean(known > 1) > 0.5:
+        return "; they look like percentages: divide them by 100"
+    return ""
 
 
 def lengths(source: Source, column: str, findings: Findings) -> Array:

@@ -1,4 +1,4 @@
-"""Files of trials: CSV as programs and spreadsheets write it, Parquet, and JSON records.
+"""Files of trials: what a file is, and CSV and Parquet as programs and spreadsheets write them.
 
 In: a path. Out: a `Source` whose rows are called as the file counts them. What a file is follows
 from its content, not from its name. Must not import torch, Ray or Optuna.
@@ -10,7 +10,6 @@ import csv
 import gzip
 import hashlib
 import io
-import json
 import re
 import zlib
 from collections import Counter
@@ -21,15 +20,26 @@ from pathlib import Path
 import pandas as pd
 
 from agsam_tune.errors import UsageError
-from agsam_tune.importing.source import Findings, Source
+from agsam_tune.importing.source import RECIPES, Findings, Source
 from agsam_tune.regular import check_regular
 
-__all__ = ["FileKind", "file_kind", "read_csv", "read_json", "read_parquet"]
+__all__ = [
+    "BROKEN",
+    "FileKind",
+    "as_cell",
+    "digest_of",
+    "file_kind",
+    "read_csv",
+    "read_parquet",
+    "text_of",
+    "unreadable",
+]
 
+_OTHERS = {b"PK": "a spreadsheet or an archive", b"\x80": "a pickle, which is not read"}
 _DELIMITERS = (",", ";", "\t", "|")
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "<na>"})
-# What opening a file, gzip or not, may raise.
-_BROKEN = (OSError, EOFError, zlib.error)
+#: What opening a file, gzip or not, may raise.
+BROKEN = (OSError, EOFError, zlib.error)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
@@ -56,8 +66,8 @@ def file_kind(path: Path) -> FileKind:
             if head[:2] == b"\x1f\x8b":
                 with gzip.open(path) as inside:
                     head = inside.read(64)
-    except _BROKEN as error:
-        raise UsageError(_unreadable(path, error)) from error
+    except BROKEN as error:
+        raise UsageError(unreadable(path, error)) from error
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start:
         raise UsageError(f"{path}: cannot be imported: the file is empty")
@@ -67,13 +77,12 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.SQLITE
     if start[:12] == b'{"op_code": ' or start[:11] == b'{"op_code":':
         return FileKind.JOURNAL
-    if start.startswith(b"["):
+    if start.startswith((b"[", b"{")):
         return FileKind.JSON
-    other = {b"PK": "a spreadsheet or an archive", b"{": "JSON, and no list of records"}
-    for beginning, what in other.items():
-        if start.startswith(beginning):
+    for beginning, what in _OTHERS.items():
+        if head.startswith(beginning):
             msg = f"{path}: cannot be imported: it is {what}; save the table as CSV or Parquet"
-            raise UsageError(msg)
+            raise UsageError(f"{msg} ({RECIPES} has recipes)")
     return FileKind.CSV
 
 
@@ -88,8 +97,8 @@ def read_csv(path: Path) -> Source:
     """
     try:
         records = _records(path)
-    except (*_BROKEN, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(_unreadable(path, error)) from error
+    except (*BROKEN, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(unreadable(path, error)) from error
     findings = Findings(origin=str(path))
     (_, header), *rows = records
     names = [name.strip() for name in header]
@@ -101,11 +110,11 @@ def read_csv(path: Path) -> Source:
     _check_widths(rows, len(names), findings)
     findings.raise_if_any()
     kept = [place for place, name in enumerate(names) if name]
-    cells = {names[place]: [_cell(row[place]) for _, row in rows] for place in kept}
+    cells = {names[place]: [as_cell(row[place]) for _, row in rows] for place in kept}
     return Source(
         origin=str(path),
         kind="csv",
-        digest=_digest(path),
+        digest=digest_of(path),
         table=pd.DataFrame(cells, dtype=object),
         unit="line",
         labels=tuple(str(line) for line, _ in rows),
@@ -121,7 +130,7 @@ def read_parquet(path: Path) -> Source:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError, ImportError) as error:
-        raise UsageError(_unreadable(path, error)) from error
+        raise UsageError(unreadable(path, error)) from error
     if any(table.index.names):
         table = table.reset_index()
     table.columns = pd.Index([str(name).strip() for name in table.columns])
@@ -134,62 +143,16 @@ def read_parquet(path: Path) -> Source:
     return Source(
         origin=str(path),
         kind="parquet",
-        digest=_digest(path),
+        digest=digest_of(path),
         table=table.reset_index(drop=True).astype(object),
         unit="row",
         labels=tuple(str(row + 1) for row in range(len(table))),
     )
 
 
-def read_json(path: Path) -> Source:
-    """A list of records, one a trial, as `agsam-tune export` and pandas write it.
-
-    Raises:
-        UsageError: it cannot be read, or is something else.
-    """
-    try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        opened = gzip.open if packed else open
-        with opened(path, "rt", encoding="utf-8-sig") as text:
-            records = json.load(text)
-    except (*_BROKEN, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UsageError(_unreadable(path, error)) from error
-    findings = Findings(origin=str(path))
-    if not records:
-        findings.add("records", "found none, needed: one a trial")
-    others = [i + 1 for i, record in enumerate(records) if not isinstance(record, dict)]
-    if others:
-        shown = ", ".join(map(str, others[:5]))
-        message = f"record {shown}: no object, needed: a list of objects, one a trial"
-        findings.add("records", message)
-    findings.raise_if_any()
-    names = dict.fromkeys(str(name).strip() for record in records for name in record)
-    cells = {name: [_plain(record.get(name)) for record in records] for name in names}
-    return Source(
-        origin=str(path),
-        kind="json",
-        digest=_digest(path),
-        table=pd.DataFrame(cells, dtype=object),
-        unit="record",
-        labels=tuple(str(row + 1) for row in range(len(records))),
-    )
-
-
-def _plain(cell: object) -> object:
-    """A JSON value as a cell; lists and tables as the text that they are."""
-    if isinstance(cell, str):
-        return _cell(cell)
-    return cell if cell is None or isinstance(cell, bool | int | float) else json.dumps(cell)
-
-
 def _records(path: Path) -> list[tuple[int, list[str]]]:
     """(first line, cells) of every record that is not blank."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    opened = gzip.open if packed else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-        text = file.read()
+    text = text_of(path)
     first = next(line for line in text.splitlines() if line.strip())
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -206,13 +169,26 @@ def _records(path: Path) -> list[tuple[int, list[str]]]:
     return records
 
 
+def text_of(path: Path) -> str:
+    """A file's text, unpacked, without a byte-order mark, line ends as they are."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    opened = gzip.open if packed else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
+        return text.read()
+
+
 def _with_point(cell: str) -> str:
     return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell.strip()) else cell
 
 
-def _cell(text: str) -> str | None:
+def as_cell(text: str) -> str | None:
+    """A cell's text, None where it says that there is nothing.
+
+    Python's None stays: of a setting it is one.
+    """
     stripped = text.strip()
-    return None if stripped.lower() in _MISSING else stripped
+    return None if stripped.lower() in _MISSING and stripped != "None" else stripped
 
 
 def _check_widths(rows: Sequence[tuple[int, list[str]]], width: int, findings: Findings) -> None:
@@ -229,11 +205,15 @@ def _check_widths(rows: Sequence[tuple[int, list[str]]], width: int, findings: F
         findings.add("cells", f"the header has {width}, but {shown}{more}")
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest_of(*paths: Path) -> str:
+    """SHA-256 of the files' bytes, one after another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
-def _unreadable(path: Path, error: Exception) -> str:
+def unreadable(path: Path, error: Exception) -> str:
     """One line; why a file cannot be opened is said by the system's own words."""
     if isinstance(error, IsADirectoryError):
         return f"{path}: is a folder; import a file, or report on a run with agsam-tune report"

@@ -21,7 +21,7 @@ from agsam_tune.importing.files import FileKind, file_kind
 from agsam_tune.importing.options import ImportOptions
 from agsam_tune.importing.record import IMPORTED, is_imported, stored_study
 from agsam_tune.importing.source import Source
-from agsam_tune.importing.tables import read_table_file
+from agsam_tune.importing.tables import read_table_file, read_tables
 from agsam_tune.importing.told import Told, checked_told
 from agsam_tune.importing.trials import Checked, check_trials
 from agsam_tune.manifest import new_manifest
@@ -93,9 +93,11 @@ def read_source(options: ImportOptions) -> Source:
     location = options.source
     if "://" not in location:
         path = Path(location).expanduser()
+        if path.is_dir():
+            return read_tables(path)
         kind = file_kind(path)
         if (source := read_table_file(path, kind)) is not None:
-            return _without_metric(source, options)
+            return source
         location = f"sqlite:///{path.resolve()}" if kind is FileKind.SQLITE else str(path)
     from agsam_tune.importing.storages import read_storage
 
@@ -175,13 +177,6 @@ def _check_folder(folder: RunFolder, old: Mapping[str, Any] | None, source: Sour
 def _place(source: Source) -> str:
     """Where the trials are, whatever the working folder."""
     return source.origin if "://" in source.origin else str(Path(source.origin).resolve())
-
-
-def _without_metric(source: Source, options: ImportOptions) -> Source:
-    if options.metric is not None:
-        msg = f"{source.origin}: --metric is for Optuna storages; name the column test_accuracy"
-        raise UsageError(msg)
-    return source
 
 
 def _lay_down(

@@ -7,7 +7,7 @@ Optuna.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from agsam_tune.errors import UsageError
 
+#: Where it is said how files that are not read become ones that are.
+RECIPES = "docs/coming_from.md"
+
+_VERDICT = f"cannot be imported as it is ({RECIPES} has recipes)"
 # Rows that a message names; more are counted.
 _NAMED = 5
 
@@ -27,6 +31,14 @@ class Box:
     high: float
     log: bool
 
+    def widened(self, other: Box) -> Box:
+        """The range that holds both."""
+        return Box(
+            low=min(self.low, other.low),
+            high=max(self.high, other.high),
+            log=self.log and other.log,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -34,13 +46,16 @@ class Source:
 
     Attributes:
         origin: the file or the storage, as people read it, without a password.
-        kind: `csv`, `parquet`, `json` or `optuna`; `tables` for a folder of files, `frame` for one
-            that is in memory.
+        kind: `csv`, `parquet`, `json` or `optuna`; `tables` for a folder of files, `ray` for an
+            experiment of Ray Tune, `frame` for a table in memory.
         digest: SHA-256 of the file's bytes; None for a storage.
         table: one row a trial. Cells are texts, numbers, true or false, or None and NaN where
             there is nothing.
         unit: what a row is called: `line`, `row`, `record` or `trial`.
         labels: the number of each row as the source counts, or its name, (N,).
+        settings: columns of which the source itself says that they were set; empty where it does
+            not say what was.
+        metric: what the source calls the column `test_accuracy`.
         boxes: (optimizer, hyperparameter) → its range, where the source knows it.
         notes: what was left out or assumed, a sentence each.
     """
@@ -51,8 +66,16 @@ class Source:
     table: pd.DataFrame
     unit: str
     labels: tuple[str, ...]
+    settings: frozenset[str] = frozenset()
+    metric: str = "test_accuracy"
     boxes: Mapping[tuple[str, str], Box] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """A name from the file's or the database's own."""
+        last = self.origin.rstrip("/").replace("\\", "/").rpartition("/")[2]
+        return last.partition(".")[0] or "imported"
 
     def rows(self, which: Iterable[int] | NDArray[np.bool_]) -> str:
         """`lines 3, 7, 9 and 12 more` for row numbers from 0, or for a mask (N,)."""
@@ -65,16 +88,11 @@ class Source:
     def only(self, keep: NDArray[np.bool_]) -> Source:
         """The same source without the rows where `keep` (N,) is false."""
         labels = tuple(label for label, kept in zip(self.labels, keep, strict=True) if kept)
-        return Source(
-            origin=self.origin,
-            kind=self.kind,
-            digest=self.digest,
-            table=self.table[keep].reset_index(drop=True),
-            unit=self.unit,
-            labels=labels,
-            boxes=self.boxes,
-            notes=self.notes,
-        )
+        return replace(self, table=self.table[keep].reset_index(drop=True), labels=labels)
+
+    def noted(self, *notes: str) -> Source:
+        """The same source with more to say of it."""
+        return replace(self, notes=(*self.notes, *notes))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,7 +106,7 @@ class Findings:
     """
 
     origin: str
-    verdict: str = "cannot be imported"
+    verdict: str = _VERDICT
     problems: list[str] = field(default_factory=list)
 
     def add(self, what: str, message: str) -> None:
@@ -101,7 +119,7 @@ class Findings:
             raise UsageError(refusal(self.origin, self.problems, self.verdict))
 
 
-def refusal(origin: str, problems: Sequence[str], verdict: str = "cannot be imported") -> str:
+def refusal(origin: str, problems: Sequence[str], verdict: str = _VERDICT) -> str:
     """One message for all that is wrong; control characters of foreign texts are spelled out."""
     lines = [f"{origin}: {verdict}", *(f"  {problem}" for problem in problems)]
     return "\n".join(_printable(line) for line in lines)

@@ -12,7 +12,6 @@ parameter `seed`, trials with the same parameters are seeds of one point.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SET_ASIDE, SHARPNESS
 from agsam_tune.errors import UsageError
-from agsam_tune.importing.source import Box, Findings, Source, refusal
+from agsam_tune.importing.source import RECIPES, Box, Findings, Source, refusal
 from agsam_tune.study.errors import nearest
 
 __all__ = ["read_storage"]
@@ -90,7 +89,8 @@ def read_storage(location: str, *, name: str | None, metric: str | None) -> Sour
     except _BROKEN as error:
         cause = error.__cause__ or error  # Optuna's own error says that there is one
         line = (str(cause).splitlines() or [""])[0]
-        msg = f"{origin}: cannot be read as an Optuna storage: {type(cause).__name__}: {line}"
+        what = f"{type(cause).__name__}: {line} ({RECIPES} has recipes for other files)"
+        msg = f"{origin}: cannot be read as an Optuna storage: {what}"
         raise UsageError(msg) from error
     chosen = _of_one_study([one for one in found if one.trials], name, origin)
     _check_metric(chosen, metric, origin)
@@ -104,6 +104,8 @@ def read_storage(location: str, *, name: str | None, metric: str | None) -> Sour
         table=pd.DataFrame(rows).astype(object),
         unit="trial",
         labels=tuple(labels),
+        settings=_settings(chosen),
+        metric=metric or "value",
         boxes=_boxes(chosen),
         notes=tuple(notes),
     )
@@ -186,7 +188,6 @@ def _rows(
     """A row for each finished trial, what it is called, and notes on the others."""
     left_out: dict[TrialState, int] = defaultdict(int)
     failed, rows, labels = 0, [], []
-    repeated = _Repeats()
     for one in chosen:
         for trial in one.trials:
             if trial.state in _LEFT_OUT:
@@ -196,7 +197,6 @@ def _rows(
                 continue  # somebody enqueued it by hand
             row = _row(one, trial, metric)
             failed += trial.state is TrialState.FAIL and not one.is_own
-            repeated.number(row, trial)
             rows.append(row)
             labels.append(
                 f"{one.optimizer}/{trial.number}" if len(chosen) > 1 else f"{trial.number}"
@@ -238,24 +238,10 @@ def _row(one: _Found, trial: FrozenTrial, metric: str | None) -> dict[str, Any]:
     return row
 
 
-class _Repeats:
-    """Numbers the settings of trials that do not say their point and seed themselves."""
-
-    def __init__(self) -> None:
-        self._points: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-        self._seeds: dict[tuple[str, str, str], int] = defaultdict(int)
-
-    def number(self, row: dict[str, Any], trial: FrozenTrial) -> None:
-        """Add `point` and `seed` to a row that lacks them."""
-        optimizer, phase = str(row["optimizer"]), str(row.get("phase") or "map")
-        settings = {k: v for k, v in trial.params.items() if k not in ("seed", "optimizer")}
-        key = json.dumps(settings, sort_keys=True, default=str)
-        points = self._points[optimizer, phase]
-        if row.get("point") is None:
-            row["point"] = points.setdefault(key, len(points))
-        if row.get("seed") is None:
-            row["seed"] = self._seeds[optimizer, phase, key]
-            self._seeds[optimizer, phase, key] += 1
+def _settings(chosen: Sequence[_Found]) -> frozenset[str]:
+    """All parameters but those that say whose trial it is."""
+    names = {name for one in chosen for trial in one.trials for name in trial.params}
+    return frozenset(names - _COLUMNS)
 
 
 def _boxes(chosen: Sequence[_Found]) -> dict[tuple[str, str], Box]:
@@ -270,12 +256,7 @@ def _boxes(chosen: Sequence[_Found]) -> dict[tuple[str, str], Box]:
                 continue
             optimizer = str(_optimizer_of(one, trial))
             for name, box in _ranges(trial.distributions):
-                old = boxes.get((optimizer, name), box)
-                boxes[optimizer, name] = Box(
-                    low=min(old.low, box.low),
-                    high=max(old.high, box.high),
-                    log=old.log and box.log,
-                )
+                boxes[optimizer, name] = box.widened(boxes.get((optimizer, name), box))
     return boxes
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from agsam_tune.errors import UsageError
-from agsam_tune.importing.files import FileKind, file_kind, read_csv, read_json, read_parquet
-from agsam_tune.importing.source import Source
+from agsam_tune.importing.files import FileKind, file_kind, read_csv, read_parquet
+from agsam_tune.importing.json_tables import read_json
+from agsam_tune.importing.ray_tune import read_experiment, with_config
+from agsam_tune.importing.source import RECIPES, Source
 
 __all__ = ["read_frame", "read_results", "read_table_file", "read_tables"]
 
@@ -21,7 +23,7 @@ _ENDINGS = (".csv", ".csv.gz", ".json", ".parquet")
 
 
 def read_tables(path: Path) -> Source:
-    """The file, or all files of the folder as one table, in the order of their names.
+    """The file, an experiment of Ray Tune, or all files of the folder as one table, by name.
 
     Raises:
         UsageError: it cannot be read, or is no table.
@@ -35,15 +37,19 @@ def read_tables(path: Path) -> Source:
     if (path / "manifest.json").exists():
         msg = f"{path}: holds a run; name the file of its trials, {path / 'trials.parquet'}"
         raise UsageError(msg)
+    if (experiment := read_experiment(path)) is not None:
+        return experiment
     files = _files(path)
     if not files:
-        raise UsageError(f"{path}: found no file of trials, needed: {', '.join(_ENDINGS)}")
+        needed = f"needed: {', '.join(_ENDINGS)} ({RECIPES} has recipes)"
+        raise UsageError(f"{path}: found no file of trials, {needed}")
     return _joined(path, [read_tables(file) for file in files])
 
 
 def read_results(path: Path) -> Source | None:
     """As `read_tables`; None for a folder in which there is no file of trials yet."""
-    return None if path.is_dir() and not _files(path) else read_tables(path)
+    is_empty = path.is_dir() and not _files(path) and read_experiment(path) is None
+    return None if is_empty else read_tables(path)
 
 
 def read_table_file(path: Path, kind: FileKind) -> Source | None:
@@ -53,7 +59,7 @@ def read_table_file(path: Path, kind: FileKind) -> Source | None:
         FileKind.PARQUET: read_parquet,
         FileKind.JSON: read_json,
     }
-    return readers[kind](path) if kind in readers else None
+    return with_config(readers[kind](path), path) if kind in readers else None
 
 
 def read_frame(frame: pd.DataFrame) -> Source:

@@ -16,10 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from agsam_tune.importing import cells
+from agsam_tune.importing.foreign import finished_rows, own_names
 from agsam_tune.importing.settings import KNOWN
 from agsam_tune.importing.source import Findings, Source
 from agsam_tune.importing.trials import (
     Checked,
+    check_columns,
     check_keys,
     divergence_notes,
     only_named,
@@ -90,8 +92,11 @@ def read_told(
         UsageError: with everything that is wrong with cells, columns and names.
     """
     findings = Findings(origin=source.origin, verdict=f"does not fit the study {study.name}")
+    source = own_names(source, None, findings)
     source, _ = only_named(source, "study", study.name, "a study file of that name", findings)
     source, _ = only_named(source, "task", study.task, "the study's task", findings)
+    source = finished_rows(source, findings)
+    check_columns(source, ("optimizer", "point", "seed", "test_accuracy"), "", findings)
     rows = trial_rows(source, findings)
     settings = _settings(source, study, findings)
     findings.raise_if_any()

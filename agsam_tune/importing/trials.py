@@ -17,17 +17,21 @@ from numpy.typing import NDArray
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
 from agsam_tune.importing import cells
+from agsam_tune.importing.foreign import finished_rows, loss_message, one_spelling, own_names
 from agsam_tune.importing.misset import check_misset
 from agsam_tune.importing.options import ImportOptions
+from agsam_tune.importing.points import numbered
 from agsam_tune.importing.ranges import given_spaces, search_spaces
 from agsam_tune.importing.settings import KNOWN, Array, Settings, own_settings, setting_columns
 from agsam_tune.importing.source import Findings, Source
+from agsam_tune.importing.vocabulary import is_loss
 from agsam_tune.study import SearchSpace
 from agsam_tune.study.errors import nearest
 from agsam_tune.study.model import PHASE_NAMES
 
 __all__ = [
     "Checked",
+    "check_columns",
     "check_keys",
     "check_trials",
     "divergence_notes",
@@ -38,7 +42,6 @@ __all__ = [
     "unused_columns",
 ]
 
-NEEDED = ("optimizer", "point", "seed", "test_accuracy")
 KEY = ["optimizer", "phase", "point", "seed"]
 _ROLES = ("candidate", "baseline", "control")
 
@@ -62,7 +65,7 @@ class Checked:
     task: str
     optimizers: tuple[str, ...]
     spaces: Mapping[str, SearchSpace]
-    constants: Mapping[str, Mapping[str, float]]
+    constants: Mapping[str, Mapping[str, float | str]]
     chance: float
     notes: tuple[str, ...]
 
@@ -74,16 +77,26 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
         UsageError: with everything that is wrong with it.
     """
     findings = Findings(origin=source.origin)
+    if source.kind != "optuna":
+        source = own_names(source, options.metric, findings)
+    if is_loss(source.metric):
+        findings.add("--metric", loss_message(source.metric))
     source, study = only_named(source, "study", options.name, "--name", findings)
     source, task = only_named(source, "task", options.task, "--task", findings)
+    source = one_spelling(finished_rows(source, findings))
+    findings.raise_if_any()
+    way = "; a column of another name is named with --metric"
+    check_columns(source, ["optimizer"], "", findings)
+    check_columns(source, ["test_accuracy"], way, findings)
+    columns = setting_columns(source, options.hyperparameters, findings)
+    source = numbered(source, columns.codes)
     frame = trial_rows(source, findings)
-    columns, ignored = setting_columns(source, options.hyperparameters, findings)
     # What follows compares rows, and would only repeat what is wrong with their cells.
     findings.raise_if_any()
     optimizers = tuple(dict.fromkeys(frame["optimizer"]))
     given = given_spaces(options.search_spaces, optimizers, findings)
     ranged = {(o, name) for o, space in given.items() for name in space.ranges} | {*source.boxes}
-    settings = own_settings(source, columns, frame, ranged, ignored, findings)
+    settings = own_settings(source, columns, frame, ranged, findings)
     check_keys(source, frame, findings)
     _check_replicates(source, frame, settings, findings)
     _check_roles(options, optimizers, findings)
@@ -96,7 +109,7 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
     more = divergence_notes(source, frame)
     if options.candidate is None:
         more.append("Without --candidate and --baseline nothing is compared.")
-    name = study or options.name or _stem(source)
+    name = study or options.name or source.stem
     return Checked(
         trials=ordered_table(frame, settings.values, name, task or options.task or name, chance),
         study=name,
@@ -106,8 +119,8 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
         constants=settings.constants,
         chance=chance,
         notes=(
-            *(*source.notes, *unused_columns(ignored), *_constants(settings), *inferred),
-            *(*more, *assumed),
+            *(*source.notes, *columns.notes(), *settings.notes()),
+            *(*inferred, *more, *assumed),
         ),
     )
 
@@ -139,23 +152,23 @@ def only_named(
     return source, None
 
 
-def trial_rows(source: Source, findings: Findings) -> pd.DataFrame:
-    """All known columns but those of the study, in their own types; N rows."""
-    _check_columns(source, findings)
-    return _frame(source, findings)
-
-
-def _check_columns(source: Source, findings: Findings) -> None:
+def check_columns(source: Source, names: Sequence[str], way: str, findings: Findings) -> None:
+    """Adds the columns of these names that are not there; `way` says how else to name one."""
     found = list(source.table.columns)
     unknown = [name for name in found if name not in KNOWN]
-    for name in NEEDED:
-        if name not in found:
-            hint = nearest(name, unknown)
-            listed = ", ".join(found)
-            findings.add(f"column {name!r}", f"missing, found: {listed}{hint}")
+    for name in names:
+        if name in found:
+            continue
+        losses = [column for column in found if is_loss(column)]
+        if name == "test_accuracy" and losses:
+            findings.add(f"column {name!r}", f"missing; {loss_message(losses[0])}")
+        else:
+            message = f"missing, found: {', '.join(found)}{nearest(name, unknown)}{way}"
+            findings.add(f"column {name!r}", message)
 
 
-def _frame(source: Source, findings: Findings) -> pd.DataFrame:
+def trial_rows(source: Source, findings: Findings) -> pd.DataFrame:
+    """All known columns but those of the study, in their own types; N rows."""
     state = cells.texts(source, "state", findings, default="COMPLETE", allowed=("COMPLETE", "FAIL"))
     accuracy = cells.accuracies(source, "test_accuracy", findings)
     validation = cells.accuracies(source, "val_accuracy", findings)
@@ -291,16 +304,6 @@ def unused_columns(columns: Sequence[str]) -> list[str]:
     return [f"Columns that are not used: {', '.join(columns)}."] if columns else []
 
 
-def _constants(settings: Settings) -> list[str]:
-    parts = [
-        f"{optimizer} {', '.join(f'{name} = {value:g}' for name, value in own.items())}"
-        for optimizer, own in settings.constants.items()
-    ]
-    if not parts:
-        return []
-    return [f"What never varies is no hyperparameter of that optimizer: {'; '.join(parts)}."]
-
-
 def ordered_table(
     frame: pd.DataFrame, values: Mapping[str, Array], study: str, task: str, chance: float
 ) -> pd.DataFrame:
@@ -325,9 +328,3 @@ def ordered_table(
     kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
     kinds |= dict.fromkeys(["point", "seed", "trial_number"], "int64") | {"diverged": "bool"}
     return whole[columns].astype(kinds).sort_values(KEY, kind="stable", ignore_index=True)
-
-
-def _stem(source: Source) -> str:
-    """A name from the file's or the database's own."""
-    last = source.origin.rstrip("/").replace("\\", "/").rpartition("/")[2]
-    return last.partition(".")[0] or "imported"

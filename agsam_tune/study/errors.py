@@ -103,9 +103,13 @@ def _is_within(key: str, parent: str) -> bool:
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
-    """The hint `; did you mean 'x'?`, or "" where no allowed name is close to `name`."""
-    close = difflib.get_close_matches(str(name), sorted(allowed), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """The hint `; did you mean 'x'?`, or "" where no allowed name is close to `name`.
+
+    Capitals make no difference: papers write GSAM.
+    """
+    names = {one.casefold(): one for one in sorted(allowed)}
+    close = difflib.get_close_matches(str(name).casefold(), sorted(names), n=1, cutoff=0.5)
+    return f"; did you mean {names[close[0]]!r}?" if close else ""
 
 
 def unknown_name(name: object, allowed: Iterable[str], *, what: str = "") -> str:

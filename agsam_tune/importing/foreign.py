@@ -1,0 +1,330 @@
+"""Tables as other programs write them, turned into the columns and rows that are read here.
+
+In: a `Source` as it lies in its file. Out: one whose columns have this project's names and whose
+rows are trainings that came to their end; what was taken for what, and what was left out and why,
+is in its notes. Must not import torch, Ray or Optuna.
+
+Shapes: N rows.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
+from agsam_tune.importing.cells import Mask, is_missing, is_true, raw_numbers
+from agsam_tune.importing.source import Box, Findings, Source
+from agsam_tune.importing.vocabulary import (
+    ACCURACIES,
+    COUNTERS,
+    IDS,
+    OPTIMIZERS,
+    SEEDS,
+    STATES,
+    TEST_ACCURACIES,
+    UNFINISHED,
+    fold,
+    split_prefix,
+)
+from agsam_tune.study.errors import nearest
+
+__all__ = ["finished_rows", "loss_message", "one_spelling", "own_names"]
+
+#: This project's own columns, none of which is a hyperparameter.
+COLUMNS = frozenset({*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS})
+
+# This project's own states: what failed stays in the table, and is counted by the report.
+_OWN_STATES = frozenset({"COMPLETE", "FAIL"})
+# What to think of where trainings of such states are left out.
+_HINTS = (
+    (
+        {"fail", "failed", "crashed", "error", "errored"},
+        "; if one of them diverged it is a result: give it diverged = true",
+    ),
+    ({"pruned", "stopped"}, "; it is the bad ones that are pruned, so that averages are too good"),
+)
+# Columns whose cells may be tables as texts: W&B's own example of an export writes them.
+_TABLES = ("config", "summary")
+_STATE_NAMES = frozenset({"state", "status", "trial_state", "run_state"})
+
+
+def own_names(source: Source, metric: str | None, findings: Findings) -> Source:
+    """The source with its columns called as they are here: prefixes off, other names replaced.
+
+    Args:
+        source: the trials.
+        metric: the column that is the test accuracy, or None.
+        findings: where to add that it is not there, or is none.
+    """
+    source = _without_prefixes(_flat(source))
+    source = _one_optimizer(_taken(source, "optimizer", OPTIMIZERS))
+    source = _taken(source, "seed", SEEDS)
+    if metric is None:
+        metric = _accuracy_column(source)
+    elif metric not in source.table:
+        stripped = split_prefix(metric, by_line=True)[1]
+        if stripped not in source.table:
+            listed = ", ".join(source.table)
+            message = f"the source has no column {metric!r}, found: {listed}"
+            findings.add("--metric", message + nearest(metric, source.table))
+            return source
+        metric = stripped
+    if metric in (None, "test_accuracy"):
+        return source
+    table = source.table.assign(test_accuracy=source.table[metric])
+    table = table if metric in COLUMNS else table.drop(columns=metric)
+    note = f"Taken as test_accuracy: the column {metric}; --metric names another."
+    return replace(source, table=table, metric=metric).noted(note)
+
+
+def loss_message(column: str) -> str:
+    """What is said of a column that is no accuracy but a loss."""
+    return (
+        f"{column} is a loss, of which lower is better; what is analysed is an accuracy, a "
+        "fraction from 0 to 1: name its column with --metric"
+    )
+
+
+def finished_rows(source: Source, findings: Findings) -> Source:
+    """The rows that are the end of a training, each training once; N rows or fewer."""
+    source = _note_fewer_reports(_finished(_last_reports(source), findings))
+    ids = [name for name in ("run_id", "trial_id") if name in source.table]
+    parents = next((name for name in source.table if fold(name).endswith("parentrunid")), None)
+    if ids and parents is not None:
+        is_parent = source.table[ids[0]].isin(source.table[parents].dropna()).to_numpy(dtype=bool)
+        source = _without(source, is_parent, "parents of other runs")
+    known = [name for name in source.table if name in source.settings or name == "optimizer"]
+    nothing = np.logical_and.reduce([is_missing(source, n) for n in [*known, "test_accuracy"]])
+    return _without(source, nothing if known else ~nothing & nothing, "without any setting")
+
+
+def one_spelling(source: Source) -> Source:
+    """The source with one name for each optimizer, whatever the capitals, and a note of it."""
+    if "optimizer" not in source.table:
+        return source
+    missing = is_missing(source, "optimizer")
+    words = source.table["optimizer"].map(lambda cell: str(cell).strip())
+    counts = Counter(words[~missing])
+    groups: dict[str, list[str]] = {}
+    for word in counts:
+        groups.setdefault(fold(word), []).append(word)
+    several = {key: own for key, own in groups.items() if len(own) > 1}
+    if not several:
+        return source
+    names = {
+        word: key if key in own else max(own, key=lambda one: counts[one])
+        for key, own in several.items()
+        for word in own
+    }
+    merged = [
+        f"{' and '.join(f'{word} ({counts[word]})' for word in own)} as {names[own[0]]}"
+        for own in several.values()
+    ]
+    boxes: dict[tuple[str, str], Box] = {}
+    for (optimizer, name), box in source.boxes.items():
+        key = (names.get(optimizer, optimizer), name)
+        boxes[key] = box.widened(boxes.get(key, box))
+    cells = source.table["optimizer"].where(missing, words.map(lambda word: names.get(word, word)))
+    taken = replace(source, table=source.table.assign(optimizer=cells), boxes=boxes)
+    return taken.noted(f"Taken as one optimizer: {'; '.join(merged)}.")
+
+
+def _flat(source: Source) -> Source:
+    """Every column whose cells are tables as one column a key: `config` → `config/rho`."""
+    parts = []
+    for name in source.table:
+        cells = source.table[name]
+        if name in _TABLES or any(isinstance(cell, Mapping) for cell in cells):
+            rows = [_as_table(cell) for cell in cells]
+            if any(rows) and all(row is not None for row in rows):
+                wide = pd.DataFrame([_flattened(row or {}, f"{name}/") for row in rows])
+                parts.append(wide.astype(object).where(wide.notna(), None))
+                continue
+        parts.append(cells.to_frame())
+    return replace(source, table=pd.concat(parts, axis=1)) if len(parts) else source
+
+
+def _as_table(cell: object) -> Mapping[str, object] | None:
+    """A mapping, or the text of one as Python and JSON write it; None for anything else."""
+    if cell is None or cell != cell:
+        return {}
+    if not isinstance(cell, str):
+        return cell if isinstance(cell, Mapping) else None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return found if isinstance(found, Mapping) else None
+    return None
+
+
+def _flattened(row: Mapping[str, object], prefix: str) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in row.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flattened(value, f"{prefix}{key}/")
+        elif isinstance(value, list | tuple | Mapping):
+            flat[f"{prefix}{key}"] = json.dumps(value, default=str)
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _without_prefixes(source: Source) -> Source:
+    """`params.rho` is rho, and `metrics.test_accuracy` is test_accuracy.
+
+    Where two columns come to the same name, what was set is kept, of results what was measured.
+    """
+    plain = set(source.table)
+    by_line = {"number", "state"} <= plain or "trial_id" in plain or "_trial_id" in plain
+    found = {name: split_prefix(name, by_line=by_line) for name in source.table}
+    ranks = {"set": 0, "": 1, "measured": 2}
+    order = sorted(found, key=lambda name: _rank(*found[name], ranks))
+    names: dict[str, str] = {}
+    settings = set(source.settings)
+    for name in order:
+        part, bare = found[name]
+        if bare not in names.values():
+            names[name] = bare
+            if part == "set" and bare not in AFTER_HYPERPARAMETERS:
+                settings.add(bare)
+    kept = [name for name in source.table if name in names]
+    table = source.table[kept].rename(columns=names)
+    return replace(source, table=table, settings=frozenset(settings))
+
+
+def _rank(part: str, bare: str, ranks: Mapping[str, int]) -> int:
+    return -ranks[part] if bare in AFTER_HYPERPARAMETERS else ranks[part]
+
+
+def _taken(source: Source, wanted: str, names: Collection[str]) -> Source:
+    """The column `wanted`, if it is there under exactly one of these names."""
+    if wanted in source.table:
+        return source
+    found = [name for name in source.table if fold(name) in names]
+    if len(found) != 1:
+        return source
+    renamed = source.table.rename(columns={found[0]: wanted})
+    note = f"Taken as {wanted}: the column {found[0]}."
+    settings = source.settings - {found[0]}
+    return replace(source, table=renamed, settings=settings).noted(note)
+
+
+def _one_optimizer(source: Source) -> Source:
+    """Where another program's table says what was set, and no optimizer, all are one's trials."""
+    if "optimizer" in source.table or not source.settings or nearest("optimizer", source.table):
+        return source
+    note = f"No column says the optimizer: all rows are taken as those of one, {source.stem}."
+    return replace(source, table=source.table.assign(optimizer=source.stem)).noted(note)
+
+
+def _accuracy_column(source: Source) -> str | None:
+    """The one column that can only be the test accuracy, or None."""
+    if "test_accuracy" in source.table:
+        return None
+    for names in (TEST_ACCURACIES, ACCURACIES):
+        found = [name for name in source.table if fold(name) in names]
+        if found:
+            return found[0] if len(found) == 1 else None
+    is_optuna = {"number", "value", "state"} <= set(source.table)
+    return "value" if is_optuna else None
+
+
+def _last_reports(source: Source) -> Source:
+    """Where a trial has a row for each report, the last one is its result."""
+    for name in IDS:
+        counter = next((c for c in COUNTERS if c in source.table), None)
+        if counter is None or name not in source.table or is_missing(source, name).any():
+            continue
+        trials = source.table[name].map(str)
+        if not trials.duplicated().any():
+            continue
+        counts = pd.Series(raw_numbers(source, counter)[0])
+        last = counts.fillna(-np.inf).groupby(trials.to_numpy()).transform("max")
+        is_last = (counts == last) & ~trials.where(counts == last).duplicated(keep="last")
+        source = _without(source, ~is_last.to_numpy(), "reports before a trial's last")
+    return source
+
+
+def _note_fewer_reports(source: Source) -> Source:
+    """The source, with a note on trials of Ray Tune that may have been stopped early."""
+    if "training_iteration" not in source.table:
+        return source
+    counts = pd.Series(raw_numbers(source, "training_iteration")[0])
+    fewer = (counts < counts.max()).to_numpy()
+    if not fewer.any():
+        return source
+    return source.noted(
+        f"Fewer reports than other trials made {source.rows(fewer)}. If they were stopped early, "
+        "what they have is the accuracy of that moment, and averages are not those of whole "
+        "trainings."
+    )
+
+
+def _finished(source: Source, findings: Findings) -> Source:
+    """Without the rows whose state says that the training did not come to its end."""
+    for name in list(source.table):
+        missing = is_missing(source, name)
+        words = source.table[name].map(lambda cell: str(cell).strip())
+        found = set(words[~missing])
+        known = {word for word in found if word.casefold() in STATES}
+        if found and not known and fold(name) in _STATE_NAMES - {"state"}:
+            source = replace(source, table=source.table.drop(columns=name)).noted(
+                f"{name} is not used: none of its words is a state that is understood."
+            )
+        if not known:
+            continue
+        if fold(name) not in _STATE_NAMES:
+            if known == found and any(word.casefold() in UNFINISHED for word in found):
+                counts = _counted(Counter(words[~missing]))
+                note = f"{name} looks like a state ({counts}), and is not used: call it state"
+                source = source.noted(f"{note} to have what did not finish left out.")
+            continue
+        if name == "state" and found <= _OWN_STATES and "point" in source.table:
+            continue
+        if known != found:
+            others = ", ".join(sorted(found - known))
+            allowed = ", ".join(sorted(STATES))
+            findings.add(f"column {name!r}", f"found {others}, understood: {allowed}")
+            continue
+        open_ = words.map(str.casefold).isin(UNFINISHED).to_numpy() & ~_diverged(source)
+        counts = _counted(Counter(words[open_ & ~missing]))
+        source = replace(source, table=source.table.drop(columns=name))
+        found = set(words[open_].map(str.casefold))
+        said = "".join(hint for states, hint in _HINTS if states & found)
+        why = f"by {name}, not finished ({counts}){said}"
+        if open_.all():
+            findings.add(
+                f"column {name!r}", f"found none that is finished ({counts}), needed: some"
+            )
+            continue
+        source = _without(source, open_, why)
+    return source
+
+
+def _diverged(source: Source) -> Mask:
+    """Where a row itself says that it diverged: a result, whatever became of the program."""
+    if "diverged" not in source.table:
+        return np.zeros(len(source.table), dtype=bool)
+    says: Mask = source.table["diverged"].map(is_true).to_numpy(dtype=bool)
+    return says
+
+
+def _without(source: Source, which: Mask, why: str) -> Source:
+    if not which.any():
+        return source
+    n = int(which.sum())
+    note = f"Left out: {n} {source.unit if n == 1 else f'{source.unit}s'}, {why}."
+    return source.only(~which).noted(note)
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{word} {count}" for word, count in counts.most_common())
