@@ -100,9 +100,11 @@ def finished_rows(source: Source, findings: Findings) -> Source:
     if ids and parents is not None:
         is_parent = source.table[ids[0]].isin(source.table[parents].dropna()).to_numpy(dtype=bool)
         source = _without(source, is_parent, "parents of other runs")
-    known = [name for name in source.table if name in source.settings or name == "optimizer"]
-    nothing = np.logical_and.reduce([is_missing(source, n) for n in [*known, "test_accuracy"]])
-    return _without(source, nothing if known else ~nothing & nothing, "without any setting")
+    if not source.settings:
+        return source
+    needed = ["optimizer", "test_accuracy", *source.settings]
+    nothing = np.logical_and.reduce([is_missing(source, name) for name in needed])
+    return _without(source, nothing, "without a setting or an accuracy")
 
 
 def one_spelling(source: Source) -> Source:
@@ -198,7 +200,10 @@ def _without_prefixes(source: Source) -> Source:
                 settings.add(bare)
     kept = [name for name in source.table if name in names]
     table = source.table[kept].rename(columns=names)
-    return replace(source, table=table, settings=frozenset(settings))
+    taken = replace(source, table=table, settings=frozenset(settings))
+    others = [name for name in source.table if name not in names]
+    note = f"Columns that are not used, since another has that name: {', '.join(others)}."
+    return taken.noted(note) if others else taken
 
 
 def _rank(part: str, bare: str, ranks: Mapping[str, int]) -> int:

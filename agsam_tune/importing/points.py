@@ -24,6 +24,8 @@ __all__ = ["Codes", "codes_of", "no_settings", "numbered"]
 
 Codes = NDArray[np.int64]
 
+# As many texts that all differ are no levels, but names.
+_MANY = 8
 # Numbers of more digits were drawn, and do not come twice by chance.
 _ROUND = 4
 
@@ -48,7 +50,8 @@ def no_settings(source: Source, codes: Mapping[str, Codes], findings: Findings) 
 
     What rows of one setting are is known where points are numbered; where a few seeds repeat, and
     each is once at every value of the other columns; or where the other columns repeat numbers
-    that were drawn. Where it cannot be told, it is asked.
+    that were drawn. Where it cannot be told, it is asked. Where the source says what was set, only
+    texts that differ in every row are none of it.
 
     Args:
         source: the trials.
@@ -56,7 +59,9 @@ def no_settings(source: Source, codes: Mapping[str, Codes], findings: Findings) 
         findings: where to ask.
     """
     unique = {name for name, own in codes.items() if _all_differ(own)}
-    texts = {name for name in unique if _is_text(source, name)}
+    texts = {name for name in unique if len(codes[name]) >= _MANY and _is_text(source, name)}
+    if source.settings:
+        return texts  # what else was set is known
     others = [name for name in codes if name not in unique]
     if "point" in source.table and not is_missing(source, "point").any():
         groups = _groups(source, {"point": codes_of(source, "point")}, ["point"])
@@ -122,39 +127,42 @@ def numbered(source: Source, codes: Mapping[str, Codes]) -> Source:
     return replace(source, table=table).noted(f"Numbered here: {', '.join(parts)}.")
 
 
-def _point_numbers(source: Source, codes: Mapping[str, Codes]) -> NDArray[np.int64]:
+def _point_numbers(source: Source, codes: Mapping[str, Codes]) -> Codes:
     optimizers = _words(source, "optimizer")
-    phases = list(zip(_words(source, "phase"), _words(source, "replicate"), strict=True))
-    shared = _shared(optimizers, codes)
-    every = np.column_stack([*codes.values(), np.zeros(len(optimizers), dtype=int)])
+    phases = _words(source, "phase")
+    replicates = _words(source, "replicate")
+    tuned, shared = _shared(optimizers, codes)
+    every = list(zip(*(own.tolist() for own in codes.values()), strict=True))
     places: dict[tuple[object, ...], dict[tuple[int, ...], int]] = defaultdict(dict)
-    numbers: dict[tuple[object, ...], int] = {}
-    counts: dict[str, int] = defaultdict(int)
+    numbers: dict[str, dict[tuple[object, ...], int]] = defaultdict(dict)
     found = np.zeros(len(optimizers), dtype=np.int64)
     for row, optimizer in enumerate(optimizers):
-        base = (*phases[row], *(int(codes[name][row]) for name in shared))
-        own = places[optimizer, base]
-        place = own.setdefault(tuple(map(int, every[row])), len(own))
-        phase = phases[row][0]
-        if (base, place) not in numbers:
-            numbers[base, place] = counts[phase]
-            counts[phase] += 1
-        found[row] = numbers[base, place]
+        if optimizer not in tuned:
+            continue
+        base = (replicates[row], *(int(codes[name][row]) for name in shared))
+        # Settings that agree in what is shared are told apart by their order.
+        own = places[optimizer, phases[row], base]
+        place = own.setdefault(every[row], len(own))
+        known = numbers[phases[row]]
+        found[row] = known.setdefault((base, place), len(known))
     return found
 
 
-def _shared(optimizers: Sequence[str], codes: Mapping[str, Codes]) -> list[str]:
-    """What varies, and every optimizer that has settings has."""
+def _shared(
+    optimizers: Sequence[str], codes: Mapping[str, Codes]
+) -> tuple[frozenset[str], list[str]]:
+    """The optimizers that have settings, and which of these vary and all of them have."""
     names = np.array(optimizers)
     own = {one: {name: code[names == one] for name, code in codes.items()} for one in set(names)}
     varying = {one: [n for n, code in c.items() if np.ptp(code) > 0] for one, c in own.items()}
-    tuned = [one for one, varies in varying.items() if varies]
-    return [
+    tuned = frozenset(one for one, varies in varying.items() if varies)
+    shared = [
         name
         for name in codes
         if any(name in varying[one] for one in tuned)
         and all((own[one][name] >= 0).all() for one in tuned)
     ]
+    return tuned, shared
 
 
 def _words(source: Source, column: str) -> list[str]:

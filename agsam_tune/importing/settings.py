@@ -121,7 +121,7 @@ def setting_columns(source: Source, wanted: Sequence[str], findings: Findings) -
             unused.setdefault(why, []).append(column)
         else:
             codes[column] = codes_of(source, column)
-    measured = no_settings(source, codes, findings)
+    measured = set() if source.is_own else no_settings(source, codes, findings)
     if measured:
         unused[_DIFFERS] = [name for name in codes if name in measured]
     kept = {name: own for name, own in codes.items() if name not in measured}
@@ -134,11 +134,11 @@ def setting_columns(source: Source, wanted: Sequence[str], findings: Findings) -
 def _why_no_setting(source: Source, column: str) -> str | None:
     if is_blank(source, column).all():
         return _EMPTY
-    if column in _RESERVED or is_bookkeeping(column):
+    if column in _RESERVED or (not source.is_own and is_bookkeeping(column)):
         return _BY_NAME
     if source.settings:
         return None if column in source.settings else _UNUSED
-    return _BY_NAME if is_measured(column) else None
+    return _BY_NAME if is_measured(column) and not source.is_own else None
 
 
 def _numbers(source: Source, column: str, findings: Findings) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
 from agsam_tune.errors import UsageError
 
 #: Where it is said how files that are not read become ones that are.
@@ -70,6 +71,15 @@ class Source:
     metric: str = "test_accuracy"
     boxes: Mapping[tuple[str, str], Box] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether all columns are this project's and hyperparameters, whatever their names are.
+
+        They are in a table that it wrote; in a storage parameters are what was drawn.
+        """
+        own = {*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS}
+        return self.kind == "optuna" or own <= set(self.table)
 
     @property
     def stem(self) -> str:

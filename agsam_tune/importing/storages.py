@@ -105,7 +105,7 @@ def read_storage(location: str, *, name: str | None, metric: str | None) -> Sour
         unit="trial",
         labels=tuple(labels),
         settings=_settings(chosen),
-        metric=metric or "value",
+        metric=metric or _metric_of(chosen),
         boxes=_boxes(chosen),
         notes=tuple(notes),
     )
@@ -236,6 +236,11 @@ def _row(one: _Found, trial: FrozenTrial, metric: str | None) -> dict[str, Any]:
         row |= {"diverged": True, "test_accuracy": None, "val_accuracy": None}
     row["trial_number"] = trial.number
     return row
+
+
+def _metric_of(chosen: Sequence[_Found]) -> str:
+    named = any("test_accuracy" in trial.user_attrs for one in chosen for trial in one.trials)
+    return "test_accuracy" if named else "value"
 
 
 def _settings(chosen: Sequence[_Found]) -> frozenset[str]:
