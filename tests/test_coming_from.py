@@ -53,7 +53,8 @@ def trials(setting: str) -> pd.DataFrame:
 def syne_tune() -> dict[str, ModuleType | SimpleNamespace]:
     """Syne Tune as the page needs it: a row for each report, the last one being the result."""
     table = trials("config_").assign(trial_id=range(32), st_decision="CONTINUE")
-    results = pd.concat([table.assign(accuracy=0.1), table])
+    reports = [table.assign(accuracy=0.1, st_worker_iter=1), table.assign(st_worker_iter=2)]
+    results = pd.concat(reports)
     load = SimpleNamespace(load_experiment=lambda _: SimpleNamespace(results=results))
     return {"syne_tune": ModuleType("syne_tune"), "syne_tune.experiments": load}
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="FILE", help="CSV, Parquet, an Optuna journal or SQLite file, or a storage URL."
+        metavar="FILE",
+        help="CSV, Parquet or JSON, a folder of these or of Ray Tune, an Optuna journal or SQLite "
+        "file, or a storage URL.",
     ),
 ]
 Chance = Annotated[
@@ -42,7 +44,7 @@ Hyperparameter = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="A column that is one; may be repeated.",
-        show_default="every other column of numbers",
+        show_default="every other column that varies, but clocks, counters and measurements",
     ),
 ]
 SearchSpaces = Annotated[
@@ -54,8 +56,8 @@ SearchSpaces = Annotated[
 Metric = Annotated[
     str | None,
     typer.Option(
-        help="Of Optuna trials, the user attribute that is the test accuracy.",
-        show_default="test_accuracy, else the value",
+        help="The column that is the test accuracy; of an Optuna storage, the user attribute.",
+        show_default="test_accuracy, else the only one that it can be",
     ),
 ]
 Margin = Annotated[
@@ -107,7 +109,8 @@ def import_(
 ) -> None:
     """Read trials made elsewhere, and write their report (docs/import.md).
 
-    Needed are the columns optimizer, point, seed and test_accuracy, and the hyperparameters.
+    Needed are the columns optimizer and test_accuracy, and the hyperparameters. Tables of W&B,
+    MLflow, Ray Tune, Optuna and Syne Tune are read as they are.
     """
     with readable_errors(debug):
         from agsam_tune.importing import ImportOptions, import_trials

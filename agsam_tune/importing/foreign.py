@@ -35,10 +35,13 @@ from agsam_tune.importing.vocabulary import (
 )
 from agsam_tune.study.errors import nearest
 
-__all__ = ["finished_rows", "loss_message", "one_spelling", "own_names"]
+__all__ = ["COLUMNS", "MERGED", "finished_rows", "loss_message", "one_spelling", "own_names"]
 
 #: This project's own columns, none of which is a hyperparameter.
 COLUMNS = frozenset({*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS})
+
+#: How the note on spellings of one optimizer begins.
+MERGED = "Taken as one optimizer"
 
 # This project's own states: what failed stays in the table, and is counted by the report.
 _OWN_STATES = frozenset({"COMPLETE", "FAIL"})
@@ -50,6 +53,8 @@ _HINTS = (
     ),
     ({"pruned", "stopped"}, "; it is the bad ones that are pruned, so that averages are too good"),
 )
+# Where Ray Tune and Syne Tune count a trial's reports.
+_REPORTS = ("training_iteration", "st_worker_iter")
 # Columns whose cells may be tables as texts: W&B's own example of an export writes them.
 _TABLES = ("config", "summary")
 _STATE_NAMES = frozenset({"state", "status", "trial_state", "run_state"})
@@ -66,6 +71,7 @@ def own_names(source: Source, metric: str | None, findings: Findings) -> Source:
     source = _without_prefixes(_flat(source))
     source = _one_optimizer(_taken(source, "optimizer", OPTIMIZERS))
     source = _taken(source, "seed", SEEDS)
+    said = "" if metric else "; --metric names another"
     if metric is None:
         metric = _accuracy_column(source)
     elif metric not in source.table:
@@ -80,7 +86,7 @@ def own_names(source: Source, metric: str | None, findings: Findings) -> Source:
         return source
     table = source.table.assign(test_accuracy=source.table[metric])
     table = table if metric in COLUMNS else table.drop(columns=metric)
-    note = f"Taken as test_accuracy: the column {metric}; --metric names another."
+    note = f"Taken as test_accuracy: the column {metric}{said}."
     return replace(source, table=table, metric=metric).noted(note)
 
 
@@ -135,7 +141,7 @@ def one_spelling(source: Source) -> Source:
         boxes[key] = box.widened(boxes.get(key, box))
     cells = source.table["optimizer"].where(missing, words.map(lambda word: names.get(word, word)))
     taken = replace(source, table=source.table.assign(optimizer=cells), boxes=boxes)
-    return taken.noted(f"Taken as one optimizer: {'; '.join(merged)}.")
+    return taken.noted(f"{MERGED}: {'; '.join(merged)}.")
 
 
 def _flat(source: Source) -> Source:
@@ -260,10 +266,11 @@ def _last_reports(source: Source) -> Source:
 
 
 def _note_fewer_reports(source: Source) -> Source:
-    """The source, with a note on trials of Ray Tune that may have been stopped early."""
-    if "training_iteration" not in source.table:
+    """The source, with a note on trials that a scheduler may have stopped early."""
+    counter = next((name for name in _REPORTS if name in source.table), None)
+    if counter is None:
         return source
-    counts = pd.Series(raw_numbers(source, "training_iteration")[0])
+    counts = pd.Series(raw_numbers(source, counter)[0])
     fewer = (counts < counts.max()).to_numpy()
     if not fewer.any():
         return source
@@ -277,42 +284,39 @@ def _note_fewer_reports(source: Source) -> Source:
 def _finished(source: Source, findings: Findings) -> Source:
     """Without the rows whose state says that the training did not come to its end."""
     for name in list(source.table):
-        missing = is_missing(source, name)
-        words = source.table[name].map(lambda cell: str(cell).strip())
-        found = set(words[~missing])
+        cells = source.table[name][~is_missing(source, name)].map(lambda cell: str(cell).strip())
+        found = set(cells)
         known = {word for word in found if word.casefold() in STATES}
-        if found and not known and fold(name) in _STATE_NAMES - {"state"}:
-            source = replace(source, table=source.table.drop(columns=name)).noted(
-                f"{name} is not used: none of its words is a state that is understood."
-            )
-        if not known:
+        is_state = fold(name) in _STATE_NAMES
+        if name == "state" and (found <= _OWN_STATES and "point" in source.table):
             continue
-        if fold(name) not in _STATE_NAMES:
-            if known == found and any(word.casefold() in UNFINISHED for word in found):
-                counts = _counted(Counter(words[~missing]))
-                note = f"{name} looks like a state ({counts}), and is not used: call it state"
-                source = source.noted(f"{note} to have what did not finish left out.")
-            continue
-        if name == "state" and found <= _OWN_STATES and "point" in source.table:
-            continue
-        if known != found:
-            others = ", ".join(sorted(found - known))
-            allowed = ", ".join(sorted(STATES))
+        if is_state and known and known != found:
+            others, allowed = (", ".join(sorted(words)) for words in (found - known, STATES))
             findings.add(f"column {name!r}", f"found {others}, understood: {allowed}")
-            continue
-        open_ = words.map(str.casefold).isin(UNFINISHED).to_numpy() & ~_diverged(source)
-        counts = _counted(Counter(words[open_ & ~missing]))
-        source = replace(source, table=source.table.drop(columns=name))
-        found = set(words[open_].map(str.casefold))
-        said = "".join(hint for states, hint in _HINTS if states & found)
-        why = f"by {name}, not finished ({counts}){said}"
-        if open_.all():
-            findings.add(
-                f"column {name!r}", f"found none that is finished ({counts}), needed: some"
-            )
-            continue
-        source = _without(source, open_, why)
+        elif is_state and known:
+            source = _without_unfinished(source, name, cells, findings)
+        elif is_state and found and name != "state":
+            note = f"{name} is not used: none of its words is a state that is understood."
+            source = replace(source, table=source.table.drop(columns=name)).noted(note)
+        elif known == found and any(word.casefold() in UNFINISHED for word in found):
+            note = f"{name} looks like a state ({_counted(cells)}), and is not used: call it state"
+            source = source.noted(f"{note} to have what did not finish left out.")
     return source
+
+
+def _without_unfinished(source: Source, name: str, cells: pd.Series, findings: Findings) -> Source:
+    """The rows that the state `name`, whose cells are words that are understood, lets stand."""
+    words = cells.reindex(source.table.index, fill_value="")
+    unfinished = words.str.casefold().isin(UNFINISHED).to_numpy(dtype=bool) & ~_diverged(source)
+    counts = _counted(words[unfinished])
+    source = replace(source, table=source.table.drop(columns=name))
+    if unfinished.all():
+        message = f"found none that is finished ({counts}), needed: some"
+        findings.add(f"column {name!r}", message)
+        return source
+    found = set(words[unfinished].str.casefold())
+    said = "".join(hint for states, hint in _HINTS if states & found)
+    return _without(source, unfinished, f"by {name}, not finished ({counts}){said}")
 
 
 def _diverged(source: Source) -> Mask:
@@ -331,5 +335,5 @@ def _without(source: Source, which: Mask, why: str) -> Source:
     return source.only(~which).noted(note)
 
 
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{word} {count}" for word, count in counts.most_common())
+def _counted(words: pd.Series) -> str:
+    return ", ".join(f"{word} {count}" for word, count in Counter(words).most_common())

@@ -22,7 +22,8 @@ class ImportOptions:
         chance: accuracy of guessing, a fraction; None where it is not said.
         name: the study's name, or which study of the source; None for the source's own.
         task: the task's name, or which task of the source; None for the source's own.
-        metric: the user attribute of Optuna trials that is the test accuracy, or None.
+        metric: the column, or of Optuna trials the user attribute, that is the test accuracy, or
+            None.
         hyperparameters: the columns that are hyperparameters; () for all that are numbers.
         search_spaces: a folder of search-space files, or None for ranges from the data.
         margin: half width of the differences that count as none, a fraction.

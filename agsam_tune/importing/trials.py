@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
 from agsam_tune.importing import cells
-from agsam_tune.importing.foreign import finished_rows, loss_message, one_spelling, own_names
+from agsam_tune.importing.foreign import (
+    MERGED,
+    finished_rows,
+    loss_message,
+    one_spelling,
+    own_names,
+)
 from agsam_tune.importing.misset import check_misset
 from agsam_tune.importing.options import ImportOptions
 from agsam_tune.importing.points import numbered
@@ -221,6 +227,8 @@ def check_keys(source: Source, frame: pd.DataFrame, findings: Findings) -> None:
             f"{source.rows(same)}: the same trial more than once (optimizer {first['optimizer']}, "
             f"phase {first['phase']}, point {first['point']:g}, seed {first['seed']:g})"
         )
+        merged = [note for note in source.notes if note.startswith(MERGED)]
+        message += f". {merged[0]} Give them other names if they are two" if merged else ""
         others = int(frame[twice].duplicated(KEY).sum()) - int(same.sum()) + 1
         findings.add("key", message + (f", and {others} more like it" if others else ""))
 

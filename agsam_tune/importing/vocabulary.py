@@ -74,10 +74,21 @@ _BOOKKEEPING = frozenset(
         *("training_iteration", "time_this_iter_s", "time_total_s", "time_since_restore"),
         *("iterations_since_restore", "timesteps_total", "episodes_total", "should_checkpoint"),
         *("datetime_start", "datetime_complete", "st_decision", "st_status", "relative_path"),
+        *("grad_norm", "wall_time", "walltime", "wall_clock"),
         *("hidden", "git_commit", "git_sha", "github", "program", "sweep_name", "display_name"),
     }
 )
-_BOOKKEEPING_ENDS = ("_id", "_time", "_time_s", "_timestamp", "_date", "_uri", "_url")
+_BOOKKEEPING_ENDS = (
+    "_id",
+    "_time",
+    "_time_s",
+    "_timestamp",
+    "_date",
+    "_uri",
+    "_url",
+    "_seconds",
+    "_per_second",
+)
 _BOOKKEEPING_STARTS = ("_", "tags.", "system_attrs_", "system/", "tags/", "unnamed:", "st_")
 
 _LOSSES = frozenset(

@@ -12,6 +12,7 @@ import optuna
 import pandas as pd
 import pytest
 
+import agsam_tune
 from agsam_tune.errors import UsageError
 from agsam_tune.importing import Imported, ImportOptions, import_trials
 from agsam_tune.reporting import read_run
@@ -146,7 +147,10 @@ KINDS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     },
     "json lines": ("jsonl", lambda path: sweep().to_json(path, orient="records", lines=True)),
     "config.": ("parquet", lambda path: prefixed("config.", "summary.").to_parquet(path)),
-    "SAM": ("csv", lambda path: sweep().rename(columns={"optimizer": "Optimizer"}).to_csv(path)),
+    "capitals": (
+        "csv",
+        lambda path: sweep().rename(columns={"optimizer": "Optimizer"}).to_csv(path),
+    ),
 }
 
 
@@ -299,6 +303,9 @@ def test_one_optimizer_in_two_spellings_is_merged_aloud(tmp_path: Path) -> None:
     assert note(done, "Taken as one") == "Taken as one optimizer: sam (4) and SAM (4) as sam."
     said = refusal(table, tmp_path, candidate="SAM", baseline="sam")
     assert "--candidate: found 'SAM', allowed: sam; did you mean 'sam'?" in said
+    said = refusal(pd.concat([sweep(), sweep().replace("sam", "SAM")]), tmp_path)
+    assert "the same trial more than once (optimizer sam" in said
+    assert "Taken as one optimizer: sam (8) and SAM (8) as sam. Give them other names" in said
 
 
 @pytest.mark.parametrize(
@@ -395,3 +402,13 @@ def test_what_is_not_read_names_the_page_with_recipes(content: bytes, tmp_path: 
     with pytest.raises(UsageError, match=r"docs/coming_from\.md"):
         read(tmp_path / "theirs", tmp_path / "out")
     assert tree(tmp_path / "out") == []
+
+
+def test_what_did_not_finish_is_asked_for_again() -> None:
+    asked = agsam_tune.next_trials("quick")
+    told = asked.assign(test_accuracy=0.8, val_accuracy=0.8, State="finished")
+    told.loc[[0, 3], "State"] = ["killed", "running"]
+    again = agsam_tune.next_trials("quick", told)
+    keys = ["optimizer", "phase", "point", "seed"]
+    lost = asked.loc[[0, 3], keys]
+    assert len(again.merge(lost, on=keys)) == len(lost)

@@ -56,6 +56,9 @@ SPOILT = [
     ),
     # names
     ('"gsam",', '"gsma",', "optimizers", ["'gsma'", "adaptive_gsam_t2", "did you mean 'gsam'?"]),
+    ('"gsam",', '"GSAM",', "optimizers", ["found 'GSAM'", "did you mean 'gsam'?"]),
+    ('"gsam",', '"Adaptive-GSAM",', "optimizers", ["did you mean 'adaptive_gsam'?"]),
+    ('baseline = "gsam"', 'baseline = "GSAM"', "baseline", ["did you mean 'gsam'?"]),
     ('"sgd",', '"sgd", "sgd",', "optimizers", ["'sgd' 2 times"]),
     (
         'candidate = "adaptive_gsam"',
