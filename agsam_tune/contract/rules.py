@@ -23,6 +23,7 @@ from agsam_tune.contract.broken import ContractError, broken, run_checks
 from agsam_tune.errors import UsageError
 from agsam_tune.optimizers import Rule
 from agsam_tune.optimizers.loading import rule_of
+from agsam_tune.optimizers.rules import IS_WEIGHT
 from agsam_tune.plugins import find_object, in_one_line
 from agsam_tune.study import BASE_HYPERPARAMETERS, Range, SearchSpace, read_search_space
 
@@ -60,6 +61,10 @@ class RuleUnderTest:
         self, w_KP: Tensor, g_KP: Tensor, gp_KP: Tensor, columns: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """All that the rule computes: the ascent step, if it has one, and the direction."""
+        if self.rule.asks_for_weights:
+            # Every third entry is of a bias.
+            is_weight_P = torch.arange(w_KP.shape[1]) % 3 > 0
+            columns = {**columns, IS_WEIGHT: is_weight_P.unsqueeze(0)}
         found = {"the update direction": self.rule.update_direction(g_KP, gp_KP, columns)}
         if self.rule.ascent is not None:
             found["the ascent step"] = self.rule.ascent_step(w_KP, g_KP, columns)
@@ -201,8 +206,8 @@ def _rho_is_a_radius(subject: RuleUnderTest) -> None:
         return
     columns = subject.columns(_ROWS, torch.float32)
     columns["rho"] = torch.zeros_like(columns["rho"])
-    w_KP, g_KP, _ = _rows(_ROWS, 37, torch.float32)
-    if bool(subject.rule.ascent_step(w_KP, g_KP, columns).any()):
+    matrices = _rows(_ROWS, 37, torch.float32)
+    if bool(subject.apply(*matrices, columns)["the ascent step"].any()):
         broken("the ascent step is not zero where rho is")
 
 

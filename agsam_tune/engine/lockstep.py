@@ -24,7 +24,9 @@ from agsam_tune.engine.pack_model import PackModel
 from agsam_tune.engine.record import Record
 from agsam_tune.engine.schedules import lr_factors, rho_factors
 from agsam_tune.optimizers import Rule, rule
+from agsam_tune.optimizers.kinds import mark_weights
 from agsam_tune.optimizers.rows import norm, unit
+from agsam_tune.optimizers.rules import IS_WEIGHT
 from agsam_tune.streams import stream, stream_seed
 from agsam_tune.study import Training
 from agsam_tune.tasks.task import Task
@@ -43,7 +45,8 @@ class Lockstep:
     coordinates: dict[str, int | str]
     seeds: list[int]
     batches: Batches
-    columns: dict[str, Tensor]  # hyperparameters and lr, momentum, weight_decay, each (K, 1)
+    # Hyperparameters and lr, momentum, weight_decay, each (K, 1); and what the rule asks for.
+    columns: dict[str, Tensor]
     lr_factors: list[float]
     rho_factors: list[float]
     train: Evaluation
@@ -97,7 +100,8 @@ class Lockstep:
             coordinates=coordinates,
             seeds=seeds,
             batches=batches,
-            columns={name: w_KP.new_tensor([[row[name]] for row in values]) for name in values[0]},
+            columns={name: w_KP.new_tensor([[row[name]] for row in values]) for name in values[0]}
+            | ({IS_WEIGHT: _is_weight(model, w_KP)} if update_rule.asks_for_weights else {}),
             lr_factors=lr.tolist(),
             rho_factors=rho_factors(training.rho_schedule, lr).tolist(),
             train=train,
@@ -211,6 +215,13 @@ class Lockstep:
         if "rho" in columns:
             columns["rho"] = columns["rho"] * self.rho_factors[self.step]
         return columns
+
+
+def _is_weight(model: PackModel, w_KP: Tensor) -> Tensor:
+    """Which columns of a row are of weights, (1, P) bool; padding counts as none."""
+    row_1P = torch.zeros(1, model.width, dtype=torch.bool, device=w_KP.device)
+    mark_weights(model.unpacked(row_1P), model.kinds)
+    return row_1P
 
 
 def _gradient_means(g_KP: Tensor, gp_KP: Tensor) -> tuple[Tensor, Tensor]:

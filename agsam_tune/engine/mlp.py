@@ -27,6 +27,7 @@ from torch import Tensor
 from agsam_tune.engine.blueprint import Arrays, glorot
 from agsam_tune.engine.layout import padded_to_lanes, row_aligned
 from agsam_tune.engine.losses import Loss
+from agsam_tune.optimizers.kinds import Kind
 from agsam_tune.tasks.task import Mlp
 
 _CROSS_ENTROPY = Loss()
@@ -59,6 +60,7 @@ class MlpRows:
         self._loss = loss
         self._initial = initial or (lambda generator: glorot(model, generator))
         self.parameters = model.parameters
+        self.kinds: tuple[Kind, ...] = ("weight", "bias") * len(model.layers)
         self._spans = tuple(_spans(model.layers))
         self.width = self._spans[-1][1] + padded_to_lanes(model.widths[-1])
         self._buffers: dict[tuple[str, int], Tensor] = {}

@@ -27,6 +27,7 @@ from agsam_tune.engine.blueprint import Blueprint
 from agsam_tune.engine.inspection import ModelError, trainable
 from agsam_tune.engine.layout import padded_to_lanes
 from agsam_tune.engine.losses import Loss
+from agsam_tune.optimizers.kinds import kind_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class NetworkRows:
         self._channels_last = type(self)._may_be_channels_last and plan.channels_last
         self._module = plan.module.to(device, dtype)
         self._slots = _slots(self._module, channels_last=self._channels_last)
+        self.kinds = tuple(kind_of(slot.name) for slot in self._slots)
         self.parameters = sum(math.prod(slot.shape) for slot in self._slots)
         self.width = padded_to_lanes(self._slots[-1].stop)
 

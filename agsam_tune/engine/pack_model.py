@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from agsam_tune.optimizers.kinds import Kind
+
 
 class PackModel(Protocol):
     """K models of one shape, whose weights are the rows of a (K, P) matrix.
@@ -25,8 +27,10 @@ class PackModel(Protocol):
         records_graph: whether gradients come from autograd, so that weights must not be
             tensors of inference mode.
         stochastic: whether `loss_and_gradient` needs `noise_K`.
+        kinds: of each parameter that `unpacked` gives, in its order.
     """
 
+    kinds: tuple[Kind, ...]
     parameters: int
     width: int
     records_graph: bool

@@ -1,7 +1,7 @@
 """What a user hands to an optimizer, checked at the boundary, with errors that say how to mend it.
 
 In: classes, keyword arguments, parameter groups. Out: nothing, or TypeError and ValueError.
-Must not import anything of this package but the rules.
+Must not import anything of this package but the keys and the texts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import difflib
 import inspect
 import math
 import numbers
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -17,16 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from agsam_tune.optimizers import RULES
+from agsam_tune.optim.keys import is_suspect, known_to, meaning
+from agsam_tune.optim.texts import SHARDED
 
 _OWN_ARGUMENTS = ("max_grad_norm", "model")
-# What torch and its schedulers keep in groups besides hyperparameters.
-_TORCH_KEYS = {
-    *("params", "param_names", "initial_lr", "max_lr", "min_lr", "swa_lr"),
-    *("base_momentum", "max_momentum"),
-}
-# Above "lr_decay" for "weight_decay", and below "roh" for "rho".
-_NEAR = 0.65
 
 
 def check_base_class(owner: str, base_optimizer: Any) -> None:
@@ -57,25 +52,30 @@ def check_base_class(owner: str, base_optimizer: Any) -> None:
 
 def check_arguments(
     owner: str,
-    own: Iterable[str],
+    own: Collection[str],
     base_optimizer: type[Optimizer],
     arguments: Mapping[str, Any],
 ) -> None:
     """Refuse keyword arguments that the base optimizer's class does not take."""
     parameters = inspect.signature(base_optimizer).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return
-    theirs = [name for name in parameters if name != "params"]
+    swallows = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    theirs = [
+        name for name, p in parameters.items() if name != "params" and p.kind is not p.VAR_KEYWORD
+    ]
     ours = [*own, *_OWN_ARGUMENTS]
+    taken = {*theirs, *known_to(base_optimizer)} if swallows else {*theirs}
     for name in arguments:
-        if name not in theirs:
-            near = difflib.get_close_matches(name, [*ours, *theirs], 1)
-            guess = f"; did you mean {near[0]!r}?" if near else ""
-            msg = (
-                f"{owner} has no argument {name!r}{guess} "
-                f"(its own: {', '.join(ours)}; {base_optimizer.__name__}'s: {', '.join(theirs)})"
-            )
-            raise TypeError(msg)
+        if name in taken or (swallows and not is_suspect(name, own)):
+            continue
+        near = difflib.get_close_matches(name, [*ours, *theirs], 1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        if name == "adaptive":
+            guess = meaning(name, own, ours)
+        msg = (
+            f"{owner} has no argument {name!r}{guess} "
+            f"(its own: {', '.join(ours)}; {base_optimizer.__name__}'s: {', '.join(theirs)})"
+        )
+        raise TypeError(msg)
 
 
 def check_clash(owner: str, own: Iterable[str], base: Optimizer) -> None:
@@ -85,25 +85,6 @@ def check_clash(owner: str, own: Iterable[str], base: Optimizer) -> None:
             msg = (
                 f"{type(base).__name__} has a hyperparameter {name!r} of its own, and so has "
                 f"{owner}; both would be param_groups[…][{name!r}]: take another base optimizer"
-            )
-            raise ValueError(msg)
-
-
-def check_keys(owner: str, keys: Iterable[Any], known: Collection[str]) -> None:
-    """Refuse keys of a user's group that look like a slip in one of the `known` names.
-
-    All others pass, as in torch.optim: a group may carry what a user wants to keep there.
-    """
-    for key in keys:
-        if not isinstance(key, str) or key in known or key in _TORCH_KEYS:
-            continue
-        # Longer or shorter ones are names of their own: base_momentum, rho_max.
-        alike = [name for name in known if abs(len(name) - len(key)) <= 1]
-        near = difflib.get_close_matches(key.lower(), alike, 1, _NEAR)
-        if near:
-            msg = (
-                f"a parameter group of {owner} sets {key!r}, which nothing reads; "
-                f"did you mean {near[0]!r}?"
             )
             raise ValueError(msg)
 
@@ -137,21 +118,12 @@ def check_belonging(owner: str, model: nn.Module | None, parameters: Collection[
         raise ValueError(msg)
 
 
-def check_group(
-    owner: str, own: Collection[str], theirs: Collection[str], group: Mapping[str, Any]
-) -> None:
+def check_group(owner: str, own: Collection[str], group: Mapping[str, Any]) -> None:
     """Refuse hyperparameters and parameters of a complete group that make no sense.
 
-    `own` are the names of the optimizer's hyperparameters, `theirs` the base optimizer's.
+    `own` are the names of the optimizer's hyperparameters.
     """
     check_values(owner, own, group)
-    foreign = {name for rule in RULES.values() for name in rule.hyperparameters}
-    for name in (foreign & group.keys()) - {*own, *theirs}:
-        msg = (
-            f"a parameter group of {owner} sets {name!r}, which {owner} does not have "
-            f"(it has {', '.join(own)})"
-        )
-        raise ValueError(msg)
     for option, mend in (
         ("maximize", "negate the loss instead: the ascent step needs its sign"),
         ("differentiable", f"{owner} writes weights and gradients in place"),
@@ -160,6 +132,8 @@ def check_group(
             msg = f"{owner} cannot be used with {option}=True: {mend}"
             raise ValueError(msg)
     for parameter in group["params"]:
+        if is_sharded(parameter):
+            raise TypeError(SHARDED.format(name=owner, shape=tuple(parameter.shape)))
         if not parameter.is_floating_point():
             msg = (
                 f"{owner} optimizes real floating-point parameters, and one of shape "
@@ -168,6 +142,14 @@ def check_group(
                 * parameter.is_complex()
             )
             raise TypeError(msg)
+
+
+def is_sharded(parameter: Tensor) -> bool:
+    """Whether a process has a part of a parameter only: FSDP2's DTensor, or FSDP's flat one."""
+    # Where the module is not imported there can be none, and importing it takes a while.
+    module = sys.modules.get("torch.distributed.tensor")
+    is_part = module is not None and isinstance(parameter, module.DTensor)
+    return is_part or bool(getattr(parameter, "_is_flat_param", False))
 
 
 def check_values(owner: str, own: Iterable[str], group: Mapping[str, Any]) -> None:

@@ -44,6 +44,12 @@ class Flat:
     device: torch.device
     uniform: bool
 
+    def is_of(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether the row is that of these very parameters, in this order."""
+        return len(parameters) == len(self.parameters) and all(
+            a is b for a, b in zip(parameters, self.parameters, strict=True)
+        )
+
     def row(self, tensors: Sequence[Tensor]) -> Tensor:
         """Tensors of the parameters' shapes as a new row, (1, P)."""
         if self.uniform and len(tensors) > 1:  # of one tensor it would be a view
@@ -113,9 +119,7 @@ def flatten(groups: Iterable[ParameterGroup], *, owner: str) -> Flat | None:
 
 def carry_over(row_1P: Tensor, source: Flat, target: Flat) -> Tensor:
     """The row of `source` in the layout of `target`; 0 for parameters that `source` lacks."""
-    if len(source.parameters) == len(target.parameters) and all(
-        a is b for a, b in zip(source.parameters, target.parameters, strict=True)
-    ):
+    if target.is_of(source.parameters):
         return row_1P
     known: Mapping[int, Tensor] = {
         id(parameter): piece

@@ -6,7 +6,7 @@ import anything of this package but `two_pass`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from torch.optim import SGD, Optimizer
@@ -52,15 +52,27 @@ class ASAM(TwoPass):
         *,
         rho: float = 0.5,
         gamma: float = 0.01,
+        scaled: Literal["all", "weights"] = "all",
         max_grad_norm: float | None = None,
         model: nn.Module | None = None,
         **base_arguments: Any,
     ) -> None:
-        """`rho` ≥ 0 is the radius ‖T⁻¹Δw‖, `gamma` ≥ 0 keeps weights of 0 moving."""
+        """`rho` ≥ 0 is the radius ‖T⁻¹Δw‖, `gamma` ≥ 0 keeps weights of 0 moving.
+
+        `scaled` says what T = |w|+γ holds for: "all" parameters, as in davda54/sam with
+        adaptive=True (γ = 0 there); or "weights", T = 1 for biases, as in the authors' own
+        program (SamsungLabs/ASAM), which the default values are from. It takes for a weight what
+        has "weight" in its name, a norm's scale too, and so needs names: `model`, or
+        model.named_parameters() as `params`. All others are described at `TwoPass`.
+        """
+        rules = {"all": "asam", "weights": "asam_weights"}
+        if scaled not in rules:
+            msg = f"scaled of {type(self).__name__} is {scaled!r}; allowed is 'all' or 'weights'"
+            raise ValueError(msg)
         super().__init__(
             params,
             base_optimizer,
-            rule="asam",
+            rule=rules[scaled],
             hyperparameters={"rho": rho, "gamma": gamma},
             max_grad_norm=max_grad_norm,
             model=model,

@@ -42,3 +42,37 @@ BATCH_NORM = (
     "the model has BatchNorm layers, and {name} does not know it: their running statistics "
     "would take in the second pass as well, at the perturbed weights. Pass model=model"
 )
+
+LOST = (
+    "gradients stood in .grad that {name}.step(closure) has discarded, and that the closure does "
+    "not zero: each of a step's two passes starts without gradients and computes its own. To "
+    "accumulate gradients call backward several times inside the closure; in Lightning take manual "
+    "optimization (self.automatic_optimization = False) in place of accumulate_grad_batches. "
+    "This is said once"
+)
+
+SHARDED = (
+    "{name} needs parameters that are whole in each process, and one of shape {shape} is sharded "
+    "(fully_shard, FSDP): norms and products would be those of a shard. Train with "
+    "DistributedDataParallel, or leave the sharded parameters to an optimizer of their own"
+)
+
+UNSCALED = (
+    "scaler.unscale_({name}) has already been called since the last update, as for clipping by "
+    "hand: a step unscales the gradients of both passes itself, once each. Leave unscale_() out of "
+    "the closure and pass max_grad_norm=… to {name}, which clips what is applied; to change the "
+    "first gradients alone call unscale_() and then first_step() without the scaler"
+)
+
+SECOND_DERIVATIVES = (
+    "{base} differentiates the gradients once more (backward(create_graph=True)), and what {name} "
+    "gives it is a direction at weights that are put back, which has no graph: take a base "
+    "optimizer that needs first derivatives alone, such as SGD or AdamW. The weights are as they "
+    "were"
+)
+
+NO_NAMES = (
+    "the rule {rule} of {name} leaves biases unscaled, and knows them by their names, since a "
+    "norm's weight may have a bias's shape: pass model=model, or model.named_parameters() as the "
+    "parameters"
+)

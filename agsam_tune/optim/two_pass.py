@@ -9,9 +9,9 @@ Shapes: P entries of all parameters that have a gradient.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch.amp import GradScaler
 from torch.optim import SGD, Optimizer
 from torch.optim.optimizer import ParamsT
 
+from agsam_tune.optim.ascent import Ascent
 from agsam_tune.optim.checks import (
     check_belonging,
     check_max_grad_norm,
@@ -27,38 +28,29 @@ from agsam_tune.optim.checks import (
     check_values,
 )
 from agsam_tune.optim.flat import Flat, carry_over, flatten
+from agsam_tune.optim.foreign_errors import naming_unscaled, wants_a_graph
+from agsam_tune.optim.kinds import known_kinds, weight_mask
+from agsam_tune.optim.leftover import Discarded, Leftover
 from agsam_tune.optim.passes import RandomState, has_batch_norm, replayed, unchanged_buffers
 from agsam_tune.optim.rule import RuleLike, check_hyperparameters, find_rule
 from agsam_tune.optim.texts import (
     BATCH_NORM,
+    LOST,
     NO_CLOSURE,
     NO_FIRST_STEP,
     NO_GRADIENT,
+    NO_NAMES,
     NOT_A_CLOSURE,
     PERTURBED,
+    SECOND_DERIVATIVES,
     TWO_FIRST_STEPS,
     UNRECORDED,
 )
 from agsam_tune.optim.wrapper import Wrapper
 from agsam_tune.optimizers import norm
+from agsam_tune.optimizers.rules import IS_WEIGHT
 
 Closure = Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ascent:
-    """What first_step() leaves for second_step(); flat is None where nothing had a gradient.
-
-    Attributes:
-        w_1P: the weights to come back to.
-        g_1P: the gradient at them.
-        skipped: a gradient scaler found the gradient non-finite, and nothing was moved.
-    """
-
-    flat: Flat | None
-    w_1P: Tensor
-    g_1P: Tensor
-    skipped: bool
 
 
 class TwoPass(Wrapper):
@@ -79,8 +71,10 @@ class TwoPass(Wrapper):
         model: whose buffers the second pass leaves as they are, or None.
     """
 
-    _ascent: _Ascent | None
+    _ascent: Ascent | None
     _random: RandomState | None
+    _leftover: Leftover
+    _mask: tuple[list[Tensor], Tensor] | None
 
     def __init__(
         self,
@@ -110,7 +104,8 @@ class TwoPass(Wrapper):
                 class nor the base optimizer's has; parameters that are not real; a model that
                 is no module.
             ValueError: no rule with two passes, or not its hyperparameters; a hyperparameter
-                out of its range; a slip in a group's key; a model of other parameters.
+                out of its range; a key of a group that nothing reads; a model of other
+                parameters; a rule that tells weights from biases, without their names.
         """
         owner = type(self).__name__
         self._rule = find_rule(owner, rule)
@@ -121,16 +116,17 @@ class TwoPass(Wrapper):
         super().__init__(params, base_optimizer, dict(hyperparameters), base_arguments)
         self.max_grad_norm = max_grad_norm
         self._watches = model is None
-        self._forget()
+        self._has_warned = False
+        self._start()
 
     def __getstate__(self) -> dict[str, Any]:
         self._refuse_if_perturbed("be copied or pickled")
-        names = ("max_grad_norm", "model", "_rule", "_watches")
+        names = ("max_grad_norm", "model", "_rule", "_watches", "_has_warned")
         return super().__getstate__() | {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._forget()
+        self._start()
 
     def __repr__(self) -> str:
         if self.max_grad_norm is None:
@@ -143,8 +139,10 @@ class TwoPass(Wrapper):
 
         The second pass draws the same random numbers (dropout) as the first, on the CPU and
         on the parameters' CUDA devices, and leaves the buffers of `model` as they are. Should
-        the closure raise, the weights are put back. Gradients that are there before either
-        pass are discarded, so a closure that does not zero them does no harm.
+        the closure raise, or the base optimizer, the weights are put back. Gradients that are
+        there before either pass are discarded, so a closure that does not zero them does no
+        harm; where they were somebody's, such as those of a backward pass outside, a UserWarning
+        says so once.
 
         Args:
             closure: zeroes the gradients, computes the loss, calls backward (several times,
@@ -165,16 +163,26 @@ class TwoPass(Wrapper):
             raise TypeError(NOT_A_CLOSURE.format(name=name, kind=type(closure).__name__))
         self._refuse_if_perturbed("take another step")
         self._check_values()
-        with self.first_pass():
-            loss = self._gradients(closure)
-        if self._watches:
-            self._watches = False
-            if has_batch_norm(loss):
-                warnings.warn(BATCH_NORM.format(name=name), stacklevel=4)
-        self._ascend(scaler)
-        with self.second_pass():
-            self._gradients(closure)
-        self._update(scaler)
+        try:
+            others = [] if self._has_warned else self._leftover.of_others(self._parameters())
+            with self.first_pass(), naming_unscaled(name):
+                loss, are_lost = self._gradients(closure, others)
+            if are_lost:
+                self._has_warned = True
+                warnings.warn(LOST.format(name=name), stacklevel=4)
+            if self._watches:
+                self._watches = False
+                if has_batch_norm(loss):
+                    warnings.warn(BATCH_NORM.format(name=name), stacklevel=4)
+            self._ascend(scaler)
+            with self.second_pass():
+                self._gradients(closure)
+            self._update(scaler)
+        except BaseException:
+            self.restore()
+            raise
+        finally:
+            self._leftover.note(self._parameters())
         return loss
 
     @contextmanager
@@ -195,7 +203,11 @@ class TwoPass(Wrapper):
         if self._random is None:
             raise RuntimeError(UNRECORDED)
         try:
-            with replayed(self._random), unchanged_buffers(self.model):
+            with (
+                replayed(self._random),
+                unchanged_buffers(self.model),
+                naming_unscaled(type(self).__name__),
+            ):
                 yield
         except BaseException:
             self.restore()
@@ -213,7 +225,13 @@ class TwoPass(Wrapper):
         if self._ascent is not None:
             raise RuntimeError(TWO_FIRST_STEPS)
         self._check_values()
-        self._ascend(scaler)
+        try:
+            self._ascend(scaler)
+        except BaseException:
+            self.restore()
+            raise
+        finally:
+            self._leftover.note(self._parameters())
         if zero_grad:
             self.zero_grad()
 
@@ -234,7 +252,10 @@ class TwoPass(Wrapper):
         self._opt_called = True
         for pre_hook in self._optimizer_step_pre_hooks.values():
             pre_hook(self, (), {})
-        self._update(scaler)
+        try:
+            self._update(scaler)
+        finally:
+            self._leftover.note(self._parameters())
         for post_hook in self._optimizer_step_post_hooks.values():
             post_hook(self, (), {})
         if zero_grad:
@@ -245,8 +266,14 @@ class TwoPass(Wrapper):
         """Undo first_step(): put the weights back, and forget the step that was begun."""
         ascent = self._ascent
         self._forget()
-        if ascent is not None and ascent.flat is not None and not ascent.skipped:
-            torch._foreach_copy_(ascent.flat.parameters, ascent.flat.pieces(ascent.w_1P))
+        if ascent is not None:
+            ascent.put_back()
+
+    def _start(self) -> None:
+        """What is not part of a checkpoint or a copy."""
+        self._leftover = Leftover()
+        self._mask = None
+        self._forget()
 
     def _forget(self) -> None:
         self._ascent = None
@@ -258,37 +285,58 @@ class TwoPass(Wrapper):
 
     def _admit(self, group: dict[str, Any]) -> None:
         super()._admit(group)
-        check_belonging(type(self).__name__, self.model, group["params"])
+        name = type(self).__name__
+        check_belonging(name, self.model, group["params"])
+        if self._rule.asks_for_weights:
+            kinds = known_kinds([group], self.model)
+            if not all(id(parameter) in kinds for parameter in group["params"]):
+                raise ValueError(NO_NAMES.format(name=name, rule=self._rule.name))
+
+    def _switch(self, name: str) -> None:
+        self._refuse_if_perturbed(f"go to {name}()")
+        super()._switch(name)
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def _check_values(self) -> None:
         for group in self.param_groups:
             check_values(type(self).__name__, self._own, group)
 
-    def _gradients(self, closure: Closure) -> Any:
-        """One pass: the gradients of the closure alone. Returns what it returned."""
+    def _gradients(self, closure: Closure, others: Sequence[Tensor] = ()) -> tuple[Any, bool]:
+        """One pass: the gradients of the closure alone.
+
+        Returns:
+            what the closure returned; and whether gradients are lost, of parameters that have
+            some of `others`.
+        """
+        discarded = Discarded(others)
         self.zero_grad()
+        discarded.stand_in()
         with torch.enable_grad():
             loss = closure()
-        if all(p.grad is None for group in self.param_groups for p in group["params"]):
+        are_lost = discarded.are_lost()
+        if all(p.grad is None for p in self._parameters()):
             raise RuntimeError(NO_GRADIENT.format(name=type(self).__name__))
-        return loss
+        return loss, are_lost
 
     def _ascend(self, scaler: GradScaler | None) -> None:
         if scaler is not None:
-            scaler.unscale_(self)
+            with naming_unscaled(type(self).__name__):
+                scaler.unscale_(self)
         flat = flatten(self.param_groups, owner=type(self).__name__)
         if flat is None:
             nothing = torch.empty(1, 0)
-            self._ascent = _Ascent(flat=None, w_1P=nothing, g_1P=nothing, skipped=False)
+            self._ascent = Ascent(flat=None, w_1P=nothing, g_1P=nothing, skipped=False)
             return
         w_1P, g_1P = flat.row(flat.parameters), flat.row(flat.gradients)
         if _overflown(scaler, g_1P):
-            self._ascent = _Ascent(flat=flat, w_1P=w_1P, g_1P=g_1P, skipped=True)
+            self._ascent = Ascent(flat=flat, w_1P=w_1P, g_1P=g_1P, skipped=True)
             return
-        step_1P = self._rule.ascent_step(w_1P, g_1P, flat.columns(self._rule.hyperparameters))
+        step_1P = self._rule.ascent_step(w_1P, g_1P, self._columns(flat))
         # From here on there is something to put back. The row holds the gradients: no second copy.
         kept = replace(flat, gradients=[])
-        self._ascent = _Ascent(flat=kept, w_1P=w_1P, g_1P=g_1P, skipped=False)
+        self._ascent = Ascent(flat=kept, w_1P=w_1P, g_1P=g_1P, skipped=False)
         torch._foreach_add_(flat.parameters, flat.pieces(step_1P))
 
     def _update(self, scaler: GradScaler | None) -> None:
@@ -300,7 +348,8 @@ class TwoPass(Wrapper):
         if scaler is not None:
             # A scaler unscales an optimizer once a step; the base optimizer has the same
             # parameters under an identity of its own, and scaler.update() looks at both.
-            scaler.unscale_(self.base_optimizer)
+            with naming_unscaled(type(self).__name__):
+                scaler.unscale_(self.base_optimizer)
         flat = flatten(self.param_groups, owner=type(self).__name__)
         if flat is not None:
             gp_1P = flat.row(flat.gradients)
@@ -309,9 +358,26 @@ class TwoPass(Wrapper):
             d_1P = self._direction(ascent, flat, gp_1P)
             if d_1P is not gp_1P:
                 torch._foreach_copy_(flat.gradients, flat.pieces(d_1P))
-        self.base_optimizer.step()
+        try:
+            self.base_optimizer.step()
+        except BaseException as error:
+            ascent.put_back()
+            if isinstance(error, RuntimeError) and wants_a_graph(error):
+                base, name = type(self.base_optimizer).__name__, type(self).__name__
+                raise RuntimeError(SECOND_DERIVATIVES.format(base=base, name=name)) from error
+            raise
 
-    def _direction(self, ascent: _Ascent, flat: Flat, gp_1P: Tensor) -> Tensor:
+    def _columns(self, flat: Flat) -> dict[str, Tensor]:
+        """What the rule is given besides matrices; each broadcasts against a row."""
+        columns = flat.columns(self._rule.hyperparameters)
+        if self._rule.asks_for_weights:
+            if self._mask is None or not flat.is_of(self._mask[0]):
+                kinds = known_kinds(self.param_groups, self.model)
+                self._mask = flat.parameters, weight_mask(flat, kinds)
+            columns[IS_WEIGHT] = self._mask[1]
+        return columns
+
+    def _direction(self, ascent: Ascent, flat: Flat, gp_1P: Tensor) -> Tensor:
         """What the base optimizer applies, of the parameters that have a second gradient.
 
         One without a second gradient is left alone, as the base optimizer has it; one without
@@ -321,8 +387,7 @@ class TwoPass(Wrapper):
             g_1P = torch.zeros_like(gp_1P)
         else:
             g_1P = carry_over(ascent.g_1P, ascent.flat, flat)
-        columns = flat.columns(self._rule.hyperparameters)
-        d_1P = self._rule.update_direction(g_1P, gp_1P, columns)
+        d_1P = self._rule.update_direction(g_1P, gp_1P, self._columns(flat))
         if self.max_grad_norm is None:
             return d_1P
         return d_1P * torch.clamp(self.max_grad_norm / norm(d_1P), max=1.0)

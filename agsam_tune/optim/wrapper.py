@@ -3,12 +3,13 @@
 In: parameters, the class of a base optimizer and its arguments, further hyperparameters. Out: an
 optimizer that shows the base optimizer's very own objects as its own, so that schedulers,
 add_param_group, load_state_dict and a user's edits act on both, and the two cannot drift
-apart. Must not import anything of this package but its checks.
+apart. Must not import anything of this package but its checks and keys.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -19,8 +20,10 @@ from agsam_tune.optim.checks import (
     check_base_class,
     check_clash,
     check_group,
-    check_keys,
 )
+from agsam_tune.optim.keys import check_keys
+
+_SWITCHES = ("train", "eval")
 
 
 class Wrapper(Optimizer):
@@ -46,15 +49,16 @@ class Wrapper(Optimizer):
             msg = f"{base_optimizer.__name__} takes two passes itself: it cannot be {name}'s base"
             raise TypeError(msg)
         check_arguments(name, own, base_optimizer, base_arguments)
-        # Looked through once more, for the keys that are the user's and not added defaults.
+        # Copied, for the keys that are the user's and not added defaults.
         entries: Any = params if isinstance(params, Tensor) else list(params)
-        keys = [key for entry in entries if isinstance(entry, dict) for key in entry]
+        given = [dict(entry) for entry in entries if isinstance(entry, dict)]
         self.base_optimizer = base_optimizer(entries, **base_arguments)
         check_clash(name, own, self.base_optimizer)
         self._own = tuple(own)
         # Into the base optimizer's, so that groups added to either have them.
         self.defaults.update(own)
-        check_keys(name, keys, self.defaults)
+        for group in given:
+            check_keys(name, self._own, self.base_optimizer, group)
         for group in self.param_groups:
             self._admit(group)
         # Sets up hooks and profiling and nothing else, as after unpickling: Optimizer.__init__
@@ -91,7 +95,7 @@ class Wrapper(Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; hyperparameters that it does not set take their defaults."""
         if isinstance(param_group, dict):  # else the base optimizer refuses it
-            check_keys(type(self).__name__, param_group, self.defaults)
+            check_keys(type(self).__name__, self._own, self.base_optimizer, param_group)
         self.base_optimizer.add_param_group(param_group)
         try:
             self._admit(self.param_groups[-1])
@@ -110,16 +114,45 @@ class Wrapper(Optimizer):
         return result
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state_dict of this class, or of the base optimizer alone."""
+        """Go on from a state_dict of this class, or of the base optimizer alone.
+
+        Raises:
+            ValueError: a group in it has a key that nothing reads, as that of another optimizer.
+        """
         state_dict = state_dict.copy()
         for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
             changed = pre_hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
+        for number, group in enumerate(state_dict["param_groups"]):
+            check_keys(
+                type(self).__name__,
+                self._own,
+                self.base_optimizer,
+                group,
+                kept=self.param_groups[number] if number < len(self.param_groups) else (),
+                place="a group in the state_dict",
+            )
         self.base_optimizer.load_state_dict(state_dict)
         for group in self.param_groups:
             self._complete(group)
         for post_hook in self._optimizer_load_state_dict_post_hooks.values():
             post_hook(self)
+
+    if not TYPE_CHECKING:  # else any name would pass as an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """train() and eval() of a base optimizer that has them, as schedule-free ones do."""
+            base = self.__dict__.get("base_optimizer")
+            if name in _SWITCHES and hasattr(base, name):
+                return partial(self._switch, name)
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in _SWITCHES and base is not None:
+                msg = f"{msg}: its base optimizer, {type(base).__name__}, has none"
+            raise AttributeError(msg)
+
+    def _switch(self, name: str) -> None:
+        """Let the base optimizer exchange the weights for those of training or evaluation."""
+        getattr(self.base_optimizer, name)()
 
     def _admit(self, group: dict[str, Any]) -> None:
         """Complete a new group, or raise TypeError or ValueError."""
@@ -128,7 +161,7 @@ class Wrapper(Optimizer):
     def _complete(self, group: dict[str, Any]) -> None:
         for name in self._own:
             group.setdefault(name, self.defaults[name])
-        check_group(type(self).__name__, self._own, self.defaults.keys() - {*self._own}, group)
+        check_group(type(self).__name__, self._own, group)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"base_optimizer": self.base_optimizer, "_own": self._own}

@@ -24,6 +24,10 @@ from torch import Tensor
 from agsam_tune.optimizers.rows import norm, orthogonal, unit
 
 _COLUMN = "_K1"
+#: What a rule may ask for besides hyperparameters: which entries of a row are of weights and
+#: which of biases (`kinds`), (1, P) bool, the same for all rows.
+IS_WEIGHT = "is_weight"
+_ASKED = f"{IS_WEIGHT}_1P"
 _OF_THE_BASE = ("lr", "momentum", "weight_decay")
 
 
@@ -45,6 +49,12 @@ class Rule:
     direction: Callable[..., Tensor]
     hyperparameters: tuple[str, ...]
     epoch_factor: int = 1
+
+    @property
+    def asks_for_weights(self) -> bool:
+        """Whether `columns` must hold `is_weight`, (1, P) bool: what is not of a bias."""
+        functions = (self.direction, *([self.ascent] if self.ascent else []))
+        return any(_ASKED in _columns(function) for function in functions)
 
     def ascent_step(self, w_KP: Tensor, g_KP: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
         """Δw for every row; `columns` maps hyperparameters to (K, 1) tensors."""
@@ -100,14 +110,15 @@ def _columns(function: Callable[..., Tensor]) -> tuple[str, ...]:
 
 def hyperparameters_of(*functions: Callable[..., Tensor]) -> tuple[str, ...]:
     """The hyperparameters that the functions take between them, without their shape suffix."""
-    names = [name.removesuffix(_COLUMN) for function in functions for name in _columns(function)]
-    return tuple(dict.fromkeys(names))
+    names = [name for function in functions for name in _columns(function) if name != _ASKED]
+    return tuple(dict.fromkeys(name.removesuffix(_COLUMN) for name in names))
 
 
 # Called twice a training step, so the signature is read once.
 @cache
 def _arguments(function: Callable[..., Tensor]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, name.removesuffix(_COLUMN)) for name in _columns(function))
+    suffixed = {name: name.removesuffix(_COLUMN) for name in _columns(function)}
+    return tuple((suffixed | ({_ASKED: IS_WEIGHT} if _ASKED in suffixed else {})).items())
 
 
 def check_arguments(function: Callable[..., Tensor]) -> None:
@@ -117,7 +128,8 @@ def check_arguments(function: Callable[..., Tensor]) -> None:
     """
     parameters = inspect.signature(function).parameters.values()
     matrices = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-    columns = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name.endswith(_COLUMN)]
+    named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    columns = [p for p in named if p.name.endswith(_COLUMN) or p.name == _ASKED]
     if len(matrices) != 2 or len(matrices) + len(columns) < len(parameters):
         msg = (
             f"{_place(function)} takes {inspect.signature(function)}; allowed: two matrices, "
@@ -211,9 +223,23 @@ def gsam_matched(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor, gamma_K1: Tensor
 @optimizer(direction=perturbed)
 def asam(w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor, gamma_K1: Tensor) -> Tensor:
     """Δw = ρ T²g/‖Tg‖, T = |w|+γ: ASAM (Kwon et al. 2021, arXiv 2102.11600, eq. 3)."""
-    scale_KP = w_KP.abs() + gamma_K1
-    # Taken from the unit gradient, so that a tiny or huge g does not leave the range.
-    return rho_K1 * (scale_KP * unit(scale_KP * unit(g_KP)))
+    return rho_K1 * _scaled_twice(g_KP, w_KP.abs() + gamma_K1)
+
+
+@optimizer(direction=perturbed)
+def asam_weights(
+    w_KP: Tensor, g_KP: Tensor, *, rho_K1: Tensor, gamma_K1: Tensor, is_weight_1P: Tensor
+) -> Tensor:
+    """ASAM's step with T = |w|+γ of weights alone, and T = 1 of biases.
+
+    So it is in its authors' program (github.com/SamsungLabs/ASAM, asam.py).
+    """
+    return rho_K1 * _scaled_twice(g_KP, torch.where(is_weight_1P, w_KP.abs() + gamma_K1, 1.0))
+
+
+def _scaled_twice(g_KP: Tensor, scale_KP: Tensor) -> Tensor:
+    """T²g/‖Tg‖; taken from the unit gradient, so that a tiny or huge g stays within the range."""
+    return scale_KP * unit(scale_KP * unit(g_KP))
 
 
 # ── rules with one gradient a step ───────────────────────────────────────────────────────

@@ -67,6 +67,7 @@ OPTIMIZERS: Mapping[str, str] = {
     "sgd_2x": "sgd with twice the epochs: what SAM's two gradients a step cost",
     "sam": "climbs a step of length rho along the gradient and descends with the gradient there",
     "asam": "sam with a longer step along large weights (by their squares)",
+    "asam_weights": "asam with biases unscaled, as its authors' program has it",
     "gsam": "SAM's step of length rho, and an update that also narrows the gap between the loss "
     "after that step and before it, with weight alpha",
     "adaptive_gsam": "gsam with a step in proportion to each weight's size, "

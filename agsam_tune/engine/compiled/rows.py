@@ -26,6 +26,7 @@ from agsam_tune.engine.compiled.step import gradients, logits, sgd_step
 from agsam_tune.engine.compiled.tables import Block, blocks, tables
 from agsam_tune.engine.losses import Loss
 from agsam_tune.optimizers import Rule, rules
+from agsam_tune.optimizers.kinds import Kind
 from agsam_tune.study import Training
 
 _OF_SGD = ("lr", "momentum", "weight_decay")
@@ -55,6 +56,7 @@ class CompiledRows:
         self._loss = loss
         self._initial = initial
         self._tables: dict[tuple[int, torch.dtype], tuple[npt.NDArray[Any], ...]] = {}
+        self.kinds: tuple[Kind, ...] = ("weight", "bias") * len(self._blocks)
         self.width = self._blocks[-1].stop
         self.parameters = sum(
             math.prod((*block.shape[:2], *block.count)) + block.count[1] for block in self._blocks
