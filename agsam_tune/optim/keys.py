@@ -20,7 +20,7 @@ from agsam_tune.optimizers import RULES
 # versions, and checkpoints with them), its SWALR, Lightning's monitor of learning rates, timm.
 _OF_OTHERS = frozenset(
     {
-        *("params", "param_names", "name", "swa_lr", "lr_scale"),
+        *("params", "param_names", "name", "swa_lr", "lr_scale", "base_momentum", "max_momentum"),
         *("foreach", "fused", "capturable", "maximize", "differentiable"),
         "decoupled_weight_decay",
     }
@@ -62,11 +62,11 @@ def check_keys(
             continue
         if key == "adaptive" and not value and "gamma" not in own:
             continue  # It says what is done.
-        msg = (
-            f"{place} of {owner} sets {key!r}, which nothing reads"
-            f"{meaning(key, own, dict.fromkeys((*own, *base.defaults)))}"
-        )
-        raise ValueError(msg)
+        why = "which nothing reads"
+        if key in _of_rules():
+            why = f"which {owner} does not have"
+        names = dict.fromkeys((*own, *base.defaults))
+        raise ValueError(f"{place} of {owner} sets {key!r}, {why}{meaning(key, own, names)}")
 
 
 def meaning(key: Any, own: Collection[str], names: Collection[str]) -> str:
@@ -81,7 +81,7 @@ def meaning(key: Any, own: Collection[str], names: Collection[str]) -> str:
         here = 'the rule "adaptive_gsam_t2" in TwoPass' if "alpha" in own else "the class ASAM"
         return f": adaptive=True of other programs is {here}, with gamma=0 for the very same step"
     if key in _of_rules():
-        return f": it has {', '.join(own)}"
+        return f" (it has {', '.join(own)})"
     near = near_name(str(key), names)
     if near is not None:
         return f"; did you mean {near!r}?"

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_optimizer
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, AdamW
 
-from agsam_tune.optim import GSAM, SAM, AdaptiveGSAM, TwoPass
+from agsam_tune.optim import ASAM, GSAM, SAM, AdaptiveGSAM, TwoPass
 from agsam_tune.optimizers import RULES, Rule, optimizer, perturbed, plain, unit
 
 from .problems import CLASSES, batches, closure_for, mlp, train, vector
@@ -175,16 +176,88 @@ def test_a_slip_in_a_key_of_a_group_is_refused(key: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *("name", "names", "lr_scale", "lr_decay", "layer_decay", "lr_mult", "base_lr", "wd"),
         *("initial_lr", "max_lr", "min_lr", "swa_lr", "base_momentum", "max_momentum"),
-        *("rho_max", "initial_rho", "param_names", "step", "tag"),
+        *("param_names", "name", "lr_scale", "initial_rho", "initial_weight_decay"),
+        *("foreach", "maximize", "capturable", "differentiable"),
     ],
 )
-def test_keys_of_one_s_own_and_of_schedulers_pass(key: str, base: type[Any]) -> None:
+def test_keys_of_torch_of_schedulers_and_of_loggers_pass(key: str, base: type[Any]) -> None:
     net = mlp()
-    optimizer = AdaptiveGSAM([{"params": net[0].parameters(), key: 0.5}], base)
-    optimizer.add_param_group({"params": net[2].parameters(), key: 0.5})
-    assert [group[key] for group in optimizer.param_groups] == [0.5, 0.5]
+    optimizer = AdaptiveGSAM([{"params": net[0].parameters(), key: 0.0}], base)
+    optimizer.add_param_group({"params": net[2].parameters(), key: 0.0})
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert [group[key] for group in optimizer.param_groups] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("key", ["tag", "lr_mult", "rho_max", "wd", "layer_decay", 3])
+def test_a_key_that_nobody_knows_is_refused_with_the_way_to_keep_it(key: Any) -> None:
+    net, other = mlp(), mlp()
+    with pytest.raises(ValueError, match=rf"GSAM sets {key!r}, which nothing reads \(it has rho"):
+        GSAM([{"params": net.parameters(), key: 1}])
+    optimizer, loaded = GSAM(net.parameters()), GSAM(other.parameters())
+    optimizer.param_groups[0][key] = 1
+    train(net, optimizer, batches(1))
+    start = repr(loaded)
+    with pytest.raises(ValueError, match=f"a group in the state_dict of GSAM sets {key!r}"):
+        loaded.load_state_dict(optimizer.state_dict())
+    assert repr(loaded) == start
+    loaded.param_groups[0][key] = 0
+    loaded.load_state_dict(optimizer.state_dict())
+    assert loaded.param_groups[0][key] == 1
+
+
+@pytest.mark.parametrize("base", [SGD, pytorch_optimizer.Lion])
+@pytest.mark.parametrize(
+    ("kind", "means"),
+    [(SAM, "is the class ASAM, with gamma=0"), (GSAM, 'is the rule "adaptive_gsam_t2" in TwoPass')],
+)
+def test_adaptive_of_other_programs_is_named_as_what_it_is_here(
+    kind: type[TwoPass], means: str, base: type[Any]
+) -> None:
+    """As an argument, even of a base class that swallows any, in a group, and in a checkpoint."""
+    net = mlp()
+    with pytest.raises(TypeError, match=f"{kind.__name__} has no argument 'adaptive'.*{means}"):
+        kind(net.parameters(), base, adaptive=True)
+    with pytest.raises(ValueError, match=f"group of {kind.__name__} sets 'adaptive'.*{means}"):
+        kind([{"params": net.parameters(), "adaptive": True}], base)
+    theirs = pytorch_optimizer.SAM(net.parameters(), SGD, rho=0.1, adaptive=True, lr=0.1)
+    optimizer = kind(net.parameters(), base, rho=0.3)
+    with pytest.raises(ValueError, match=f"state_dict of {kind.__name__} sets 'adaptive'.*{means}"):
+        optimizer.load_state_dict(theirs.state_dict())
+    assert optimizer.param_groups[0]["rho"] == 0.3
+
+
+def test_adaptive_false_says_what_sam_does_and_not_what_asam_does() -> None:
+    net = mlp()
+    theirs = pytorch_optimizer.SAM(net.parameters(), SGD, rho=0.1, adaptive=False, lr=0.1)
+    saved = theirs.state_dict()
+    for key in saved["param_groups"][0].keys() - {"params", "lr", "rho", "adaptive"}:
+        saved["param_groups"][0].pop(key)
+    optimizer = SAM(net.parameters())
+    optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["rho"] == 0.1
+    with pytest.raises(ValueError, match="'adaptive'"):
+        ASAM(net.parameters()).load_state_dict(saved)
+
+
+def test_arguments_that_a_base_class_would_swallow() -> None:
+    """pytorch_optimizer's classes take any keyword; those meant for the optimizer are refused."""
+    net = mlp()
+    for wrong in ({"roh": 0.1}, {"gamma": 0.1}):
+        with pytest.raises(TypeError, match=f"SAM has no argument '{next(iter(wrong))}'"):
+            SAM(net.parameters(), pytorch_optimizer.Lion, **wrong)
+
+
+@pytest.mark.parametrize("base", [pytorch_optimizer.Lion, pytorch_optimizer.Adan])
+def test_what_a_base_class_puts_into_its_groups_can_be_loaded(base: type[Any]) -> None:
+    """Such as `step`, which is there after a step only."""
+    net, other = mlp(), mlp()
+    optimizer = SAM(net.parameters(), base, lr=0.01)
+    train(net, optimizer, batches(1))
+    fresh = SAM(other.parameters(), base, lr=0.01)
+    assert optimizer.param_groups[0].keys() - fresh.param_groups[0].keys() == {"step"}
+    fresh.load_state_dict(optimizer.state_dict())
+    assert fresh.param_groups[0]["step"] == 1
 
 
 @pytest.mark.parametrize("manual", [False, True])

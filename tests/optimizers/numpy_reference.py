@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 # The optimizers that docs/design.md defines.
 NAMES = (
     *("sgd", "sgd_2x", "sam", "asam", "gsam", "adaptive_gsam", "gsam_matched"),
-    *("adaptive_gsam_t2", "gap_penalty"),
+    *("adaptive_gsam_t2", "asam_weights", "gap_penalty"),
 )
 
 Array = NDArray[np.float64]
@@ -74,7 +74,10 @@ def ascent_step(name: str, w: Tensors, g: Tensors, h: Mapping[str, float]) -> Te
     if name == "gsam_matched":
         wanted = length([x * t for x, t in zip(normalised(g), scales, strict=True)])
         return [h["rho"] * wanted * x for x in normalised(g)]
-    if name in {"asam", "adaptive_gsam_t2"}:
+    if name == "asam_weights":
+        # The tensors of weights have two dimensions, those of biases one.
+        scales = [t if t.ndim > 1 else np.ones_like(t) for t in scales]
+    if name in {"asam", "asam_weights", "adaptive_gsam_t2"}:
         n = length([t * x for x, t in zip(g, scales, strict=True)])
         return [h["rho"] * t**2 * x / n for x, t in zip(g, scales, strict=True)]
     raise ValueError(name)
@@ -84,7 +87,7 @@ def update_direction(name: str, g: Tensors, gp: Tensors, h: Mapping[str, float])
     """What the base optimizer applies."""
     if name in {"sgd", "sgd_2x"}:
         return g
-    if name in {"sam", "asam"}:
+    if name in {"sam", "asam", "asam_weights"}:
         return gp
     if name == "gap_penalty":
         return [y - (1 - h["lam"]) * x for x, y in zip(g, gp, strict=True)]

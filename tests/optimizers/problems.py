@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agsam_tune.optimizers import RULES, Rule
+from agsam_tune.optimizers.rules import IS_WEIGHT
 
 # A deadline would make the tests depend on the machine's load, a database on earlier runs.
 PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=25)
@@ -30,6 +31,9 @@ DECOMPOSED = tuple(name for name in NAMES if "alpha" in RULES[name].hyperparamet
 # Plausible values for hyperparameters with a meaning of their own; others get ORDINARY.
 ORDINARY = 0.3
 VALUES = {"rho": 0.2, "alpha": 0.4, "gamma": 0.1, "lam": 0.7}
+
+# For rules that tell weights from biases: there are no biases.
+ALL_WEIGHTS = {IS_WEIGHT: torch.ones(1, 1, dtype=torch.bool)}
 
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 # Powers of two that a vector with entries up to 1 is scaled with: from the smallest
@@ -48,13 +52,15 @@ def columns(dtype: torch.dtype, **values: float | Sequence[float]) -> dict[str, 
 def ordinary_columns(rule: Rule, rows: int, dtype: torch.dtype, *, seed: int) -> dict[str, Tensor]:
     """Each of the rule's hyperparameters, a different value in each of the rows."""
     factors = np.random.default_rng(seed).uniform(0.5, 1.5, (len(rule.hyperparameters), rows))
-    return columns(
+    values = columns(
         dtype,
         **{
             name: VALUES.get(name, ORDINARY) * factors[i]
             for i, name in enumerate(rule.hyperparameters)
         },
     )
+    mask_K1 = ALL_WEIGHTS[IS_WEIGHT].expand(rows, 1)
+    return values | ({IS_WEIGHT: mask_K1} if rule.asks_for_weights else {})
 
 
 def ordinary_rows(rows: int, parameters: int, dtype: torch.dtype, *, seed: int) -> Tensor:

@@ -63,6 +63,9 @@ def test_one_step(name: str, base: str, seed: int) -> None:
     nesterov = BASES[base]["nesterov"]
     rule = RULES[name]
     values = ordinary_columns(rule, ROWS, torch.float64, seed=seed)
+    if rule.asks_for_weights:
+        marks = flat([np.full(x.shape, x.ndim > 1) for x in models[0]])
+        values["is_weight"] = torch.from_numpy(marks)[None]
 
     w_KP, velocity_KP = _rows(models), _rows(velocities)
     g_KP = gp_KP = _gradients(w_KP, models[0], gradients)
@@ -85,7 +88,7 @@ def test_one_step(name: str, base: str, seed: int) -> None:
             models[row],
             velocities[row],
             gradients[row],
-            {h: float(column_K1[row, 0]) for h, column_K1 in values.items()},
+            {h: float(values[h][row, 0]) for h in rule.hyperparameters},
             reference.Sgd(
                 lr=lr[row],
                 momentum=momentum[row],

@@ -18,7 +18,7 @@ from tests.optimizers.sgd import update
 
 from . import problems
 from .numpy_reference import NAMES
-from .problems import DTYPES, PROPERTY, apply, columns, normalised, triples
+from .problems import ALL_WEIGHTS, DTYPES, PROPERTY, apply, columns, normalised, triples
 
 # The identities hold for these, not for every optimizer that may be added.
 TWO_PASS = [name for name in problems.TWO_PASS if name in NAMES]
@@ -48,16 +48,18 @@ def close(a: Tensor, b: Tensor, *, relative: float) -> bool:
     [
         ("gsam", "sam", {"alpha": 0.0}),
         ("adaptive_gsam_t2", "asam", {"alpha": 0.0}),
+        ("asam_weights", "asam", {}),
         ("gap_penalty", "sam", {"lam": 1.0}),
     ],
 )
 @PROPERTY
 @given(data=st.data())
-def test_without_the_gap_term_it_is_the_sam_variant(
+def test_without_its_own_term_it_is_the_sam_variant(
     dtype: torch.dtype, name: str, limit: str, fixed: dict[str, float], data: st.DataObject
 ) -> None:
     w_KP, g_KP, gp_KP = data.draw(triples(dtype))
     values = columns(dtype, rho=data.draw(radii), gamma=data.draw(fractions), **fixed)
+    values |= ALL_WEIGHTS
     found = apply(rule(name), w_KP, g_KP, gp_KP, values)
     expected = apply(rule(limit), w_KP, g_KP, gp_KP, values)
     for a, b in zip(found, expected, strict=True):
@@ -75,6 +77,7 @@ def test_a_zero_radius_is_the_base_optimizer(
     values = columns(
         dtype, rho=0.0, alpha=data.draw(fractions), gamma=data.draw(st.floats(0, 1, width=32))
     )
+    values |= ALL_WEIGHTS
     step_KP = rule(name).ascent_step(w_KP, g_KP, values)
     assert torch.equal(w_KP + step_KP, w_KP)
     direction_KP = rule(name).update_direction(g_KP, g_KP.clone(), values)
@@ -118,7 +121,7 @@ def test_a_zero_gradient_moves_nothing(dtype: torch.dtype, name: str) -> None:
     w_KP = torch.tensor([[0.0, 1.0, -3.0]], dtype=dtype)
     g_KP = torch.tensor([[1.0, -2.0, 0.5]], dtype=dtype)
     zero_KP = torch.zeros_like(w_KP)
-    values = columns(dtype, rho=0.5, alpha=0.4, gamma=0.1, lam=0.3)
+    values = columns(dtype, rho=0.5, alpha=0.4, gamma=0.1, lam=0.3) | ALL_WEIGHTS
     assert torch.equal(rule(name).ascent_step(w_KP, zero_KP, values), zero_KP)
     assert torch.equal(rule(name).update_direction(zero_KP, zero_KP, values), zero_KP)
     assert torch.equal(rule(name).update_direction(zero_KP, g_KP, values), g_KP)
@@ -167,6 +170,7 @@ def test_the_gradient_s_size_does_not_matter_to_the_step(
     g_KP = torch.tensor([data.draw(st.lists(entries, min_size=6, max_size=6))], dtype=dtype)
     w_KP = torch.tensor([[0.01, -0.3, 1.0, 7.0, -20.0, 0.0]], dtype=dtype)
     values = columns(dtype, rho=0.5, gamma=data.draw(st.floats(2**-10, 1, width=32)))
+    values |= ALL_WEIGHTS
     expected_KP = rule(name).ascent_step(w_KP, g_KP, values)
     assert bool(expected_KP.isfinite().all())
     for size in (limits.tiny * 2**5, limits.tiny**0.5, limits.max**0.5, limits.max * 2**-4):
@@ -308,6 +312,7 @@ def test_a_zero_radius_trains_as_the_base_optimizer_does(name: str, nesterov: bo
     generator = torch.Generator().manual_seed(3)
     start_KP = torch.randn(3, 21, generator=generator)
     values = columns(torch.float32, rho=[0.0] * 3, alpha=[0.0, 0.4, 1.0], gamma=[0.0, 0.1, 1.0])
+    values |= ALL_WEIGHTS
     base = columns(
         torch.float32, lr_K1=[0.1] * 3, momentum_K1=[0.9] * 3, weight_decay_K1=[0.01] * 3
     )

@@ -121,6 +121,7 @@ def test_all_search_spaces_of_the_package_share_one_box() -> None:
         "sgd_2x",
         "sam",
         "asam",
+        "asam_weights",
         "gsam",
         "adaptive_gsam",
         "gsam_matched",
