@@ -25,6 +25,8 @@ def own_random_numbers() -> Iterator[None]:
     torch.set_rng_state(state)
 
 
+# What Lightning says of torch's newest version, of a bar's width, and of a short epoch.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "ignore::UserWarning:pytorch_.*")
 def test_the_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
@@ -37,11 +39,11 @@ def test_the_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert all(bool(p.isfinite().all()) for p in model.parameters())
         if before is not None and "step(" in example:
             assert not torch.equal(model[0].weight.detach(), before)
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9
     assert names["optimizer"].param_groups[0]["rho"] == 0.5
     # Eight batches in most loops, one step in others; the second passes are not counted. The
     # scaled loop by hand has no managers, so its one step counts twice.
-    assert tracked == [8, 9, 17, 25, 33, 35, 35, 35]
+    assert tracked == [8, 9, 17, 25, 33, 35, 43, 43, 43]
     assert (tmp_path / "last.pt").exists()
 
 
