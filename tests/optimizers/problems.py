@@ -59,7 +59,7 @@ def ordinary_columns(rule: Rule, rows: int, dtype: torch.dtype, *, seed: int) ->
             for i, name in enumerate(rule.hyperparameters)
         },
     )
-    mask_K1 = ALL_WEIGHTS[IS_WEIGHT].expand(rows, 1)
+    mask_K1 = ALL_WEIGHTS[IS_WEIGHT].repeat(rows, 1)
     return values | ({IS_WEIGHT: mask_K1} if rule.asks_for_weights else {})
 
 
