@@ -14,6 +14,7 @@ import platformdirs
 
 from agsam_tune.data.published import Dataset, PublishedFile
 from agsam_tune.data.reading import DataError
+from agsam_tune.paths import named_path
 
 VARIABLE = "AGSAM_TUNE_DATA"
 
@@ -50,12 +51,12 @@ def existing_folder(named: str | Path) -> Path:
         DataError: it is no folder.
     """
     try:
-        folder = Path(named).expanduser()
+        folder = named_path(str(named))
         if folder.is_dir():
             return folder
         what = "is no folder" if folder.exists() else "there is no such folder"
-    except (OSError, RuntimeError) as error:  # RuntimeError: nobody's home
-        what = f"cannot be looked into: {getattr(error, 'strerror', None) or error}"
+    except OSError as error:
+        what = f"cannot be looked into: {error.strerror or error}"
     raise DataError(f"{named}: {what} (--data, {VARIABLE})")
 
 

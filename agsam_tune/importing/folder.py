@@ -25,6 +25,7 @@ from agsam_tune.importing.tables import read_table_file, read_tables
 from agsam_tune.importing.told import Told, checked_told
 from agsam_tune.importing.trials import Checked, check_trials
 from agsam_tune.manifest import new_manifest
+from agsam_tune.paths import SQLiteFile, is_url, named_path
 from agsam_tune.study import UNKNOWN_TRAINING, AnalysisSettings, FixedPoint, Phase, Study
 from agsam_tune.trials import Trial
 
@@ -91,14 +92,15 @@ def read_source(options: ImportOptions) -> Source:
         UsageError: they cannot be read.
     """
     location = options.source
-    if "://" not in location:
-        path = Path(location).expanduser()
+    if not is_url(location):
+        path = named_path(location)
         if path.is_dir():
             return read_tables(path)
         kind = file_kind(path)
         if (source := read_table_file(path, kind)) is not None:
             return source
-        location = f"sqlite:///{path.resolve()}" if kind is FileKind.SQLITE else str(path)
+        is_database = kind is FileKind.SQLITE
+        location = SQLiteFile(path=path.resolve()).url if is_database else str(path)
     from agsam_tune.importing.storages import read_storage
 
     return read_storage(location, name=options.name, metric=options.metric)
@@ -176,7 +178,7 @@ def _check_folder(folder: RunFolder, old: Mapping[str, Any] | None, source: Sour
 
 def _place(source: Source) -> str:
     """Where the trials are, whatever the working folder."""
-    return source.origin if "://" in source.origin else str(Path(source.origin).resolve())
+    return source.origin if is_url(source.origin) else str(Path(source.origin).resolve())
 
 
 def _lay_down(

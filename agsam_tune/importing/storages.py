@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -33,10 +32,12 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SET_ASIDE, SHARPNESS
 from agsam_tune.errors import UsageError
 from agsam_tune.importing.source import RECIPES, Box, Findings, Source, refusal
+from agsam_tune.paths import SQLiteFile, is_url
 from agsam_tune.study.errors import nearest
 
 __all__ = ["read_storage"]
@@ -113,24 +114,27 @@ def read_storage(location: str, *, name: str | None, metric: str | None) -> Sour
 
 def _opened(location: str) -> BaseStorage:
     """The storage, so that nothing in it is changed."""
-    if "://" not in location:
+    if not is_url(location):
         return JournalStorage(JournalFileBackend(location))
-    url = make_url(location)
-    if url.get_backend_name() == "sqlite":
-        path = Path(str(url.database or "")).resolve()
-        if not path.is_file():
-            msg = f"there is no file {path}"
-            raise FileNotFoundError(msg)
-        location = f"sqlite:///file:{path}?mode=ro&uri=true"
-    return RDBStorage(location, skip_table_creation=True)
+    file = SQLiteFile.named(location)
+    if file is None:
+        return RDBStorage(location, skip_table_creation=True)
+    if not file.path.is_file():
+        msg = f"there is no file {file.path}"
+        raise FileNotFoundError(msg)
+    # Neither Optuna nor SQLAlchemy sees the path, in which they would find more than a name.
+    options = {"creator": file.connection(read_only=True), "poolclass": QueuePool}
+    return RDBStorage("sqlite://", engine_kwargs=options, skip_table_creation=True)
 
 
 def _shown(location: str) -> str:
-    if "://" not in location:
+    if not is_url(location):
         return location
     try:
+        if (file := SQLiteFile.named(location)) is not None:
+            return file.url
         return make_url(location).render_as_string(hide_password=True)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:
         msg = f"{location.partition('://')[0]}://…: not a URL of a storage: {error}"
         raise UsageError(msg) from error
 

@@ -18,6 +18,7 @@ from agsam_tune.columns import FAILURE_MARGIN
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
 from agsam_tune.importing import read_imported_trials
+from agsam_tune.paths import is_url
 from agsam_tune.recorded import RecordedRun
 from agsam_tune.regular import check_regular
 from agsam_tune.study import Study
@@ -64,7 +65,7 @@ def count_trials(path: Path, run: RecordedRun) -> dict[str, Count]:
     location = run.location
     if location is None:
         ended: Iterable[_Ended] = _imported(RunFolder(path=path).trials)
-    elif "://" in location:
+    elif is_url(location):
         ended = _in_database(path, run.study, location)
     else:
         ended = _in_journal(Path(location), run.study)

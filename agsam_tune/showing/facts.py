@@ -16,6 +16,7 @@ from typing import Any
 
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import Driver, RunFolder
+from agsam_tune.paths import is_url
 from agsam_tune.recorded import RecordedRun, recorded_run
 from agsam_tune.showing.counts import Count, count_trials
 from agsam_tune.study import planned_trials
@@ -201,7 +202,7 @@ def _since(progress: Progress, run: RecordedRun, driver: Driver | None) -> str |
 
 def _counts(path: Path, run: RecordedRun, progress: Progress) -> dict[str, Count]:
     begins = progress is Progress.RUNNING and run.location is not None
-    if begins and "://" not in str(run.location) and not Path(str(run.location)).exists():
+    if begins and not is_url(str(run.location)) and not Path(str(run.location)).exists():
         return {name: Count() for name in run.study.optimizers}
     return count_trials(path, run)
 
@@ -225,7 +226,7 @@ def _leaf(leaf: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _last_stored(run: RecordedRun) -> str | None:
     """When the journal was written to last; databases do not say it cheaply."""
-    if run.location is None or "://" in run.location:
+    if run.location is None or is_url(run.location):
         return None
     try:
         changed = Path(run.location).stat().st_mtime

@@ -25,9 +25,10 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from agsam_tune.paths import SQLiteFile
 from agsam_tune.regular import check_regular
 from agsam_tune.store.faults import StorageAwayError, StorageError, StorageTakenError, reason
-from agsam_tune.store.location import SQLITE_BEGINNING
+from agsam_tune.store.location import SQLITE_BEGINNING, sqlite_file
 
 _Hold = Callable[[Any, object], None]
 _PROGRAM = "agsam-tune"
@@ -78,6 +79,8 @@ def check_sqlite(path: Path) -> None:
 def open_database(location: str, *, driven: str | None) -> RDBStorage:
     """The storage in a database, whose tables are created where a driver finds none.
 
+    Who only reads opens an SQLite file read-only, and makes none.
+
     Args:
         location: the URL.
         driven: the study that the caller drives; None to read only.
@@ -87,9 +90,13 @@ def open_database(location: str, *, driven: str | None) -> RDBStorage:
         StorageError: there is nothing to read.
         SQLAlchemyError: it cannot be opened.
     """
-    is_postgresql = make_url(location).get_backend_name() == "postgresql"
     name = _PROGRAM if driven is None else _own_name()
-    options = _postgresql_options(location, name) if is_postgresql else {}
+    file = sqlite_file(location)
+    is_postgresql = file is None
+    if file is None:
+        options = _postgresql_options(location, name)
+    else:
+        location, options = "sqlite://", _sqlite_options(file, read_only=driven is None)
     if driven is None and not _is_set_up(location, options):
         raise StorageError("the database holds no results")
     storage = RDBStorage(location, engine_kwargs=options, skip_table_creation=driven is None)
@@ -102,11 +109,16 @@ def open_database(location: str, *, driven: str | None) -> RDBStorage:
 
 def _is_set_up(location: str, options: dict[str, Any]) -> bool:
     """Whether all tables are there, of which Optuna would write the last itself to read others."""
-    engine = create_engine(location, **{"poolclass": NullPool, **options})
+    engine = create_engine(location, **{**options, "poolclass": NullPool})
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
         return connection.execute(text("SELECT 1 FROM alembic_version")).first() is not None
+
+
+def _sqlite_options(file: SQLiteFile, *, read_only: bool) -> dict[str, Any]:
+    """For an engine whose URL is `sqlite://`: neither Optuna nor SQLAlchemy sees the path."""
+    return {"creator": file.connection(read_only=read_only), "poolclass": QueuePool}
 
 
 def _postgresql_options(location: str, name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+from agsam_tune.paths import SQLiteFile
 from agsam_tune.regular import check_regular
 from agsam_tune.store.faults import StorageError
 from agsam_tune.store.location import SQLITE_BEGINNING
@@ -154,7 +155,7 @@ def check_journal(path: Path) -> None:
     with path.open("rb") as file:
         line = file.readline(_LONGEST_LINE)
     if line.startswith(SQLITE_BEGINNING):
-        raise StorageError(f"the file is an SQLite database; name it sqlite:///{path}")
+        raise StorageError(f"the file is an SQLite database; name it {SQLiteFile(path=path).url}")
     beginning = line.rstrip(b"\0")[: len(_BEGINNING)]
     if not _BEGINNING.startswith(beginning) or (line.endswith(b"\n") and not _is_log(line)):
         raise StorageError("the file holds something else than a journal; name another")

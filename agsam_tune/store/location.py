@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from agsam_tune.paths import SQLiteFile, is_url, named_path
 from agsam_tune.store.faults import StorageError
 
 _SUPPORTED = (
@@ -35,30 +36,27 @@ def storage_location(text: str) -> str:
     Raises:
         StorageError: it is no URL of a storage that is supported. The message holds no password.
     """
-    if "://" not in text:
-        return str(Path(text).expanduser().resolve())
+    if not is_url(text):
+        return str(named_path(text).resolve())
+    if (file := sqlite_file(text)) is not None:
+        return file.url
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         msg = f"not a URL that can be read; {_SUPPORTED}"
         raise StorageError(msg) from error
-    if url.drivername in {"sqlite", "sqlite+pysqlite"}:
-        return _sqlite_location(url)
     if url.drivername in {"postgresql", "postgresql+psycopg"}:
         return _postgresql_location(url)
     msg = f"no storage of this kind ({url.drivername}) can be used; {_SUPPORTED}"
     raise StorageError(msg)
 
 
-def _sqlite_location(url: URL) -> str:
-    if url.host is not None or not url.database or url.database == ":memory:" or "uri" in url.query:
-        msg = f"an SQLite storage is named by its file's path, such as sqlite:///FILE; {_SUPPORTED}"
-        raise StorageError(msg)
-    if other := set(url.query) - {"timeout"}:
-        msg = f"found {min(other)!r} after the ?, where an SQLite storage has only timeout=SECONDS"
-        raise StorageError(msg)
-    file = str(Path(url.database).expanduser().resolve())
-    return url.set(drivername="sqlite", database=file).render_as_string(hide_password=False)
+def sqlite_file(location: str) -> SQLiteFile | None:
+    """The file that an SQLite URL names, None for any other location; raises StorageError."""
+    try:
+        return SQLiteFile.named(location)
+    except ValueError as error:
+        raise StorageError(f"{error}; {_SUPPORTED}") from error
 
 
 def _postgresql_location(url: URL) -> str:
@@ -88,7 +86,7 @@ def _first(value: str | tuple[str, ...] | None) -> str | None:
 
 def local_file(location: str) -> Path | None:
     """The file that holds the results, or None where a server does."""
-    if "://" not in location:
+    if not is_url(location):
         return Path(location)
-    url = make_url(location)
-    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+    file = sqlite_file(location)
+    return None if file is None else file.path

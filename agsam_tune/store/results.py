@@ -23,6 +23,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from agsam_tune.columns import SET_ASIDE
+from agsam_tune.paths import is_url
 from agsam_tune.signals import interrupts_held
 from agsam_tune.store.databases import check_sqlite, open_database
 from agsam_tune.store.faults import (
@@ -100,7 +101,7 @@ class ResultStore:
             StorageError: it cannot be opened, or holds another study of this name.
         """
         with storage_errors(), interrupts_held():
-            if "://" in location:
+            if is_url(location):
                 storage: BaseStorage = open_database(location, driven=study.name)
             else:
                 mend_journal(location)
@@ -119,7 +120,7 @@ class ResultStore:
         file = local_file(location)
         if file is not None:
             with storage_errors():
-                (check_sqlite if "://" in location else check_journal)(file)
+                (check_sqlite if is_url(location) else check_journal)(file)
 
     @classmethod
     def read(cls, study: Study, location: str, *, curves: bool = True) -> ResultStore:
@@ -137,7 +138,7 @@ class ResultStore:
         if file is not None and not file.is_file():
             raise StorageError(f"the results are gone: there is no {file}")
         with storage_errors():
-            is_database = "://" in location
+            is_database = is_url(location)
             storage: BaseStorage = (
                 open_database(location, driven=None)
                 if is_database
