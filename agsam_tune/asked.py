@@ -16,6 +16,7 @@ from typing import Any
 
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
+from agsam_tune.paths import command_word
 from agsam_tune.study import Study, StudyError, changed_study, find_study, load_study
 
 
@@ -81,7 +82,7 @@ def _recorded(folder: Path, overrides: Sequence[str]) -> tuple[Study, tuple[str,
     if run.location is None:
         msg = (
             f"{folder}: its trials were made elsewhere and imported, so there is nothing to run; "
-            f"agsam-tune report {folder} rebuilds the report"
+            f"agsam-tune report {command_word(folder)} rebuilds the report"
         )
         raise UsageError(msg)
     study = changed_study(run.study, overrides, origin=f"the study of {folder}")

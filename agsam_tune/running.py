@@ -31,6 +31,7 @@ from agsam_tune.executors.work import ImportPath, Job, Trained, Watcher
 from agsam_tune.failures import keep_failures
 from agsam_tune.folder import RunFolder, now
 from agsam_tune.manifest import manifest_of, new_manifest
+from agsam_tune.paths import command_word
 from agsam_tune.planning import engine_of, rows_of
 from agsam_tune.progress import StudyProgress
 from agsam_tune.retrying import set_failed_aside, set_outdated_aside
@@ -332,11 +333,11 @@ def _conclude(folder: RunFolder, end: _End, options: RunOptions, console: Consol
         if end.stored:
             _write_results(folder, console, report=options.report and not end.interrupted)
     except KeyboardInterrupt:
-        later = f"agsam-tune report {folder.path} writes the report"
+        later = f"{_report_command(folder)} writes the report"
         _say(console, f"Stopped while the report was written. {end}; {later}")
         return ExitCode.STOPPED
     except UsageError as error:  # the storage is away, now that all is in it
-        later = f"agsam-tune report {folder.path} writes the report when it can be read"
+        later = f"{_report_command(folder)} writes the report when it can be read"
         _complain(console, f"{end}, but cannot be read now: {error}; {later}")
         return ExitCode.STOPPED if end.interrupted else ExitCode.FAILURE
     return _exit_code(folder, end, console)
@@ -348,12 +349,16 @@ def _write_results(folder: RunFolder, console: Console, *, report: bool) -> None
 
     if not report:
         write_trials(folder.path)
-        _say(console, f"Trials: {folder.trials}; for a report: agsam-tune report {folder.path}")
+        _say(console, f"Trials: {folder.trials}; for a report: {_report_command(folder)}")
         return
     claim = report_run(folder.path).get("claim") or {}
     if claim.get("text"):
         _say(console, claim["text"])
     _say(console, f"Report: {folder.report}")
+
+
+def _report_command(folder: RunFolder) -> str:
+    return f"agsam-tune report {command_word(folder.path)}"
 
 
 def _exit_code(folder: RunFolder, end: _End, console: Console) -> ExitCode:

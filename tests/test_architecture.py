@@ -63,7 +63,7 @@ OWN = {
         "trials",
     },
     "elsewhere": {"agenda", "design", "importing", "study", "trials"},
-    "new": {"atomic", "errors", "plugins", "study", "tasks.catalog"},
+    "new": {"atomic", "errors", "paths", "plugins", "study", "tasks.catalog"},
     "listing": {"plugins", "study", "tasks.catalog"},
     "system": {"data", "engine", "provenance"},
     "recorded": {"errors", "folder", "importing", "study"},
@@ -85,10 +85,10 @@ OWN = {
     },
     "run_storage": {"errors", "folder", "passwords", "store", "study"},
     "quiet": set(),
-    "asked": {"errors", "folder", "recorded", "study"},
+    "asked": {"errors", "folder", "paths", "recorded", "study"},
     "retrying": {"agenda", "folder", "store", "trials"},
     "running": {
-        *("agenda", "atomic", "errors", "executors", "failures", "folder", "manifest"),
+        *("agenda", "atomic", "errors", "executors", "failures", "folder", "manifest", "paths"),
         *("planning", "progress", "reporting", "retrying", "reuse", "run_storage", "signals"),
         *("store", "study", "tasks", "trials"),
     },
@@ -107,7 +107,8 @@ OWN = {
     "__main__": {"cli"},
     "cli": {
         *("asked", "atomic", "bench", "dashboard", "data", "elsewhere", "errors", "export"),
-        *("folder", "importing", "listing", "manifest", "new", "planning", "quiet", "recorded"),
+        *("folder", "importing", "listing", "manifest", "new", "paths", "planning", "quiet"),
+        "recorded",
         *("reporting", "run_storage", "running", "showing", "signals", "store", "study", "system"),
     },
 }

@@ -18,6 +18,7 @@ from agsam_tune.cli.export import TableFormat
 from agsam_tune.cli.import_ import Chance
 from agsam_tune.cli.options import Overrides, StudyFile
 from agsam_tune.errors import UsageError
+from agsam_tune.paths import command_word
 
 if TYPE_CHECKING:
     from agsam_tune.elsewhere import Asked
@@ -85,17 +86,17 @@ def _said(asked: Asked) -> str:
 
 def _next(asked: Asked, study: str, out: Path, results: Path | None, given: list[str]) -> str:
     """The next command."""
-    table = shlex.quote(str(results or "done.csv"))
+    table = command_word(results or "done.csv")
     if asked.trials:
-        words = ["agsam-tune design", shlex.quote(study), "--results", table, "--out"]
+        words = ["agsam-tune design", command_word(study), "--results", table, "--out"]
         place = f"a table in {table}" if results and results.is_dir() else table
-        command = " ".join([*words, shlex.quote(str(out)), *given])
+        command = " ".join([*words, command_word(out), *given])
         return (
             f"Wrote {out}. Train them, write each row with its test_accuracy and val_accuracy to "
             f"{place}, beside the earlier ones, and then:\n  {command}"
         )
     name = Path(study).stem
-    words = ["agsam-tune import", table, "--study", shlex.quote(study), "--out", f"runs/{name}"]
+    words = ["agsam-tune import", table, "--study", command_word(study), "--out", f"runs/{name}"]
     return f"The report:\n  {' '.join([*words, *given])}"
 
 

@@ -6,7 +6,6 @@ import anything heavy.
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ import typer
 
 from agsam_tune.cli import completion
 from agsam_tune.cli.errors import Debug, readable_errors
+from agsam_tune.paths import command_word
 
 
 def new(
@@ -60,5 +60,5 @@ def new(
             typer.echo(f"Kept {path}, which was there")
         for path in files.written:
             typer.echo(f"Wrote {path}")
-        study = shlex.quote(str(files.study))
+        study = command_word(files.study)
         typer.echo(f"Next: agsam-tune plan {study}, and agsam-tune run {study}")

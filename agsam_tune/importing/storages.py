@@ -83,9 +83,10 @@ def read_storage(location: str, *, name: str | None, metric: str | None) -> Sour
     Raises:
         UsageError: it cannot be opened or has no trials, or its values are no accuracies.
     """
-    origin = _shown(location)
+    file = _sqlite_file(location)
+    origin = _shown(location) if file is None else file.url
     try:
-        storage = _opened(location)
+        storage = _opened(location, file)
         found = [_found(storage, study) for study in storage.get_all_studies()]
     except _BROKEN as error:
         cause = error.__cause__ or error  # Optuna's own error says that there is one
@@ -112,16 +113,23 @@ def read_storage(location: str, *, name: str | None, metric: str | None) -> Sour
     )
 
 
-def _opened(location: str) -> BaseStorage:
+def _sqlite_file(location: str) -> SQLiteFile | None:
+    """The SQLite file that is named, None for another storage; raises UsageError without one."""
+    try:
+        file = SQLiteFile.named(location)
+    except ValueError as error:
+        raise UsageError(f"{location}: {error}") from error
+    if file is not None and not file.path.is_file():
+        raise UsageError(f"{file.url}: there is no such file")
+    return file
+
+
+def _opened(location: str, file: SQLiteFile | None) -> BaseStorage:
     """The storage, so that nothing in it is changed."""
     if not is_url(location):
         return JournalStorage(JournalFileBackend(location))
-    file = SQLiteFile.named(location)
     if file is None:
         return RDBStorage(location, skip_table_creation=True)
-    if not file.path.is_file():
-        msg = f"there is no file {file.path}"
-        raise FileNotFoundError(msg)
     # Neither Optuna nor SQLAlchemy sees the path, in which they would find more than a name.
     options = {"creator": file.connection(read_only=True), "poolclass": QueuePool}
     return RDBStorage("sqlite://", engine_kwargs=options, skip_table_creation=True)
@@ -131,11 +139,9 @@ def _shown(location: str) -> str:
     if not is_url(location):
         return location
     try:
-        if (file := SQLiteFile.named(location)) is not None:
-            return file.url
         return make_url(location).render_as_string(hide_password=True)
-    except (SQLAlchemyError, ValueError) as error:
-        msg = f"{location.partition('://')[0]}://…: not a URL of a storage: {error}"
+    except (SQLAlchemyError, ValueError) as error:  # whose words may have the password
+        msg = f"{location.partition('://')[0]}://…: not a URL of a storage"
         raise UsageError(msg) from error
 
 

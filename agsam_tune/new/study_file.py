@@ -7,13 +7,13 @@ has for it. Must not import torch, Ray, Optuna, NumPy or pandas.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from agsam_tune.new.choices import Choices
 from agsam_tune.new.task_module import TASK_OPTIONS
+from agsam_tune.paths import command_word
 from agsam_tune.study import available_studies, readable_search_spaces
 from agsam_tune.study.files import read_table
 from agsam_tune.study.tables import OPTIONAL_SECTIONS, PHASE_TABLES, SECTIONS, Header
@@ -71,7 +71,7 @@ def _about(choices: Choices, path: str) -> str:
     names = f"{', '.join(others)} and {last}" if others else last
     return (
         f"How much accuracy does mis-setting {names} cost on {choices.task}?\n\n"
-        f"    agsam-tune run {shlex.quote(path)}\n\n"
+        f"    agsam-tune run {command_word(path)}\n\n"
         "A key that stands after a # has its default there. Any key can be changed for one run:\n\n"
         "    --set training.epochs=5 --set phases.map.points=16"
     )

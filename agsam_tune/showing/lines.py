@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from agsam_tune.folder import RunFolder
+from agsam_tune.paths import command_word
 from agsam_tune.report import text
 from agsam_tune.showing.facts import Progress, RunFacts
-
-_LEFT_TO_REPORT = "agsam-tune report {} makes the estimates"
 
 
 def shown(facts: RunFacts) -> str:
@@ -41,6 +40,10 @@ def listing(runs: Sequence[RunFacts | tuple[Path, str]]) -> str:
         else:
             rows.append((str(one[0]), text.DASH, text.DASH, "cannot be read", one[1]))
     return _table(rows)
+
+
+def _left_to_report(facts: RunFacts) -> str:
+    return f"agsam-tune report {command_word(facts.folder)} makes the estimates"
 
 
 def _trials(facts: RunFacts) -> str:
@@ -120,9 +123,9 @@ def _findings(facts: RunFacts) -> list[str]:
     report = RunFolder(path=facts.folder).report
     if facts.summary is not None:
         claim = (facts.summary.get("claim") or {}).get("text") or "No claim to judge."
-        where = report if facts.has_report else f"none; {_LEFT_TO_REPORT.format(facts.folder)}"
+        where = report if facts.has_report else f"none; {_left_to_report(facts)}"
         return [claim, f"Report: {where}"]
-    lines = [f"Counted without an analysis: {_LEFT_TO_REPORT.format(facts.folder)}."]
+    lines = [f"Counted without an analysis: {_left_to_report(facts)}."]
     if facts.has_report:
         lines.append(f"Report of {text.count(facts.summary_trials)} trials: {report}")
     return lines
