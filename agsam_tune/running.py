@@ -26,7 +26,7 @@ from agsam_tune.executors.checks import (
     own_rules,
     plan,
 )
-from agsam_tune.executors.ray_environment import before_ray, check_address
+from agsam_tune.executors.ray_environment import before_ray, check_ray, ray_notes
 from agsam_tune.executors.work import ImportPath, Job, Trained, Watcher
 from agsam_tune.failures import keep_failures
 from agsam_tune.folder import RunFolder, now
@@ -92,8 +92,8 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     manifest_of(folder, study)
     earlier = earlier_runs(options.reuse, study, folder)
     study = earlier.study
-    if options.address is not None:
-        check_address(options.address)
+    if options.executor == "ray":
+        check_ray(options.address)
     check_rules(study, options.import_path)
     check_device(study, gpus=options.gpus, address=options.address)
     task = load_task(
@@ -276,6 +276,8 @@ def _execute(
         if len(agenda.outcomes) == agenda.total:
             _say(console, f"{study.name}: all {agenda.total} trials are stored; nothing is left")
         return False
+    for note in ray_notes(address=options.address) if options.executor == "ray" else ():
+        _say(console, note)
     seeds = {str(phase.name): phase.seeds for phase in study.phases if phase.name in _CHOOSING}
     with StudyProgress(study.name, agenda.planned, seeds, agenda.outcomes, console) as progress:
 

@@ -1,7 +1,8 @@
 """What Ray reads from the environment, set before it is imported.
 
 In: whether Ray is started here or attached to. Out: environment variables, which the processes
-that Ray starts inherit; whether anything answers at a cluster's address. Must not import Ray.
+that Ray starts inherit; where its files can lie; whether anything answers at a cluster's address.
+Must not import Ray.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import secrets
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from agsam_tune.errors import UsageError
@@ -29,6 +31,11 @@ _ALWAYS = {
 # One for the life of the process, in which Ray reads it only once.
 _TOKEN = secrets.token_hex(32)
 _MODE, _PATH, _VALUE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_TOKEN"
+_ADDRESS = "RAY_ADDRESS"
+# How a scratch folder is called, and the longest path of a socket in it, below its parent.
+SCRATCH = "agsam-"
+_SOCKET = f"/{SCRATCH}12345678/ray/session_2026-01-31_23-59-59_123456_4194304/sockets/plasma_store"
+_LONGEST = 103 if sys.platform == "darwin" else 107  # bytes of a socket's path
 
 
 def before_ray(*, address: str | None) -> None:
@@ -43,6 +50,58 @@ def before_ray(*, address: str | None) -> None:
         os.environ[_MODE] = "token"
 
 
+def scratch_parents() -> list[Path]:
+    """Folders for Ray's files, the usual one first; the others are short, for where that is not.
+
+    The last is in memory, for where none of the others can be written to.
+    """
+    others = ("/tmp", "/var/tmp", os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm")  # noqa: S108
+    return list(dict.fromkeys(map(Path, filter(None, (tempfile.gettempdir(), *others)))))
+
+
+def scratch_parent() -> Path:
+    """The first of these in which the paths of Ray's sockets are short enough.
+
+    Raises:
+        UsageError: there is none.
+    """
+    usual, *others = scratch_parents()
+    if _has_room(usual):
+        return usual
+    for folder in others:
+        if _has_room(folder) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    msg = (
+        f"{usual}: its path is too long for the sockets of Ray, and none of "
+        f"{', '.join(map(str, others))} can be written to; set TMPDIR to a folder whose path has "
+        f"at most {_LONGEST - len(_SOCKET)} characters, or choose --executor inline"
+    )
+    raise UsageError(msg)
+
+
+def _has_room(folder: Path) -> bool:
+    return len(os.fsencode(folder)) + len(_SOCKET) <= _LONGEST
+
+
+def ray_notes(*, address: str | None) -> list[str]:
+    """What a user is told before a Ray is started: where it does not do what was asked for."""
+    if address is not None:
+        return []
+    notes = []
+    usual, parent = scratch_parents()[0], scratch_parent()
+    if parent != usual:
+        notes.append(
+            f"Ray's files lie in a private folder in {parent} during the run: the path of the "
+            f"temporary folder, {usual}, is too long for its sockets"
+        )
+    if found := os.environ.get(_ADDRESS):
+        notes.append(
+            f"{_ADDRESS} is {found}, and not used: this run starts a Ray of its own; "
+            "--address auto runs on that cluster"
+        )
+    return notes
+
+
 def use_token(path: Path) -> None:
     """Write our token to a file that only we can read, and let Ray use it, if it asks for one."""
     if os.environ.get(_MODE) != "token":
@@ -53,25 +112,36 @@ def use_token(path: Path) -> None:
     os.environ[_PATH] = str(path)
 
 
-def check_address(address: str) -> None:
+def check_ray(address: str | None) -> None:
+    """Raise UsageError where no Ray can be started, or none is at `address`."""
+    if address is None:
+        scratch_parent()
+    else:
+        _check_address(address)
+
+
+def _check_address(address: str) -> None:
     """Raise UsageError unless `address` is `auto`, or HOST:PORT where something answers.
 
-    Ray itself would try for minutes.
+    Ray itself would try for minutes. What RAY_ADDRESS says is meant by `auto`, as Ray has it.
     """
+    found = os.environ.get(_ADDRESS) if address == "auto" else None
+    said = f"--address {address}" + (f", {_ADDRESS} {found}" if found else "")
+    address = found or address
     if address.startswith("ray://"):
         msg = (
-            f"--address {address}: Ray's client is not supported, since Ray Tune would move the "
+            f"{said}: Ray's client is not supported, since Ray Tune would move the "
             "search away from the results' storage; run the command on a machine of the cluster "
             "with --address auto (docs/cluster.md)"
         )
         raise UsageError(msg)
     host, _, port = address.rpartition(":")
     if address != "auto" and not (host.strip("[]") and port.isdecimal() and int(port) < 1 << 16):
-        msg = f"--address {address}: allowed: auto, or HOST:PORT of a Ray cluster's head"
+        msg = f"{said}: allowed: auto, or HOST:PORT of a Ray cluster's head"
         raise UsageError(msg)
     if address == "auto":
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"--address {address}: no Ray cluster is there: {error}") from error
+        raise UsageError(f"{said}: no Ray cluster is there: {error}") from error

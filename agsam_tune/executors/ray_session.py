@@ -26,12 +26,17 @@ import ray
 from ray._private import worker as ray_worker
 
 from agsam_tune.errors import ExitCode, UsageError
-from agsam_tune.executors.ray_environment import use_token
+from agsam_tune.executors.ray_environment import (
+    SCRATCH,
+    scratch_parent,
+    scratch_parents,
+    use_token,
+)
 from agsam_tune.signals import handler_kept, interrupt_on_sigterm
 
 # Seconds between looks at a cluster's head, and after which it is gone: Ray's own limit is 60.
 _PROBE, _GONE = 5.0, 45.0
-_SCRATCH, _OWNER = "agsam-", "owner.lock"
+_OWNER = "owner.lock"
 
 
 @contextmanager
@@ -47,13 +52,15 @@ def ray_session(
 
     Raises:
         UsageError: there is no cluster at the address, or it lets nobody in without a token; or
-            this process has a Ray of its own already.
+            this process has a Ray of its own already, or there is no place for the files of one.
     """
     if ray.is_initialized():
         msg = "Ray runs in this process already; ray.shutdown() ends it, or choose executor inline"
         raise UsageError(msg)
     _quieten()
-    with _scratch_folder() as scratch, handler_kept(signal.SIGTERM):
+    # The sockets of a cluster that exists lie elsewhere.
+    parent = scratch_parent() if address is None else scratch_parents()[0]
+    with _scratch_folder(parent) as scratch, handler_kept(signal.SIGTERM):
         try:
             # Workers put the folder that Ray is started in first on their path, and would
             # import a user's files in place of packages of the same name.
@@ -117,6 +124,7 @@ def _watch_head(address: str) -> None:
 def _start(cpus: int | None, gpus: int | None, scratch: Path) -> None:
     use_token(scratch / "token")
     ray.init(
+        address="local",  # whatever RAY_ADDRESS says
         num_cpus=cpus,
         num_gpus=gpus,
         include_dashboard=False,
@@ -127,16 +135,19 @@ def _start(cpus: int | None, gpus: int | None, scratch: Path) -> None:
 
 
 @contextmanager
-def _scratch_folder() -> Iterator[Path]:
+def _scratch_folder(parent: Path) -> Iterator[Path]:
     """A folder for Ray's session, removed after, or by the next run if this one is killed.
 
-    Ray opens its session folder to everybody, so it lies in one that only we can enter;
-    short, since the paths of sockets are limited to about 100 characters.
+    Ray opens its session folder to everybody, so it lies in one that only we can enter.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/{_OWNER}"):
-        with suppress(filelock.Timeout, OSError), filelock.FileLock(left, timeout=0):
-            _remove(left.parent)
-    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+    for left in (
+        left for place in scratch_parents() for left in place.glob(f"{SCRATCH}*/{_OWNER}")
+    ):
+        with suppress(filelock.Timeout, OSError):
+            if left.parent.lstat().st_uid == os.getuid():
+                with filelock.FileLock(left, timeout=0):
+                    _remove(left.parent)
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=parent))
     with filelock.FileLock(scratch / _OWNER):
         try:
             yield scratch
