@@ -8,6 +8,7 @@ Must not import Ray.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import sys
@@ -36,6 +37,7 @@ _ADDRESS = "RAY_ADDRESS"
 SCRATCH = "agsam-"
 _SOCKET = f"/{SCRATCH}12345678/ray/session_2026-01-31_23-59-59_123456_4194304/sockets/plasma_store"
 _LONGEST = 103 if sys.platform == "darwin" else 107  # bytes of a socket's path
+_PLAIN = re.compile(r"[A-Za-z0-9_./+=@:,~-]*")  # Ray fails at others, such as ü
 
 
 def before_ray(*, address: str | None) -> None:
@@ -60,27 +62,31 @@ def scratch_parents() -> list[Path]:
 
 
 def scratch_parent() -> Path:
-    """The first of these in which the paths of Ray's sockets are short enough.
+    """The first of these in which Ray's files can lie.
 
     Raises:
         UsageError: there is none.
     """
     usual, *others = scratch_parents()
-    if _has_room(usual):
+    if (reason := _unfit(usual)) is None:
         return usual
     for folder in others:
-        if _has_room(folder) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        is_open = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+        if is_open and _unfit(folder) is None:
             return folder
     msg = (
-        f"{usual}: its path is too long for the sockets of Ray, and none of "
+        f"{usual}: the path of the temporary folder {reason}, and none of "
         f"{', '.join(map(str, others))} can be written to; set TMPDIR to a folder whose path has "
-        f"at most {_LONGEST - len(_SOCKET)} characters, or choose --executor inline"
+        f"at most {_LONGEST - len(_SOCKET)} letters or digits, or choose --executor inline"
     )
     raise UsageError(msg)
 
 
-def _has_room(folder: Path) -> bool:
-    return len(os.fsencode(folder)) + len(_SOCKET) <= _LONGEST
+def _unfit(folder: Path) -> str | None:
+    """Why Ray's files cannot lie in a folder; None where they can."""
+    if len(os.fsencode(folder)) + len(_SOCKET) > _LONGEST:
+        return "is too long for the sockets of Ray"
+    return None if _PLAIN.fullmatch(str(folder)) else "has characters at which Ray fails"
 
 
 def ray_notes(*, address: str | None) -> list[str]:
@@ -91,8 +97,8 @@ def ray_notes(*, address: str | None) -> list[str]:
     usual, parent = scratch_parents()[0], scratch_parent()
     if parent != usual:
         notes.append(
-            f"Ray's files lie in a private folder in {parent} during the run: the path of the "
-            f"temporary folder, {usual}, is too long for its sockets"
+            f"Ray's files lie in a private folder in {parent} during the run, since the path of "
+            f"the temporary folder {_unfit(usual)}: {usual}"
         )
     if found := os.environ.get(_ADDRESS):
         notes.append(
