@@ -21,6 +21,7 @@ OWN = {
     "signals": set(),
     "streams": set(),
     "trials": set(),
+    "words": set(),
     "failures": {"atomic", "trials"},
     "plugins": {"errors"},
     "study": {"columns", "plugins", "regular", "tasks.catalog"},
@@ -46,7 +47,7 @@ OWN = {
         ),
     },
     "store": {"columns", "paths", "regular", "signals", "study", "trials"},
-    "analysis": {"columns", "study"},
+    "analysis": {"columns", "study", "words"},
     "report": {"analysis", "atomic", "columns", "study"},
     "folder": {"atomic", "errors", "processes"},
     "manifest": {"errors", "folder", "passwords", "provenance", "study"},
@@ -94,7 +95,7 @@ OWN = {
     },
     "planning": {
         *("agenda", "analysis", "design", "engine", "errors", "executors", "folder", "manifest"),
-        *("optimizers", "packs", "reuse", "store", "study", "tasks", "trials"),
+        *("optimizers", "packs", "reuse", "store", "study", "tasks", "trials", "words"),
     },
     "api": {
         *("analysis", "asked", "dashboard", "elsewhere", "errors", "importing", "planning"),

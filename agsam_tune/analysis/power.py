@@ -25,6 +25,7 @@ from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.estimate import Estimate
 from agsam_tune.analysis.intervals import half_width
 from agsam_tune.analysis.leaf import Unknown, null
+from agsam_tune.words import percentage_points
 
 __all__ = ["POWER", "power", "power_sentence"]
 
@@ -91,7 +92,7 @@ def power_sentence(found: Mapping[str, Mapping[str, Any]]) -> str:
     if not known:
         return ""
     least = [
-        f"{100 * own['smallest_difference']:.2g} points {_WHERE[lens]}"
+        f"{percentage_points(own['smallest_difference'])} {_WHERE[lens]}"
         for lens, own in known.items()
     ]
     first = next(iter(known.values()))
@@ -99,7 +100,7 @@ def power_sentence(found: Mapping[str, Mapping[str, Any]]) -> str:
         f"With a probability of {100 * first['power']:.0f} % this study would have found a "
         f"difference in lost accuracy of {_and(least)}."
     )
-    margin = f"the margin of {100 * first['margin']:.2g} points"
+    margin = f"the margin of {percentage_points(first['margin'])}"
     able = [_WHERE[lens] for lens, own in known.items() if own["can_show_equivalence"]]
     if len(able) == len(known):
         return f"{text} Its intervals are narrow enough to show differences below {margin}."

@@ -18,10 +18,11 @@ from agsam_tune.packs import make_packs
 from agsam_tune.planning.costs import Costs
 from agsam_tune.planning.detectable import Detectable, Piloted, Sample, detectable
 from agsam_tune.planning.schedule import planned_trials
-from agsam_tune.planning.words import percentage_points, rounded_duration
+from agsam_tune.planning.words import rounded_duration
 from agsam_tune.study import Phase, Study
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Key, Outcome, State, Trial
+from agsam_tune.words import percentage_points, significant
 
 # Replicates of a pilot that nobody asked for, its seeds, and the seconds that it may take.
 _REPLICATES, _SEEDS, _SECONDS = 4, 2, 120.0
@@ -217,12 +218,13 @@ def _advice(
         if found is not None and found.smallest <= wanted:
             return (
                 f"To find {percentage_points(wanted)}: {_sets(size, points)} would do, with "
-                f"{times:.2g} times the trials."
+                f"{significant(times)} times the trials."
             )
-    most = "" if found is None else f" finds only {percentage_points(found.smallest)}"
+    is_known = found is not None and found.smallest <= 1
+    most = f"finds only {percentage_points(found.smallest)}" if found and is_known else "does not"
     return (
         f"None of the larger studies tried finds {percentage_points(wanted)}: the largest, with "
-        f"{times:.2g} times the trials,{most or ' does not'}."
+        f"{significant(times)} times the trials, {most}."
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from agsam_tune.design import drawn_trials
 from agsam_tune.executors.checks import check_fits, device_of, packs_at_once, plan
+from agsam_tune.planning.alike import unlike_searches
 from agsam_tune.planning.costs import Costs, from_one_pass, measured
 from agsam_tune.planning.engine import rows_of
 from agsam_tune.planning.pilot import Pilot, run_pilot
@@ -71,6 +72,7 @@ class StudyPlan:
         no_times: why there are no times; "" where there are.
         pilot: what the pilot found, or None: see `Pilot`.
         no_pilot: why there was none.
+        unlike: what the optimizers are not searched alike in, a sentence each.
         elsewhere: why this cannot run in the folder that was asked for; None where it can.
     """
 
@@ -91,6 +93,7 @@ class StudyPlan:
     no_times: str = ""
     pilot: Pilot | None = None
     no_pilot: str = ""
+    unlike: tuple[str, ...] = ()
     elsewhere: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -221,6 +224,7 @@ def _timed(
         device=device,
         seconds_per_trial={name: cost.trial for name, cost in costs.items()},
         hours=schedule.core * share / 3600,
+        unlike=unlike_searches(study),
         wall=_wall(schedule, trials, len(stored), executor, report=report),
     )
 
@@ -237,6 +241,7 @@ def _counted(study: Study, stored: tuple[Outcome, ...], rows: int, *, no_times: 
         seconds_per_trial={},
         no_times=no_times,
         no_pilot=no_times or "nothing is left to run",
+        unlike=unlike_searches(study),
     )
 
 

@@ -9,7 +9,8 @@ import html
 from collections.abc import Sequence
 
 from agsam_tune.planning.study_plan import StudyPlan
-from agsam_tune.planning.words import of_a_trial, percentage_points, rounded_duration
+from agsam_tune.planning.words import hours, of_a_trial, rounded_duration
+from agsam_tune.words import MORE_THAN_ANY, percentage_points
 
 
 def short(plan: StudyPlan) -> str:
@@ -25,7 +26,7 @@ def described(plan: StudyPlan) -> str:
     """The whole plan."""
     if not plan.trials:
         return short(plan)  # of this very run, so it is where it was asked for
-    lines = [short(plan), "", *_table(_rows(plan)), "", *_means(plan), "", *_pilot(plan)]
+    lines = [short(plan), "", *_table(_rows(plan)), "", *_means(plan), "", *_findings(plan)]
     if plan.elsewhere is not None:
         lines += ["", f"{plan.elsewhere}."]
     return "\n".join(lines)
@@ -57,7 +58,7 @@ def as_html(plan: StudyPlan) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    rest = [] if not plan.trials else [*_means(plan), *_pilot(plan)]
+    rest = [] if not plan.trials else [*_means(plan), *_findings(plan)]
     rest += [] if plan.elsewhere is None else [f"{plan.elsewhere}."]
     pilot = "".join(f"<p>{html.escape(line)}</p>" for line in rest)
     first = f"<p><b>{html.escape(plan.study)}</b>: {html.escape(short(plan))}</p>"
@@ -86,15 +87,21 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [lines[0], "  ".join("─" * width for width in widths), *lines[1:]]
 
 
+def _findings(plan: StudyPlan) -> list[str]:
+    """What the study can find, and what its comparison suffers from."""
+    return [*_pilot(plan), *plan.unlike]
+
+
 def _pilot(plan: StudyPlan) -> list[str]:
     if plan.pilot is None:
         return [f"What the study can find is not known: {plan.no_pilot}."]
     pilot = plan.pilot
     found, margin = percentage_points(pilot.smallest), percentage_points(pilot.margin)
+    found = found if found == MORE_THAN_ANY else f"about {found}"
     able = "It can show" if pilot.half_width < pilot.margin else "It can hardly show"
     return [
-        f"From a pilot of {pilot.trials} trials: with a probability of 80 % the study finds a "
-        f"difference in lost accuracy, at the same settings, of about {found}.",
+        f"From a pilot of {pilot.trials} trials: what the study finds with a probability of 80 %, "
+        f"as a difference in lost accuracy at the same settings, is {found}.",
         f"{able} the two to be equal within the margin of {margin}.",
         *([] if pilot.advice is None else [pilot.advice]),
         "Around each one's own best, and at the same radius, intervals are often wider; the report "
@@ -110,7 +117,7 @@ def _times(plan: StudyPlan) -> str:
     low, high = rounded_duration(least), rounded_duration(most)
     between = f"about {low}" if low == high else f"{low} to {high}"
     without = "" if plan.with_sharpness else " and what [sharpness] takes"
-    return f"{plan.places} at once: {between}{without}, {plan.hours:.2g} {_unit(plan)}-hours"
+    return f"{plan.places} at once: {between}{without}, {hours(plan.hours)} {_unit(plan)}-hours"
 
 
 def _unit(plan: StudyPlan) -> str:

@@ -1,4 +1,4 @@
-"""Numbers of a plan as people say them.
+"""Times of a plan as people say them.
 
 In: numbers. Out: text. Must not import torch, Ray or Optuna.
 """
@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import math
 
-
-def percentage_points(fraction: float) -> str:
-    """Such as 2.5 points or 1 point, of accuracy."""
-    number = f"{100 * fraction:.2g}"
-    return f"{number} point" if number == "1" else f"{number} points"
+from agsam_tune.words import significant
 
 
 def rounded_duration(seconds: float) -> str:
@@ -26,5 +22,16 @@ def rounded_duration(seconds: float) -> str:
 
 
 def of_a_trial(seconds: float) -> str:
-    """Such as 68.6 ms or 11.8 s."""
-    return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+    """Such as 68.6 ms, 11.8 s or 3.1 h."""
+    if seconds < 100:
+        return (
+            f"{significant(1000 * seconds, 3)} ms"
+            if seconds < 0.9995
+            else f"{significant(seconds, 3)} s"
+        )
+    return rounded_duration(seconds)
+
+
+def hours(number: float) -> str:
+    """Such as 2.5 or 120; of next to nothing, less than 0.01."""
+    return significant(number) if number >= 0.01 else "less than 0.01"

@@ -1,8 +1,10 @@
 """`agsam-tune plan`, and the forecast against what a training takes."""
 
 import json
+import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,17 @@ from agsam_tune.engine import pack_time, timing, train_pack
 from agsam_tune.engine.evaluation import mean_loss
 from agsam_tune.executors.checks import packs_at_once
 from agsam_tune.planning import study_plan
+from agsam_tune.planning.alike import unlike_searches
 from agsam_tune.planning.costs import Cost, _line
+from agsam_tune.planning.pilot import Pilot
 from agsam_tune.planning.schedule import play
 from agsam_tune.planning.texts import described, short
+from agsam_tune.planning.words import hours, of_a_trial
 from agsam_tune.study import Resources, Study, load_study
 from agsam_tune.tasks.loading import load_task
 from agsam_tune.tasks.task import Task
 from agsam_tune.trials import Outcome, State
+from agsam_tune.words import percentage_points, significant
 from tests.engine.problems import RECIPE, a_pack, blobs
 from tests.engine.test_networks import images
 from tests.run.commands import TINY, agsam_tune, results
@@ -114,6 +120,78 @@ def test_a_plan_in_words_and_in_a_notebook() -> None:
     assert page.count("<tr>") == len(plan.phases) + 2
     assert "core-time" in page
     assert "<script" not in page
+
+
+@pytest.mark.parametrize("exponent", range(-9, 7))
+@pytest.mark.parametrize("digits", [1.0, 1.2, 9.96])
+def test_no_number_has_an_exponent(digits: float, exponent: int) -> None:
+    value = digits * 10.0**exponent
+    for said in (significant, percentage_points, hours, of_a_trial):
+        assert not re.search(r"\de[+-]", said(value))
+    assert float(significant(value)) == pytest.approx(value, rel=0.05)
+
+
+def test_numbers_as_people_say_them() -> None:
+    assert [percentage_points(x) for x in (0.01, 0.005, 0.123, 1.0)] == [
+        *("1 point", "0.5 points", "12 points", "100 points"),
+    ]
+    assert percentage_points(1.2) == "more than any difference there can be"
+    assert [hours(x) for x in (1e-5, 0.5, 123.0)] == ["less than 0.01", "0.5", "120"]
+    assert [of_a_trial(x) for x in (0.0686, 0.9999, 11.8, 5400.0)] == [
+        *("68.6 ms", "1 s", "11.8 s", "1.5 h"),
+    ]
+
+
+def test_what_cannot_be_found_is_said_in_words() -> None:
+    plan = study_plan(*_study(), pilot=0, seconds=0.01, there={"cpu": 1.0})
+    pilot = Pilot(trials=8, margin=0.5, smallest=1.2, half_width=0.9, wanted=1.0, advice=None)
+    text = described(replace(plan, pilot=pilot))
+    assert "at the same settings, is more than any difference there can be." in text
+    assert "within the margin of 50 points" in text
+
+
+_SEARCH = ("search_spaces.gsam.lr.low=0.01", "search_spaces.gsam.lr.high=0.5",
+           "search_spaces.gsam.lr.default=0.05")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ((), []),
+        (
+            _SEARCH,
+            ["lr, from 0.01 to 0.5 for gsam; not searched (0.1) for adaptive_gsam, gsam_matched."],
+        ),
+        (
+            ("search_spaces.gsam.rho.high=4.0",),
+            [
+                "rho, from 0.005 to 4 (logarithmic) for gsam; "
+                "from 0.005 to 8 (logarithmic) for adaptive_gsam, gsam_matched."
+            ],
+        ),
+        (
+            ("search_spaces.gsam_matched.gamma.log=false",),
+            [
+                "gamma, from 0.001 to 1 (logarithmic) for adaptive_gsam; "
+                "from 0.001 to 1 for gsam_matched."
+            ],
+        ),
+        (("search_spaces.gsam.rho.default=1.0",), []),
+    ],
+)
+def test_what_is_not_searched_alike_is_said(overrides: tuple[str, ...], said: list[str]) -> None:
+    study, task = _study(*overrides)
+    found = [f"Not searched alike: {one}" for one in said]
+    assert list(unlike_searches(study)) == found
+    plan = study_plan(study, task, pilot=0, seconds=0.01, there={"cpu": 1.0})
+    assert [line for line in described(plan).splitlines() if "alike" in line] == found
+    assert all(line in plan._repr_html_() for line in found)
+
+
+def test_where_nothing_is_searched_nothing_is_said() -> None:
+    study = _study(*_SEARCH)[0]
+    fixed = study.phases[0].model_copy(update={"name": "fixed"})
+    assert unlike_searches(study.model_copy(update={"phases": (fixed,)})) == ()
 
 
 def test_where_there_is_no_gpu_its_trials_are_counted_without_times(tmp_path: Path) -> None:
