@@ -146,7 +146,7 @@ def test_what_is_no_storage_is_refused_and_left_as_it_is(tmp_path: Path) -> None
     (tmp_path / "broken.journal").write_text('{"op_code": 0, "worker')
     for source, said in (
         (str(tmp_path / "other.db"), "cannot be read as an Optuna storage"),
-        (f"sqlite:///{tmp_path}/none.db", "there is no file"),
+        (f"sqlite:///{tmp_path}/none.db", "there is no such file"),
         (str(tmp_path / "broken.journal"), "cannot be read as an Optuna storage|found none"),
         ("foo://user:secret@host/x", "cannot be read as an Optuna storage"),
         ("mysql+nothing://user:secret@host/x", "cannot be read as an Optuna storage"),
