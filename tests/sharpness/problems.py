@@ -56,7 +56,7 @@ def binary(z_NC: Tensor, y_N: Tensor) -> Tensor:
 
 
 def network(kind: str, *, seed: int = 0, steps: int = 0) -> Problem:
-    """One of `KINDS`, with up to 300 parameters, or `wide`, with 700, after some steps of SGD."""
+    """One of `KINDS`, with about 100 parameters, or `wide`, with 700, after some steps of SGD."""
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     problem = _network(kind)
@@ -74,18 +74,19 @@ def _network(kind: str) -> Problem:
     if kind in ("images", "normed"):
         norm = nn.GroupNorm(2, 4) if kind == "normed" else nn.Identity()
         module = nn.Sequential(
-            *(nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 2)),
-            *(nn.ReLU(), nn.Flatten(), nn.Linear(24, 5)),
+            *(nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 2)),
+            *(nn.ReLU(), nn.Flatten(), nn.Linear(4, 3)),
         )
-        y = torch.randint(0, 5, (60,))
-        x = torch.randn(5, 1, 8, 8)[y] + torch.randn(60, 1, 8, 8)
+        y = torch.randint(0, 3, (24,))
+        x = torch.randn(3, 1, 6, 6)[y] + torch.randn(24, 1, 6, 6)
         return Problem(module=module, x=x, y=y, loss=functional.cross_entropy)
-    x = torch.randn(80, 3)
-    width = 40 if kind == "wide" else 14
+    x = torch.randn(40, 3)
+    first, second = (40, 12) if kind == "wide" else (8, 6)
     between = nn.Tanh() if kind == "tanh" else nn.ReLU()
     outputs = 1 if kind == "binary" else 4
     module = nn.Sequential(
-        *(nn.Linear(3, width), between, nn.Linear(width, 12), nn.ReLU(), nn.Linear(12, outputs))
+        *(nn.Linear(3, first), between, nn.Linear(first, second), nn.ReLU()),
+        nn.Linear(second, outputs),
     )
     if kind == "binary":
         return Problem(module=module, x=x, y=(x[:, 0] * x[:, 1] > 0).long(), loss=binary)

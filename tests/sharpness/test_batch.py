@@ -44,8 +44,9 @@ def test_it_is_the_modules_own_loss(kind: str) -> None:
     torch.testing.assert_close(gradient(loss, w_P), g_P, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 59, 60, 500])
-@pytest.mark.parametrize("kind", ["binary", "normed"])
+@pytest.mark.parametrize(
+    ("kind", "chunk"), [*(("binary", n) for n in (1, 39, 40, 500)), ("normed", 7)]
+)
 def test_chunks_make_no_difference(kind: str, chunk: int) -> None:
     problem = network(kind, steps=5)
     (whole, w_P), (split, _) = _loss(problem, chunk=1000), _loss(problem, chunk=chunk)
@@ -139,14 +140,6 @@ def test_wrong_use_is_refused(
     x, y = torch.zeros(examples, 3), torch.zeros(labels, 1)
     with pytest.raises(ValueError, match=message):
         module_loss(module, x, y, functional.mse_loss, chunk=chunk)
-
-
-def test_frozen_parameters_are_constants() -> None:
-    module = nn.Sequential(nn.Linear(3, 4).requires_grad_(False), nn.Tanh(), nn.Linear(4, 2))
-    x_ND, y_N = torch.randn(5, 3), torch.tensor([0, 1, 1, 0, 1])
-    loss, w_P = module_loss(module, x_ND, y_N, functional.cross_entropy)
-    assert w_P.shape == (10,)
-    torch.testing.assert_close(loss(w_P), functional.cross_entropy(module(x_ND), y_N).double())
 
 
 @pytest.mark.parametrize(

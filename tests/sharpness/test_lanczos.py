@@ -20,7 +20,7 @@ SPECTRA = {
     "strongly negative": [1.0, 0.5, *np.linspace(-1000, 0, 200)],
     "all negative": list(np.linspace(-9, -1, 200)),
     "zero on top": [0.0] * 100 + list(np.linspace(-9, -1, 100)),
-    "crowded top": list(np.linspace(-1, 1, 1000)),
+    "crowded top": list(np.linspace(-1, 1, 400)),
     "tiny": list(1e-250 * np.linspace(-1, 1, 100)),
     "huge": list(1e200 * np.linspace(-1, 1, 100)),
 }
@@ -57,22 +57,22 @@ def test_the_residual_is_the_true_one_whenever_it_stops(products: int, rows: int
 
 def test_takes_no_more_products_than_it_says() -> None:
     calls = []
-    diagonal_P = torch.linspace(-3, 1, 500, dtype=torch.float64)
+    diagonal_P = torch.linspace(-3, 1, 200, dtype=torch.float64)
 
     def product(v_P: Tensor) -> Tensor:
         calls.append(v_P)
         return diagonal_P * v_P
 
-    start_P = torch.from_numpy(generator().normal(size=500))
+    start_P = torch.from_numpy(generator().normal(size=200))
     ritz = largest(product, start_P, tolerance=1e-6, max_products=1000)
     assert len(calls) == ritz.products < 200
 
 
 def test_a_restart_costs_few_products() -> None:
-    diagonal_P = torch.from_numpy(np.sort(generator().uniform(-3, 1, 3000)))
-    whole = _solve(diagonal_P, rows=1000).products
-    assert whole > 200
-    assert _solve(diagonal_P).products < 1.1 * whole
+    diagonal_P = torch.from_numpy(np.sort(generator().uniform(-3, 1, 800)))
+    whole = _solve(diagonal_P, rows=800).products
+    assert whole > 100
+    assert _solve(diagonal_P, rows=40).products < 1.1 * whole
 
 
 @pytest.mark.parametrize("gap", [0.1, 0.05, 0.02, 0.01])
@@ -80,8 +80,8 @@ def test_never_takes_the_second_eigenvalue_for_the_first(gap: float) -> None:
     # The tail is what networks have: a few large eigenvalues, the others near zero.
     diagonal_P = torch.arange(1, 2001, dtype=torch.float64) ** -2
     diagonal_P[:2] = torch.tensor([1 + gap, 1], dtype=torch.float64)
-    values = [_solve(diagonal_P, seed=seed).value for seed in range(100)]
-    assert values == pytest.approx([1 + gap] * 100, rel=1e-9)
+    values = [_solve(diagonal_P, seed=seed).value for seed in range(25)]
+    assert values == pytest.approx([1 + gap] * 25, rel=1e-9)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
