@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agsam_tune.analysis import analyse
+from agsam_tune.analysis.context import Context, make_context
+from agsam_tune.analysis.summary import lens_summary, summarise
+from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
 from agsam_tune.study import Study
 from tests.analysis.worlds import cliff, growing_noise, radius_of
 from tests.synthetic import Settings, Truth, World, size_of, synthetic_study
@@ -64,5 +66,32 @@ def trials(world: World) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def summary(trials: pd.DataFrame, study: Study) -> dict[str, Any]:
-    return analyse(trials, study, chance=CHANCE, test_size=4000)
+def context(trials: pd.DataFrame, study: Study) -> Context:
+    return make_context(trials, study, chance=CHANCE)
+
+
+@pytest.fixture(scope="session")
+def surfaces(context: Context) -> Surfaces:
+    return fit_surfaces(context)
+
+
+@pytest.fixture(scope="session")
+def summary(context: Context, surfaces: Surfaces) -> dict[str, Any]:
+    """What `analyse` returns; do not change it."""
+    return summarise(context, surfaces, test_size=4000)
+
+
+@pytest.fixture(scope="session")
+def small_study() -> Study:
+    """One whose whole analysis takes moments."""
+    return synthetic_study(points=16, replicates=4, seeds=2, misset_seeds=4, tune=8)
+
+
+@pytest.fixture(scope="session")
+def small_trials(small_study: Study) -> pd.DataFrame:
+    return world_of(small_study).trials(generator=np.random.default_rng(11))
+
+
+def lenses(trials: pd.DataFrame, study: Study) -> dict[str, Any]:
+    """What the verdict rests on, without surfaces and curves, which take most of the time."""
+    return lens_summary(make_context(trials, study, chance=CHANCE), test_size=4000)

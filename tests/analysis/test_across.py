@@ -25,10 +25,11 @@ from agsam_tune.analysis.tuning_gain import (
     tuning_gain,
 )
 from agsam_tune.analysis.worth_tuning import worth_tuning
-from agsam_tune.study import Phase
+from agsam_tune.study import Phase, Study
 from tests.analysis.simulate import least_coverage, most_false
 from tests.analysis.tasks import CHANCE, PAIR, contexts_of, peak, true_gain, worlds_of
 from tests.analysis.worlds import cliff
+from tests.synthetic import World
 
 SEED = 20240701
 SCALES = (0.42, 0.42)
@@ -241,15 +242,26 @@ def test_the_mean_difference_covers() -> None:
     assert np.mean(hits) >= least_coverage(200)
 
 
+def run_of(number: int, trials: pd.DataFrame, study: Study) -> TaskRun:
+    context = make_context(trials, study, chance=CHANCE)
+    summary = analyse(trials, study, chance=CHANCE, test_size=400)
+    return TaskRun(name=f"task {number}", context=context, summary=summary)
+
+
+def moving() -> list[World]:
+    return worlds_of({"gsam": MOVES, "adaptive_gsam": STAYS}, misset_seeds=2)
+
+
 @pytest.fixture(scope="module")
-def comparison() -> dict[str, Any]:
-    worlds = worlds_of({"gsam": MOVES, "adaptive_gsam": STAYS}, misset_seeds=2)
-    runs = []
-    for number, world in enumerate(worlds):
-        trials = world.trials(generator=np.random.default_rng([5, number]))
-        context = make_context(trials, world.study, chance=CHANCE)
-        summary = analyse(trials, world.study, chance=CHANCE, test_size=400)
-        runs.append(TaskRun(name=f"task {number}", context=context, summary=summary))
+def runs() -> list[TaskRun]:
+    return [
+        run_of(number, world.trials(generator=np.random.default_rng([5, number])), world.study)
+        for number, world in enumerate(moving())
+    ]
+
+
+@pytest.fixture(scope="module")
+def comparison(runs: list[TaskRun]) -> dict[str, Any]:
     return compare_tasks(runs)
 
 
@@ -321,20 +333,15 @@ def test_the_claim_counts_tasks(verdicts: list[str], counted: str) -> None:
     assert "Without mis-set settings of both, so in no mean: fixed." in found["because"]
 
 
-def test_a_task_of_fixed_points_is_listed_and_in_nothing_else(comparison: dict[str, Any]) -> None:
-    worlds = worlds_of({"gsam": MOVES, "adaptive_gsam": STAYS}, misset_seeds=2)
-    runs = []
-    for number, world in enumerate([*worlds, worlds[0]]):
-        trials = world.trials(generator=np.random.default_rng([5, number]))
-        study = world.study
-        if number == 2:
-            trials = trials[trials["point"] == 0].assign(phase="fixed", replicate=pd.NA)
-            study = study.model_copy(update={"phases": (Phase(name="fixed", seeds=2),)})
-            trials = trials.drop_duplicates(["optimizer", "point", "seed"])
-        context = make_context(trials, study, chance=CHANCE)
-        summary = analyse(trials, study, chance=CHANCE, test_size=400)
-        runs.append(TaskRun(name=f"task {number}", context=context, summary=summary))
-    found = compare_tasks(runs)
+def test_a_task_of_fixed_points_is_listed_and_in_nothing_else(
+    runs: list[TaskRun], comparison: dict[str, Any]
+) -> None:
+    world = moving()[0]
+    trials = world.trials(generator=np.random.default_rng([5, 2]))
+    trials = trials[trials["point"] == 0].assign(phase="fixed", replicate=pd.NA)
+    study = world.study.model_copy(update={"phases": (Phase(name="fixed", seeds=2),)})
+    fixed = run_of(2, trials.drop_duplicates(["optimizer", "point", "seed"]), study)
+    found = compare_tasks([*runs, fixed])
     assert [task["mapped"] for task in found["tasks"]] == [True, True, False]
     assert found["optimizers"] == comparison["optimizers"]
     assert found["verdicts"] == comparison["verdicts"]

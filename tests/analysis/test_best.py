@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agsam_tune.analysis import analyse, best_points, make_context
+from agsam_tune.analysis import best_points, make_context
 from agsam_tune.analysis.estimate import to_leaf
 from agsam_tune.analysis.metrics import best_accuracy_estimate
 from agsam_tune.study import Study
+from tests.analysis.conftest import lenses
 from tests.analysis.simulate import least_coverage
 from tests.analysis.worlds import PAIR, hill
 from tests.synthetic import Truth, World, synthetic_study
@@ -52,8 +53,7 @@ def test_missing_columns_are_named() -> None:
 
 
 def accuracy(trials: pd.DataFrame, study: Study, optimizer: str) -> dict[str, object]:
-    summary = analyse(trials, study, chance=0.5, test_size=4000)
-    leaf: dict[str, object] = summary["optimizers"][optimizer]["metrics"]["own_best"][
+    leaf: dict[str, object] = lenses(trials, study)["optimizers"][optimizer]["metrics"]["own_best"][
         "best_accuracy"
     ]
     return leaf
@@ -95,7 +95,7 @@ def test_without_hyperparameters_all_seeds_count(trials: pd.DataFrame, study: St
     assert accuracy(trials, study, "sgd")["value"] == pytest.approx(own.mean())
 
 
-@pytest.mark.parametrize("drop", [0.03, 0.06])
+@pytest.mark.parametrize("drop", [0.03, pytest.param(0.06, marks=pytest.mark.slow)])
 def test_intervals_cover_where_a_trial_in_seven_falls(drop: float) -> None:
     """Fresh seeds of which none fell agree closely; that some do is known from other points."""
     repetitions = 40

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agsam_tune.analysis import analyse
 from agsam_tune.analysis.comparisons import Contrast, entries
 from agsam_tune.analysis.context import make_context
 from agsam_tune.analysis.estimate import Estimate
 from agsam_tune.study import Range, SearchSpace, Study
-from tests.analysis.conftest import world_of
+from tests.analysis.conftest import lenses, world_of
 from tests.synthetic import synthetic_study
 
 
@@ -80,7 +79,7 @@ def test_an_identical_copy_is_no_difference(trials: pd.DataFrame, study: Study) 
     twin = own.assign(optimizer="gsam_matched")
     table = pd.concat([trials[trials["optimizer"] != "gsam_matched"], twin])
     same = study.model_copy(update={"baseline": "gsam_matched", "control": "gsam_matched"})
-    summary = analyse(table, same, chance=0.5, test_size=4000)
+    summary = lenses(table, same)
     for row in summary["comparisons"]:
         if row["difference"] is not None:
             assert row["difference"] == 0.0
@@ -92,7 +91,7 @@ def test_an_identical_copy_is_no_difference(trials: pd.DataFrame, study: Study) 
 def test_a_baseline_without_hyperparameters(trials: pd.DataFrame, study: Study) -> None:
     """Its seeds' error is added to the replicates' error of the other, not put in its place."""
     bare = study.model_copy(update={"baseline": "sgd", "control": None})
-    summary = analyse(trials, bare, chance=0.5, test_size=4000)
+    summary = lenses(trials, bare)
     row = next(r for r in summary["comparisons"] if r["metric"] == "mean_accuracy")
     leaves = [
         summary["optimizers"][name]["metrics"]["rho"]["mean_accuracy"]
@@ -112,7 +111,7 @@ def test_different_boxes_use_their_intersection() -> None:
     spaces["adaptive_gsam"] = SearchSpace(optimizer="adaptive_gsam", ranges=narrow)
     study = study.model_copy(update={"search_spaces": spaces})
     trials = world_of(study).trials(generator=np.random.default_rng(5))
-    summary = analyse(trials, study, chance=0.5, test_size=4000)
+    summary = lenses(trials, study)
     assert summary["rho_box"] == {"rho": [0.005, 1.0]}
     rho = summary["optimizers"]["gsam"]["metrics"]["rho"]
     own = trials[(trials["optimizer"] == "gsam") & (trials["phase"] == "map")]

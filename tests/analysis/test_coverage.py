@@ -1,8 +1,8 @@
 """The intervals cover at their nominal rate, and an optimizer compared with itself does not win.
 
 Every rate is held against the exact binomial bound at which one in a thousand correct analyses
-would fail. The default suite has 200 repetitions of the hardest world at a small size; those of 500
-are slow.
+would fail. The default suite has 50 repetitions of one world at a small size; those of 500 are
+slow.
 """
 
 from __future__ import annotations
@@ -49,16 +49,8 @@ def assert_finds_nothing(record: Record) -> None:
     assert all(count / record.repetitions <= most for count in record.winners.values())
 
 
-@pytest.mark.slow
-def test_cliff_small_table() -> None:
-    record = simulate(partial(self_comparison, "cliff"), repetitions=200, seed=SEED, **SMALL)
-    assert_covers(record)
-    assert_finds_nothing(record)
-    assert record.claims["supported"] == 0
-
-
 def test_unit_change_alone_wins_at_raw_rho_and_not_at_equal_radius() -> None:
-    record = simulate(unit_change, repetitions=60, seed=SEED, **SMALL)
+    record = simulate(unit_change, repetitions=50, seed=SEED, **SMALL)
     assert_covers(record)
     assert record.winners["rho"] >= 0.8 * record.repetitions
     assert record.winners["radius"] / record.repetitions <= most_false(record.repetitions)
@@ -66,17 +58,18 @@ def test_unit_change_alone_wins_at_raw_rho_and_not_at_equal_radius() -> None:
 
 
 def test_a_wider_hill_wins() -> None:
-    record = simulate(wider_hill, repetitions=30, seed=SEED)
+    record = simulate(wider_hill, repetitions=8, seed=SEED)
     assert record.winners["rho"] == record.winners["radius"] == record.repetitions
     assert record.claims["contradicted"] == record.claims["mixed"] == 0
     assert record.claims["supported"] > 0
 
 
 @pytest.mark.slow
-def test_cliff_small_table_often() -> None:
+def test_cliff_small_table() -> None:
     record = simulate(partial(self_comparison, "cliff"), repetitions=500, seed=SEED, **SMALL)
     assert_covers(record)
     assert_finds_nothing(record)
+    assert record.claims["supported"] == 0
 
 
 @pytest.mark.slow
@@ -89,6 +82,7 @@ def test_self_comparison(kind: str, shape: str) -> None:
     assert_finds_nothing(record)
 
 
+@pytest.mark.slow
 def test_bimodal_noise_at_the_best() -> None:
     record = simulate(partial(self_comparison, "bimodal"), repetitions=100, seed=SEED, **SMALL)
     assert_covers(record)

@@ -18,7 +18,7 @@ from agsam_tune.analysis import (
 )
 from agsam_tune.analysis.context import make_context
 from agsam_tune.study import Study
-from tests.analysis.conftest import world_of
+from tests.analysis.conftest import lenses, world_of
 from tests.synthetic import synthetic_study
 
 CANDIDATE = "adaptive_gsam"
@@ -99,8 +99,22 @@ def checked(table: pd.DataFrame, study: Study) -> dict[str, Any]:
     return summary
 
 
+# One of each kind: nothing, a part of the optimizers, of the phases, of the seeds, of the columns.
+FAST = (
+    *("nothing", "one row", "candidate diverged", "everything diverged", "everything failed"),
+    *("no candidate", "no control", "no map", "misset alone", "one seed", "a tenth", "all alike"),
+    *("no radius", "no validation"),
+)
+
+
+@pytest.mark.parametrize("cut", FAST)
+def test_what_is_missing(cut: str, small_trials: pd.DataFrame, small_study: Study) -> None:
+    checked(CUTS[cut](small_trials), small_study)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", CUTS)
-def test_what_is_missing(cut: str, trials: pd.DataFrame, study: Study) -> None:
+def test_what_is_missing_of_a_large_study(cut: str, trials: pd.DataFrame, study: Study) -> None:
     checked(CUTS[cut](trials), study)
 
 
@@ -118,25 +132,36 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+FAST_SHAPES = ("one of all", "one trial", "no baseline", "no hyperparameters", "bare baseline")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        shape if shape in FAST_SHAPES else pytest.param(shape, marks=pytest.mark.slow)
+        for shape in SHAPES
+    ],
+)
 def test_small_and_odd_studies(shape: str) -> None:
     study = synthetic_study(**SHAPES[shape])
     checked(world_of(study).trials(generator=np.random.default_rng(1)), study)
 
 
-def test_points_without_replicates_are_independent(trials: pd.DataFrame, study: Study) -> None:
+def test_points_without_replicates_are_independent(
+    trials: pd.DataFrame, study: Study, summary: dict[str, Any]
+) -> None:
     table = trials.assign(replicate=pd.array([pd.NA] * len(trials), dtype="Int64"))
-    summary = checked(table, study)
-    leaf = summary["optimizers"]["gsam"]["metrics"]["rho"]["mean_accuracy"]
+    leaf, sobol = (
+        found["optimizers"]["gsam"]["metrics"]["rho"]["mean_accuracy"]
+        for found in (lenses(table, study), summary)
+    )
     assert leaf["method"] == "t over points and seeds"
-    with_replicates = checked(trials, study)["optimizers"]["gsam"]["metrics"]["rho"]
-    sobol = with_replicates["mean_accuracy"]
     assert sobol["value"] == pytest.approx(leaf["value"])
     assert leaf["high"] - leaf["low"] > 2 * (sobol["high"] - sobol["low"])
 
 
 def test_all_diverged_loses(trials: pd.DataFrame, study: Study) -> None:
-    summary = checked(for_candidate(diverge)(trials), study)
+    summary = lenses(for_candidate(diverge)(trials), study)
     rows = {(r["lens"], r["metric"]): r["verdict"] for r in summary["comparisons"]}
     assert rows["rho", "mean_accuracy"] == rows["rho", "failure_rate"] == "baseline"
     leaf = summary["optimizers"][CANDIDATE]["metrics"]["rho"]["failure_rate"]

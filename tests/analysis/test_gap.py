@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agsam_tune.analysis import analyse, gap_along
+from agsam_tune.analysis import gap_along
 from agsam_tune.analysis.context import make_context
 from agsam_tune.study import Study
+from tests.analysis.conftest import lenses
 
 METRICS = ("mean_accuracy", "regret_sensitivity")
 
@@ -48,7 +49,7 @@ def test_curves_add_up_and_show_the_unit(trials: pd.DataFrame, study: Study) -> 
 
 def test_null_without_a_control(trials: pd.DataFrame, study: Study) -> None:
     without = study.model_copy(update={"control": None})
-    summary = analyse(trials, without, chance=0.5, test_size=4000)
+    summary = lenses(trials, without)
     for metric in METRICS:
         parts = summary["gap"][metric]
         assert all("control" in parts[part]["reason"] for part in ("total", "unit_part"))
@@ -57,7 +58,7 @@ def test_null_without_a_control(trials: pd.DataFrame, study: Study) -> None:
 
 def test_only_points_that_all_three_have(trials: pd.DataFrame, study: Study) -> None:
     lost = (trials["optimizer"] == "gsam_matched") & (trials["point"] % 3 == 0)
-    summary = analyse(trials[~lost], study, chance=0.5, test_size=4000)
+    summary = lenses(trials[~lost], study)
     parts = summary["gap"]["mean_accuracy"]
     total = parts["unit_part"]["value"] + parts["direction_part"]["value"]
     assert parts["total"]["value"] == pytest.approx(total)

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import optuna
-import pandas as pd
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-from agsam_tune.analysis.context import Context, make_context
+from agsam_tune.analysis.context import Context
 from agsam_tune.analysis.estimate import point_means
 from agsam_tune.analysis.importance import fanova, importances
 from agsam_tune.analysis.surface_fit import box_of
-from agsam_tune.study import Study
 
 CHANCE = 0.5
-
-
-@pytest.fixture(scope="module")
-def context(trials: pd.DataFrame, study: Study) -> Context:
-    return make_context(trials, study, chance=CHANCE)
 
 
 def optunas(
@@ -51,7 +44,9 @@ def optunas(
     return get_param_importances(study, evaluator=evaluator)
 
 
-@pytest.mark.parametrize("optimizer", ["gsam", "adaptive_gsam"])
+@pytest.mark.parametrize(
+    "optimizer", ["gsam", pytest.param("adaptive_gsam", marks=pytest.mark.slow)]
+)
 def test_it_is_optunas_number(context: Context, optimizer: str) -> None:
     expected = optunas(context, optimizer)
     found = importances(

@@ -111,10 +111,8 @@ def coverage_of_noise_share(kind: str, repetitions: int, **study: Any) -> float:
 SHAPES: list[dict[str, Any]] = [{}, {"points": 64, "seeds": 2}]
 
 
-@pytest.mark.parametrize("kind", ["cliff", "collapse", "seeds"])
-def test_the_noise_share_covers(kind: str) -> None:
-    shape = SHAPES[kind == "cliff"]
-    assert coverage_of_noise_share(kind, 50, **shape) >= least_coverage(50)
+def test_the_noise_share_covers() -> None:
+    assert coverage_of_noise_share("cliff", 50, **SHAPES[1]) >= least_coverage(50)
 
 
 @pytest.mark.slow

@@ -14,18 +14,12 @@ from agsam_tune.analysis.context import Context, make_context
 from agsam_tune.analysis.estimate import Estimate
 from agsam_tune.analysis.intervals import Component, half_width, p_value
 from agsam_tune.analysis.power import POWER, power, power_sentence
-from agsam_tune.study import Study
 from tests.analysis.simulate import FALSE_ALARM
 from tests.analysis.worlds import PAIR, hill
 from tests.synthetic import Settings, Truth, World, synthetic_study
 
 SEED = 20240614
 CHANCE = 0.5
-
-
-@pytest.fixture(scope="module")
-def context(trials: pd.DataFrame, study: Study) -> Context:
-    return make_context(trials, study, chance=CHANCE)
 
 
 def test_one_part_is_blooms_formula() -> None:
@@ -97,6 +91,7 @@ def planted(gain: float, repetition: int) -> Context:
     return make_context(trials, study, chance=CHANCE)
 
 
+@pytest.mark.slow
 def test_a_study_finds_what_it_says_it_could() -> None:
     """A planted difference of the smallest size is found in about 80 % of studies.
 

@@ -37,11 +37,6 @@ def by_name(name: str) -> Change:
 
 
 @pytest.fixture(scope="module")
-def context(trials: pd.DataFrame, study: Study) -> Context:
-    return make_context(trials, study, chance=CHANCE)
-
-
-@pytest.fixture(scope="module")
 def rows(context: Context) -> list[dict[str, Any]]:
     return range_curve(context)
 

@@ -47,16 +47,6 @@ def true_plate(world: World, optimizer: str, plate: pd.DataFrame) -> np.ndarray:
     return total
 
 
-@pytest.fixture(scope="module")
-def context(trials: pd.DataFrame, study: Study) -> Context:
-    return make_context(trials, study, chance=0.5)
-
-
-@pytest.fixture(scope="module")
-def surfaces(context: Context) -> Surfaces:
-    return fit_surfaces(context)
-
-
 def test_the_tables_are_as_promised(surfaces: Surfaces, study: Study) -> None:
     grid = surfaces.grid
     assert list(grid.columns) == [
@@ -95,10 +85,13 @@ def test_the_noise_is_the_planted_one_quiet_and_loud(surfaces: Surfaces, world: 
     assert loud > 4 * quiet
 
 
-def test_the_same_table_gives_the_same_surfaces(context: Context, surfaces: Surfaces) -> None:
-    again = fit_surfaces(context)
-    pd.testing.assert_frame_equal(again.grid, surfaces.grid)
-    pd.testing.assert_frame_equal(again.difference, surfaces.difference)
+def test_the_same_table_gives_the_same_surfaces(
+    small_trials: pd.DataFrame, small_study: Study
+) -> None:
+    context = make_context(small_trials, small_study, chance=0.5)
+    one, again = fit_surfaces(context), fit_surfaces(context)
+    pd.testing.assert_frame_equal(again.grid, one.grid)
+    pd.testing.assert_frame_equal(again.difference, one.difference)
 
 
 def test_every_optimizer_has_every_key(context: Context, surfaces: Surfaces, study: Study) -> None:
@@ -173,9 +166,8 @@ def false_significance(kind: str, repetitions: int, **study: Any) -> float:
     return float(np.mean(found))
 
 
-@pytest.mark.parametrize("kind", ["hill", "cliff"])
-def test_an_optimizer_does_not_differ_from_itself(kind: str) -> None:
-    assert false_significance(kind, 10) <= most_false(10)
+def test_an_optimizer_does_not_differ_from_itself() -> None:
+    assert false_significance("hill", 5) <= most_false(5)
 
 
 @pytest.mark.slow
@@ -250,42 +242,13 @@ def test_whole_groups_are_kept_while_they_fit() -> None:
     assert len(subset(np.arange(100), 30)) == 30
 
 
-def changed(trials: pd.DataFrame, how: str) -> pd.DataFrame:
-    """Tables that a real run can leave behind."""
-    table = trials.copy()
-    in_map = table["phase"] == "map"
-    if how == "all diverged":
-        table["diverged"], table["test_accuracy"] = True, np.nan
-    elif how == "constant":
-        table["diverged"], table["test_accuracy"] = False, 0.9
-    elif how == "half missing":
-        table = table[np.random.default_rng(0).random(len(table)) < 0.5]
-    elif how == "no map":
-        table = table[~in_map]
-    elif how == "an optimizer without trials":
-        table = table[table["optimizer"] != "gsam"]
-    elif how == "no replicates":
-        table["replicate"] = pd.array([pd.NA] * len(table), dtype="Int64")
-    elif how == "a seed missing":
-        table = table[~((table["optimizer"] == "gsam") & (table["seed"] == 1) & in_map)]
-    return table
-
-
 @pytest.mark.parametrize(
-    "how",
-    [
-        *("all diverged", "constant", "half missing", "no map", "an optimizer without trials"),
-        *("no replicates", "a seed missing"),
-    ],
+    "change", [{"diverged": True, "test_accuracy": np.nan}, {"test_accuracy": 0.9}]
 )
-def test_what_a_run_leaves_behind_is_numbers_or_reasons(how: str) -> None:
-    world = self_comparison("hill", seed=0, points=32, seeds=2, tune=8, misset_seeds=0)
-    trials = world.trials(generator=np.random.default_rng(SEED))
-    context = make_context(changed(trials, how), world.study, chance=0.5)
-    found = fit_surfaces(context)
+def test_where_all_trials_are_alike_nothing_differs(
+    small_trials: pd.DataFrame, small_study: Study, change: dict[str, Any]
+) -> None:
+    alike = small_trials.assign(**{"diverged": False, **change})
+    found = fit_surfaces(make_context(alike, small_study, chance=0.5))
     json.dumps({**found.quality, "difference": found.difference_quality}, allow_nan=False)
-    for own in surface_metrics(context, found).values():
-        json.dumps(own, allow_nan=False)
-        assert all(leaf["value"] is not None or leaf["reason"] for leaf in own.values())
-    if how in ("all diverged", "constant"):
-        assert not found.difference["significant"].any()
+    assert not found.difference["significant"].any()

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agsam_tune.analysis import analyse
-from tests.analysis.conftest import world_of
+from tests.analysis.conftest import lenses, world_of
 from tests.analysis.worlds import self_comparison
 from tests.synthetic import World, synthetic_study
 
@@ -14,7 +13,7 @@ from tests.synthetic import World, synthetic_study
 def summary_of(world: World) -> dict[str, Any]:
     trials = world.trials(generator=np.random.default_rng(0))
     assert not trials["diverged"].any()
-    return analyse(trials, world.study, chance=0.5, test_size=4000)
+    return lenses(trials, world.study)
 
 
 @pytest.fixture(scope="module")
