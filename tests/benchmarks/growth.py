@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.run.commands import agsam_tune, command
+from tests.run.commands import command
 
 TASK = """
 import numpy as np
@@ -92,8 +92,7 @@ def _measure(folder: Path, trials: int, given: argparse.Namespace) -> dict[str, 
     }
     if given.report:
         begun = time.monotonic()
-        done = agsam_tune("report", out, timeout=3600)
-        assert done.returncode == 0, done.stderr
+        subprocess.run(command("report", out), stdout=subprocess.DEVNULL, check=True)
         found["report_s"] = round(time.monotonic() - begun, 1)
         found["page_MB"] = round((out / "report.html").stat().st_size / 1e6, 1)
     return found
