@@ -21,7 +21,7 @@ from agsam_tune.bench.results import with_ratios
 from agsam_tune.cli import app
 from agsam_tune.cli.bench import Part
 from agsam_tune.errors import UsageError
-from tests.run.commands import agsam_tune
+from tests.run.commands import command
 
 
 def losses_of(name: str, contenders: Iterable[str]) -> dict[str, list[float]]:
@@ -65,7 +65,8 @@ def test_all_contenders_make_the_same_steps(name: str) -> None:
 def test_the_command_measures_and_writes_all(tmp_path: Path) -> None:
     numbers, picture = tmp_path / "bench.json", tmp_path / "bench.svg"
     short = ("--rounds", "1", "--seconds", "0.01", "--part", "moons", "--part", "start_up")
-    done = agsam_tune("bench", *short, "--json", numbers, "--plot", picture, "--markdown")
+    arguments = ("bench", *short, "--json", numbers, "--plot", picture, "--markdown")
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(numbers.read_text("utf-8"))
     contenders = found["problems"]["moons"]["contenders"]
