@@ -132,6 +132,7 @@ def test_wrong_use_of_plan(arguments: tuple[str | Path, ...], message: str) -> N
 def test_a_plan_in_words_and_in_a_notebook() -> None:
     plan = plan_of(pilot=0, there={"cpu": 3.0, "gpu": 0.0})
     assert plan.places == 3
+    assert plan_of(pilot=0, there={"cpu": 3.0}, executor="inline", seconds=0).places == 1
     assert str(plan) == described(plan)
     assert described(plan).startswith(short(plan))
     assert "What the study can find is not known: no pilot was asked for." in described(plan)
