@@ -23,7 +23,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(BIN)/python -m pytest -m "slow and not gpu" --timeout 14400
 
 test-gpu: $(READY)
 	$(BIN)/python -m pytest -m gpu
