@@ -11,7 +11,7 @@ from agsam_tune.dashboard.markdown import plain, table
 from agsam_tune.dashboard.places import places
 from agsam_tune.dashboard.traces import words
 from agsam_tune.report.material import Material, gather
-from tests.report.figure_runs import material_of
+from tests.report.full import material_of
 from tests.report.hostile import hostile_arguments
 from tests.report.runs import arguments, study_of, trials_of
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+HANG_MS = 3_600_000.0
+"""What `expect` waits for at most, which is as good as no limit: pytest's own is shorter."""
 
 Size = tuple[int, int]
 
@@ -26,6 +28,7 @@ def open_browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(f"{message}: .ci/run installs chromium")
         pytest.skip(message)
+    expect.set_options(timeout=HANG_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu"]
@@ -36,19 +39,62 @@ def open_browser() -> Iterator[Browser]:
 
 @contextmanager
 def opened(
-    browser: Browser, folder: Path, size: Size, *, fragment: str = "", **context: Any
+    browser: Browser, folder: Path, size: Size, **context: Any
 ) -> Iterator[tuple[Page, list[str]]]:
     """The report in a window of that size, and what went wrong: console errors and requests."""
     own = browser.new_context(viewport={"width": size[0], "height": size[1]}, **context)
+    own.set_default_timeout(0)
     page, problems = own.new_page(), []
     page.on("console", lambda one: problems.append(f"{one.type}: {one.text}"))
     page.on("pageerror", lambda error: problems.append(f"error: {error}"))
     page.on("request", lambda one: _note_request(one.url, problems))
-    page.goto((folder / "report.html").as_uri() + fragment)
+    page.goto((folder / "report.html").as_uri())
     try:
         yield page, problems
     finally:
         own.close()
+
+
+def close_panel(page: Page) -> None:
+    """Close the panel of trials, if it is open."""
+    page.evaluate(
+        """() => new Promise((done) => {
+          const panel = document.querySelector("dialog");
+          if (!panel?.open) return done();
+          panel.addEventListener("close", () => done(), { once: true });
+          panel.close();
+        })"""
+    )
+
+
+def ask(page: Page, *selections: str) -> list[tuple[int, str]]:
+    """Open the panel of trials for each selection, as a link with it does.
+
+    Returns how many trials it has, and its line of pandas.
+    """
+    close_panel(page)
+    found: list[tuple[int, str]] = page.evaluate(
+        """async (selections) => {
+          const found = [];
+          for (const wanted of selections) {
+            await new Promise((done) => {
+              addEventListener("hashchange", done, { once: true });
+              location.hash = "#trials?" + wanted;
+            });
+            const line = document.getElementById("trials-code").textContent;
+            found.push([Number(document.body.dataset.trials), line]);
+          }
+          return found;
+        }""",
+        list(selections),
+    )
+    return found
+
+
+def until(page: Page, condition: Callable[[], object]) -> None:
+    """Wait for messages from the page until the condition holds."""
+    while not condition():
+        page.wait_for_timeout(20)
 
 
 def _note_request(url: str, problems: list[str]) -> None:

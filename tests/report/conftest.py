@@ -1,4 +1,4 @@
-"""Reports that several tests read, each written once."""
+"""Reports that several tests read, each written and read once."""
 
 from __future__ import annotations
 
@@ -6,62 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from agsam_tune.report import write_report
-from tests.report.full import full_arguments
-from tests.report.hostile import hostile_arguments
 from tests.report.pages import Page, read_page
-from tests.report.runs import arguments, study_of, trials_of
-
-
-@pytest.fixture(scope="session")
-def quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of quick.toml with its report."""
-    folder = tmp_path_factory.mktemp("quick")
-    study = study_of("quick")
-    write_report(folder, **arguments(study, trials_of(study)))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def quick_page(quick_folder: Path) -> Page:
-    """That report, read."""
-    return read_page(quick_folder)
-
-
-@pytest.fixture(scope="session")
-def paper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of paper_moons.toml, fixed points alone, with its report."""
-    folder = tmp_path_factory.mktemp("paper")
-    study = study_of("paper_moons")
-    write_report(folder, **arguments(study, trials_of(study)))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def paper_page(paper_folder: Path) -> Page:
-    """That report, read."""
-    return read_page(paper_folder)
-
-
-@pytest.fixture(scope="session")
-def hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with hostile names and notes, and its report."""
-    folder = tmp_path_factory.mktemp("hostile")
-    write_report(folder, **hostile_arguments())
-    return folder
+from tests.report.written import written
 
 
 @pytest.fixture(scope="session")
 def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of quick.toml with everything that a report can show, and its trials.parquet."""
-    folder = tmp_path_factory.mktemp("full")
-    given = full_arguments()
-    given["trials"].to_parquet(folder / "trials.parquet", index=False)
-    write_report(folder, **given)
-    return folder
+    return written(tmp_path_factory, "full")
 
 
 @pytest.fixture(scope="session")
 def full_page(full_folder: Path) -> Page:
-    """That report, read."""
     return read_page(full_folder)
+
+
+@pytest.fixture(scope="session")
+def paper_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return read_page(written(tmp_path_factory, "paper"))
+
+
+@pytest.fixture(scope="session")
+def hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory, "hostile")

@@ -1,19 +1,29 @@
-"""A run whose summary has everything that a report can show."""
+"""Runs with everything that a report and its figures can show."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from agsam_tune.report.material import Material, gather
 from tests.report.fits import fitted_summary, surfaces_of
-from tests.report.runs import arguments, study_of, trials_of
+from tests.report.runs import run_of
 
 RANGE_SENTENCE = "the verdict flips in 7 of 22 boxes"
 
 
+@cache
+def material_of(name: str, unusable: tuple[str, ...] = ()) -> Material:
+    """A simulated run of a study of this repository, with fitted surfaces and all estimates."""
+    given = dict(run_of(name))
+    given["summary"] = fitted_summary(given["summary"], given["study"])
+    return gather(**given, surfaces=surfaces_of(given["study"], unusable=unusable))
+
+
 def full_arguments() -> dict[str, Any]:
-    """Keyword arguments of `write_report`."""
-    study = study_of("quick")
-    given = arguments(study, trials_of(study))
+    """Keyword arguments of `write_report` for a run of quick.toml."""
+    given = run_of("quick")
+    study = given["study"]
     surfaces = surfaces_of(study, unusable=("gsam_matched",))
     summary = fitted_summary(given["summary"], study)
     for name, entry in summary["optimizers"].items():

@@ -17,17 +17,17 @@ GREEK = "ß" * 300
 def hostile_study() -> Study:
     """quick.toml with hostile names of study, task, task option, hyperparameter and optimizers.
 
-    Among them are those that are compared, whose names are all over the page.
+    Those that are compared have their names all over the page.
     """
     resolved = study_of("quick").resolved()
     resolved |= {"name": SCRIPT, "task": IMAGE, "task_options": {SCRIPT: IMAGE}}
-    resolved["optimizers"] = [*resolved["optimizers"], SCRIPT, MATH, GREEK]
+    resolved["optimizers"] = [SCRIPT, MATH, GREEK]
     resolved |= {"candidate": SCRIPT, "baseline": GREEK, "control": MATH}
     own = {SCRIPT: {"low": 0.1, "high": 1.0, "log": True, "default": 0.5}}
     space = resolved["search_spaces"]["gsam"]
-    for name in (SCRIPT, MATH, GREEK):
-        ranges = space["ranges"] | own
-        resolved["search_spaces"][name] = {"optimizer": name, "ranges": ranges}
+    resolved["search_spaces"] = {
+        name: {"optimizer": name, "ranges": space["ranges"] | own} for name in (SCRIPT, MATH, GREEK)
+    }
     return Study.from_resolved(resolved)
 
 

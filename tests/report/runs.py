@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,10 @@ def arguments(
         "manifest": manifest_of(study, **manifest),
         "study": study,
     }
+
+
+@cache
+def run_of(name: str) -> Mapping[str, Any]:
+    """The arguments of `write_report` for a study file's run; made once, so none is changed."""
+    study = study_of(name)
+    return arguments(study, trials_of(study))

@@ -15,8 +15,8 @@ from agsam_tune.report.figures import range_plate, share_plates, shares
 from agsam_tune.report.figures.panel import Panel
 from agsam_tune.report.material import Material
 from agsam_tune.report.svg import drawing
-from tests.report.figure_runs import material_of
 from tests.report.fits import leaf, range_curve
+from tests.report.full import material_of
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from agsam_tune.report.figures.panel import Panel, shorten_pair
 from agsam_tune.report.figures.plates import Plate
 from agsam_tune.report.figures.sheet import draw_sheet, laid_out
 from agsam_tune.report.svg import PNG_DPI, drawing, png_bytes
-from tests.report.figure_runs import material_of
+from tests.report.full import material_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from agsam_tune.report.figures import differences, surface_plates, surfaces
 from agsam_tune.report.figures.unit_square import CELLS, common_boxes, picture, unit_share
 from agsam_tune.report.svg import drawing
-from tests.report.figure_runs import material_of
+from tests.report.full import material_of
 
 RHO: Any = SimpleNamespace(low=0.01, high=1.0, log=True)
 ALPHA: Any = SimpleNamespace(low=0.0, high=1.0, log=False)

@@ -24,7 +24,7 @@ CLOSE = 1.6
 SEED = "seed"
 _PANELS = (
     ("sobol_first", "Alone (first-order Sobol index)"),
-    ("sobol_total", "With interactions (total Sobol index)"),
+    ("sobol_total", "With interactions (total Sobol)"),
     ("importance", "Importance (fANOVA)"),
 )
 _NO_SOBOL = "the Sobol indices need a fitted surface that explains enough of the accuracy"
