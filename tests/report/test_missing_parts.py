@@ -3,49 +3,77 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from agsam_tune.report import write_report
+from agsam_tune.report import shown, write_report
+from agsam_tune.report.figures.panel import Panel
+from agsam_tune.report.figures.sheet import Sheet
 from agsam_tune.study import Study
 from tests.report.pages import Page, read_page
 from tests.report.runs import arguments, study_of, trials_of
-from tests.synthetic import synthetic_curves
+
+METRICS = ["val_accuracy", "test_accuracy", "test_loss", "train_loss", "radius"]
+Report = Callable[..., Page]
 
 
-def report(folder: Path, study: Study, trials: pd.DataFrame, **more: Any) -> Page:
-    write_report(folder, **arguments(study, trials, **more))
-    page = read_page(folder)
-    assert page.problems == []
-    return page
+def _sketched(panels: Sequence[Panel], **_: Any) -> Sheet:
+    """Panels that are drawn, but neither laid out nor written."""
+    for panel in panels:
+        panel.draw(Figure(figsize=panel.size).add_subplot())
+    return Sheet(inline=(), svg=b"", png=b"")
 
 
-def phases_but(study: Study, *names: str) -> list[dict[str, Any]]:
-    return [phase for phase in study.resolved()["phases"] if phase["name"] not in names]
+@pytest.fixture(params=["sketched", pytest.param("whole", marks=pytest.mark.slow)])
+def report(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: Any) -> Report:
+    """Writes a report of a run and reads it; the figures, which take most of the time, roughly."""
+    if request.param == "sketched":
+        monkeypatch.setattr(shown, "draw_sheet", _sketched)
+
+    def made(study: Study, trials: pd.DataFrame, **more: Any) -> Page:
+        given = {**arguments(study, trials), **more}
+        write_report(tmp_path, **given)
+        page = read_page(tmp_path)
+        assert page.problems == []
+        return page
+
+    return made
 
 
-def test_no_misset_phase(tmp_path: Path) -> None:
-    whole = study_of("quick")
-    study = study_of("quick", phases=phases_but(whole, "misset"))
-    page = report(tmp_path, study, trials_of(study))
+def study(*without: str, **changes: Any) -> Study:
+    """quick.toml with two optimizers and fewer points, without some of its phases."""
+    resolved = study_of("quick").resolved()
+    fewer = {"map": {"points": 8, "replicates": 2}, "tune": {"points": 4}, "iid": {"points": 4}}
+    phases = [{**one, **fewer.get(one["name"], {})} for one in resolved["phases"]]
+    spaces = {name: resolved["search_spaces"][name] for name in ("gsam", "adaptive_gsam")}
+    own = {
+        "phases": [one for one in phases if one["name"] not in without],
+        "optimizers": list(spaces),
+        "search_spaces": spaces,
+        "control": None,
+    }
+    return Study.from_resolved(resolved | own | changes)
+
+
+def test_no_misset_phase_no_control_and_no_learning_curves(report: Report) -> None:
+    one = study("misset")
+    page = report(one, trials_of(one), curves=pd.DataFrame())
     assert "no misset phase" in page.prose
-    assert "figure-misset" not in page.ids
-
-
-def test_no_control(tmp_path: Path) -> None:
-    study = study_of("quick", control=None)
-    page = report(tmp_path, study, trials_of(study))
     assert "no control" in page.prose
-    assert "figure-gap" not in page.ids
     assert "Not estimated: the study names no control" in page.prose
+    assert "The run has no learning curves." in page.prose
+    assert not {"figure-misset", "figure-gap", "figure-learning"} & set(page.ids)
 
 
-def test_no_candidate_and_baseline(tmp_path: Path) -> None:
-    study = study_of("quick", candidate=None, baseline=None, control=None)
-    page = report(tmp_path, study, trials_of(study))
+def test_no_candidate_and_baseline(report: Report) -> None:
+    one = study(candidate=None, baseline=None)
+    page = report(one, trials_of(one))
     assert "names no candidate and baseline" in page.prose
     assert "No claim" in page.prose
     assert "Undecided" not in page.prose
@@ -54,115 +82,89 @@ def test_no_candidate_and_baseline(tmp_path: Path) -> None:
     assert "no control" not in page.prose
 
 
-def test_no_rho(tmp_path: Path) -> None:
-    resolved = study_of("quick").resolved()
-    for space in resolved["search_spaces"].values():
+def test_no_rho(report: Report) -> None:
+    spaces = study().resolved()["search_spaces"]
+    for space in spaces.values():
         space["ranges"] = {"lr" if n == "rho" else n: box for n, box in space["ranges"].items()}
-    study = Study.from_resolved(resolved)
-    trials = trials_of(study_of("quick")).rename(columns={"rho": "lr"})
-    page = report(tmp_path, study, trials)
+    page = report(study(search_spaces=spaces), trials_of(study()).rename(columns={"rho": "lr"}))
     assert "At the same settings" in page.prose
     assert "(raw rho)" not in page.prose
     assert "Same rho" not in page.prose
 
 
-def test_everything_diverged(tmp_path: Path) -> None:
-    study = study_of("quick")
-    trials = trials_of(study).assign(diverged=True, val_accuracy=0.5, test_accuracy=0.5)
-    assert "Every trial of gsam diverged." in report(tmp_path, study, trials).prose
-
-
-@pytest.mark.parametrize("name", ["🙂模型", "العربية"])
-def test_letters_that_no_font_has(tmp_path: Path, name: str) -> None:
-    resolved = study_of("quick", candidate=name, optimizers=[name, "gsam"], control=None).resolved()
-    resolved["search_spaces"] = {
-        one: {**study_of("quick").resolved()["search_spaces"]["gsam"], "optimizer": one}
-        for one in (name, "gsam")
-    }
-    study = Study.from_resolved(resolved)
-    trials = trials_of(study_of("quick", optimizers=["gsam"], candidate=None, baseline=None))
-    both = pd.concat([trials, trials.assign(optimizer=name)], ignore_index=True)
-    assert name in report(tmp_path, study, both).prose
-
-
-def test_one_optimizer_that_always_diverges(tmp_path: Path) -> None:
-    study = study_of("quick")
-    trials = trials_of(study)
-    own = trials["optimizer"] == "gsam"
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_what_always_diverged(report: Report, all_of_them: bool) -> None:
+    trials = trials_of(study())
+    own = all_of_them | (trials["optimizer"] == "gsam")
     trials.loc[own, "diverged"] = True
     trials.loc[own, ["val_accuracy", "test_accuracy"]] = 0.5
-    trials.loc[own, ["test_loss", "train_loss", "radius", "surrogate_gap"]] = float("nan")
+    trials.loc[own, ["test_loss", "train_loss", "radius", "surrogate_gap"]] = np.nan
     trials.loc[own, "diverged_step"] = 1
-    page = report(tmp_path, study, trials)
-    assert "Every trial of gsam diverged." in page.prose
+    prose = report(study(), trials).prose
+    assert "Every trial of gsam diverged." in prose
+    assert ("Every trial of adaptive_gsam diverged." in prose) is all_of_them
 
 
-def test_partial_study(tmp_path: Path) -> None:
-    study = study_of("quick")
-    trials = trials_of(study)
-    part = trials[(trials["phase"] == "map") & (trials["point"] < 6)].reset_index(drop=True)
-    page = report(tmp_path, study, part)
-    assert "Partial study: " in page.prose
-    assert "planned trials are missing" in page.prose
-    assert "12 of 32" in page.prose
+def test_letters_that_no_font_has(tmp_path: Path) -> None:
+    names = ["🙂模型", "العربية"]
+    space = study().resolved()["search_spaces"]["gsam"]
+    one = study(
+        *("tune", "iid", "misset"),
+        optimizers=names,
+        search_spaces={name: {**space, "optimizer": name} for name in names},
+        **dict(zip(("candidate", "baseline"), names, strict=True)),
+    )
+    write_report(tmp_path, **arguments(one, trials_of(one)))
+    prose = read_page(tmp_path).prose
+    assert all(name in prose for name in names)
 
 
-def test_trials_that_raised(tmp_path: Path) -> None:
-    study = study_of("quick")
-    trials = trials_of(study)
+def test_trials_that_raised(report: Report) -> None:
+    trials = trials_of(study())
     trials.loc[trials.index[:3], "state"] = "FAIL"
-    numbers = ["val_accuracy", "test_accuracy", "test_loss", "train_loss", "radius"]
-    trials.loc[trials.index[:3], numbers] = float("nan")
-    page = report(tmp_path, study, trials)
-    assert "3 trials raised an error and are in no estimate (adaptive_gsam)." in page.prose
+    trials.loc[trials.index[:3], METRICS] = np.nan
     errors = ["ValueError: <b>no</b>\n\x07", "OSError: disk full", "OSError: disk full"]
     trials["error"] = [*errors, *[""] * (len(trials) - 3)]
-    page = report(tmp_path, study, trials)
+    page = report(study(), trials)
+    assert "3 trials raised an error and are in no estimate (adaptive_gsam)." in page.prose
     assert "2 × OSError: disk full" in page.prose
     assert "1 × ValueError: <b>no</b>" in page.prose
+
+
+def test_no_more_than_some_errors_are_named(report: Report) -> None:
+    trials = trials_of(study())
     trials.loc[trials.index[:30], "state"] = "FAIL"
+    trials.loc[trials.index[:30], METRICS] = np.nan
     trials.loc[trials.index[:30], "error"] = [f"E{n % 10}: {'long ' * 100}" for n in range(30)]
-    page = report(tmp_path, study, trials)
+    page = report(study(), trials)
     assert page.prose.count("3 × E") == 5
     assert "15 × 5 other messages, in the column error of the trials." in page.prose
 
 
 @pytest.mark.parametrize("phase", ["map", "tune", "iid"])
-def test_one_phase_alone(tmp_path: Path, phase: str) -> None:
-    study = study_of("quick")
-    trials = trials_of(study)
-    only = trials[trials["phase"] == phase].reset_index(drop=True)
-    page = report(tmp_path, study, only)
-    assert "Partial study" in page.prose
+def test_a_part_of_one_phase_alone(report: Report, phase: str) -> None:
+    trials = trials_of(study())
+    part = trials[(trials["phase"] == phase) & (trials["point"] < 3)].reset_index(drop=True)
+    page = report(study(), part)
+    assert "Partial study: " in page.prose
+    assert "planned trials are missing" in page.prose
+    assert phase != "map" or "6 of 16" in page.prose
 
 
-def test_no_trials_at_all(tmp_path: Path) -> None:
-    study = study_of("quick")
-    empty = trials_of(study).iloc[:0]
-    page = report(tmp_path, study, empty, curves=pd.DataFrame())
-    assert "Partial study: 366 of 366 planned trials are missing" in page.prose
-    assert "The run has no learning curves." in page.prose
+def test_no_trials_at_all(report: Report) -> None:
+    trials = trials_of(study())
+    page = report(study(), trials.iloc[:0], curves=pd.DataFrame())
+    n = len(trials)
+    assert f"Partial study: {n} of {n} planned trials are missing" in page.prose
 
 
-def test_no_learning_curves(tmp_path: Path) -> None:
-    study = study_of("quick")
-    page = report(tmp_path, study, trials_of(study), curves=pd.DataFrame())
-    assert "The run has no learning curves." in page.prose
-
-
-def test_summary_and_manifest_without_anything(tmp_path: Path) -> None:
-    study = study_of("quick")
-    trials = trials_of(study)
-    curves = synthetic_curves(trials)
-    write_report(tmp_path, summary={}, trials=trials, curves=curves, manifest={}, study=study)
-    page = read_page(tmp_path)
-    assert page.problems == []
+def test_summary_and_manifest_without_anything(report: Report) -> None:
+    page = report(study(), trials_of(study()), summary={}, manifest={})
     assert "There is no verdict on the claim." in page.prose
 
 
-def test_reference_lines_without_surfaces(tmp_path: Path) -> None:
-    study = study_of("moons")
-    trials = trials_of(study, skip=("tune", "iid", "misset"))
+def test_reference_lines_without_surfaces(report: Report) -> None:
+    one = study_of("moons")
+    trials = trials_of(one, skip=("tune", "iid", "misset"))
     plain = trials[trials["optimizer"].isin(["sgd", "sgd_2x"])].reset_index(drop=True)
-    page = report(tmp_path, study, plain)
-    assert "surfaces" not in page.ids
+    assert "surfaces" not in report(one, plain).ids
