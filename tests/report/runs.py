@@ -23,6 +23,17 @@ def study_of(name: str, **changes: Any) -> Study:
     return Study.from_resolved(load_study(STUDIES / f"{name}.toml").resolved() | changes)
 
 
+def large_study() -> Study:
+    """moons.toml with some ten thousand trials."""
+    phases = study_of("moons").resolved()["phases"]
+    for phase in phases:
+        if phase["name"] == "map":
+            phase.update(points=1024, replicates=8, seeds=2)
+        if phase["name"] == "iid":
+            phase.update(points=256)
+    return study_of("moons", phases=phases)
+
+
 def trials_of(study: Study, *, seed: int = 0, skip: tuple[str, ...] = ()) -> pd.DataFrame:
     """One simulated run: gsam breaks down at a smaller rho than the others and diverges there."""
     truths = {name: truth(name) for name in study.optimizers}

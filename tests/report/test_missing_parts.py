@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from agsam_tune.report import shown, write_report
-from agsam_tune.report.figures.panel import Panel
-from agsam_tune.report.figures.sheet import Sheet
 from agsam_tune.study import Study
-from tests.report.pages import Page, read_page
+from tests.report.pages import Page, read_page, sketched
 from tests.report.runs import arguments, study_of, trials_of
 
 METRICS = ["val_accuracy", "test_accuracy", "test_loss", "train_loss", "radius"]
 Report = Callable[..., Page]
 
 
-def _sketched(panels: Sequence[Panel], **_: Any) -> Sheet:
-    """Panels that are drawn, but neither laid out nor written."""
-    for panel in panels:
-        panel.draw(Figure(figsize=panel.size).add_subplot())
-    return Sheet(inline=(), svg=b"", png=b"")
-
-
 @pytest.fixture(params=["sketched", pytest.param("whole", marks=pytest.mark.slow)])
 def report(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: Any) -> Report:
     """Writes a report of a run and reads it; the figures, which take most of the time, roughly."""
     if request.param == "sketched":
-        monkeypatch.setattr(shown, "draw_sheet", _sketched)
+        monkeypatch.setattr(shown, "draw_sheet", sketched)
 
     def made(study: Study, trials: pd.DataFrame, **more: Any) -> Page:
         given = {**arguments(study, trials), **more}

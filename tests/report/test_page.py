@@ -129,11 +129,12 @@ def test_the_own_best_lens_says_what_it_rests_on(full_page: Page) -> None:
     assert "own best An optimizer's setting" in prose
 
 
-def test_every_figure_is_a_file_of_both_kinds(full_folder: Path) -> None:
+def test_every_figure_is_a_file_of_both_kinds_and_the_page_is_small(full_folder: Path) -> None:
     names = {path.name for path in (full_folder / "figures").iterdir()}
     assert names == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")}
     for path in (full_folder / "figures").glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
+    assert (full_folder / "report.html").stat().st_size < 2_000_000
 
 
 def test_the_same_run_gives_the_same_bytes_and_old_figures_go(tmp_path: Path) -> None:

@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agsam_tune.analysis import analyse
 from agsam_tune.report.material import Material, gather
 from agsam_tune.report.trial_links import ALL_TRIALS, Behind, behind, chosen, ranges, selection
 from agsam_tune.report.trial_table import trials_json
 from tests.report.hostile import GREEK, IMAGE, MATH, SCRIPT
-from tests.report.runs import CHANCE, arguments, manifest_of, study_of, trials_of
+from tests.report.runs import CHANCE, arguments, study_of, trials_of
 
 
 @pytest.fixture(scope="module")
 def material() -> Material:
-    study = study_of("moons")
+    """quick.toml with plain SGD, with which the claim is compared."""
+    quick, moons = (study_of(name).resolved() for name in ("quick", "moons"))
+    spaces = quick["search_spaces"] | {"sgd": moons["search_spaces"]["sgd"]}
+    study = study_of("quick", optimizers=[*quick["optimizers"], "sgd"], search_spaces=spaces)
     return gather(**arguments(study, trials_of(study)))
 
 
@@ -95,7 +97,7 @@ def test_every_reason_of_the_claim_leads_to_trials(material: Material, links: Be
 
 def test_without_fresh_seeds_the_best_is_measured_on_odd_ones() -> None:
     study = study_of("quick")
-    trials = trials_of(study, skip=("misset",))
+    trials = trials_of(study, skip=("iid", "misset"))
     material = gather(**arguments(study, trials))
     rows = _rows(material, behind(material).estimate("own_best", "best_accuracy", "gsam"))
     assert len(rows)
@@ -108,17 +110,10 @@ def test_where_boxes_differ_the_shared_box_is_part_of_it() -> None:
     resolved = study_of("quick").resolved()
     resolved["search_spaces"]["gsam"]["ranges"]["rho"]["high"] = 1.0
     study = study_of("quick", search_spaces=resolved["search_spaces"])
-    trials = trials_of(study)
-    summary = analyse(trials, study, chance=CHANCE, test_size=400)
-    material = gather(
-        summary=summary,
-        trials=trials,
-        curves=pd.DataFrame(),
-        manifest=manifest_of(study),
-        study=study,
-    )
+    trials = trials_of(study, skip=("tune", "iid", "misset"))
+    material = gather(**arguments(study, trials))
     rows = _rows(material, behind(material).estimate("rho", "mean_accuracy", "adaptive_gsam"))
-    leaf = summary["optimizers"]["adaptive_gsam"]["metrics"]["rho"]["mean_accuracy"]
+    leaf = material.summary["optimizers"]["adaptive_gsam"]["metrics"]["rho"]["mean_accuracy"]
     assert 0 < len(rows) == leaf["n"] < (trials["phase"] == "map").sum() / 3
     assert rows["rho"].max() <= 1.0
 
@@ -181,8 +176,7 @@ def test_runs_of_numbers_become_ranges() -> None:
 
 
 def test_the_table_of_the_page_holds_the_trials() -> None:
-    study = study_of("quick")
-    trials = trials_of(study)
+    trials = trials_of(study_of("quick"))
     trials.loc[0, "state"] = "FAIL"
     trials["optimizer"] = trials["optimizer"].where(trials["point"] > 0, "</script><!--&")
     text = trials_json(trials, CHANCE)
