@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,24 +27,21 @@ class Window:
     url: str
     problems: list[str] = field(default_factory=list)
 
-    def open(self, path: str) -> float:
-        """Go there; returns when it began."""
-        began = time.monotonic()
+    def open(self, path: str) -> None:
+        """Go there."""
         self.page.goto(f"{self.url}{path.removeprefix('/')}")
-        return began
 
-    def seconds_until_drawn(self, path: str) -> float:
-        """How long it takes from going there until all our figures are drawn."""
-        began = self.open(path)
-        self.page.wait_for_function(DRAWN, timeout=60_000)
-        return time.monotonic() - began
+    def draw(self, path: str) -> None:
+        """Go there and wait until all our figures are drawn."""
+        self.open(path)
+        self.page.wait_for_function(DRAWN)
 
 
 @contextmanager
 def window(browser: Browser, url: str) -> Iterator[Window]:
-    """A new one, as empty as a new user's."""
+    """A new one, as empty as a new user's, that waits without a limit."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(0)
     own = Window(page=context.new_page(), url=url)
     own.page.on("console", lambda one: own.problems.append(f"{one.type}: {one.text}"))
     own.page.on("pageerror", lambda error: own.problems.append(f"error: {error}"))

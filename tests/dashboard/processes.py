@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.run.commands import command
+from tests.waiting import until
 
 
 @dataclass
@@ -25,27 +25,32 @@ class Dashboard:
     url: str
     said: str
 
+    def read(self, path: str) -> bytes:
+        """What it answers."""
+        with urllib.request.urlopen(f"{self.url}{path}") as answer:  # noqa: S310
+            content: bytes = answer.read()
+        return content
+
     def get(self, path: str) -> Any:
         """What its interface answers, read as JSON."""
-        with urllib.request.urlopen(f"{self.url}api{path}", timeout=60) as answer:  # noqa: S310
-            return json.load(answer)
+        return json.loads(self.read(f"api{path}"))
 
-    def wait_for_figures(self, seconds: float = 240) -> None:
+    def n_trials(self) -> int:
+        """How many trials the optimizers of quick.toml have together."""
+        return sum(len(self.get(f"/studies/{number}")["trials"]) for number in range(3))
+
+    def wait_for_figures(self) -> None:
         """Until notes and figures are there."""
-        self.wait_until(lambda: bool(self.get("/studies/0")["plotly_graph_objects"]), seconds)
+        self.wait_until(lambda: bool(self.get("/studies/0")["plotly_graph_objects"]))
 
-    def wait_until(self, is_so: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
         """Until something is so."""
-        until = time.monotonic() + seconds
-        while not is_so():
-            assert self.process.poll() is None, "it ended"
-            assert time.monotonic() < until, "it never was so"
-            time.sleep(0.3)
+        until(is_so, while_true=lambda: self.process.poll() is None)
 
     def end(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
         """Ctrl-C; returns exit code and what was said after it began."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate()
         return self.process.returncode, out, err
 
 

@@ -27,17 +27,6 @@ def small_study(**changes: Any) -> Study:
     return study_of("quick", **changes)
 
 
-def large_study() -> Study:
-    """moons.toml with some ten thousand trials."""
-    phases = study_of("moons").resolved()["phases"]
-    for phase in phases:
-        if phase["name"] == "map":
-            phase.update(points=1024, replicates=8, seeds=2)
-        if phase["name"] == "iid":
-            phase.update(points=256)
-    return study_of("moons", phases=phases)
-
-
 def outcomes_of(study: Study, table: pd.DataFrame | None = None) -> list[Outcome]:
     """A simulated run's outcomes with learning curves, as they come: phase by phase."""
     table = trials_of(study) if table is None else table

@@ -23,9 +23,9 @@ from agsam_tune.dashboard.places import places
 from agsam_tune.dashboard.source import Source, trials_of_table
 from agsam_tune.design import drawn_trials
 from agsam_tune.store import ResultStore, StorageAwayError, StorageError, Stored
-from agsam_tune.study import Study, load_study
+from agsam_tune.study import Study
 from agsam_tune.trials import Curve, Outcome, State
-from tests.dashboard.runs import batches, large_study, outcomes_of, small_study, write_run
+from tests.dashboard.runs import batches, outcomes_of, small_study, write_run
 from tests.report.runs import CHANCE, study_of, trials_of
 from tests.store.outcomes import DIVERGED, EXTREME, FAILED, STUDY, outcome
 
@@ -147,42 +147,39 @@ def test_where_no_more_come_a_setting_is_shown_with_what_there_is() -> None:
     assert setting.user_attrs["seeds"] == 1
 
 
-def test_learning_curves_are_few_and_short() -> None:
-    study = large_study()
-    curve = tuple(np.linspace(0.5, 0.9, 30).tolist())
+@pytest.mark.parametrize("name", ["moons", "paper_moons"])
+def test_learning_curves_are_few_and_short(name: str) -> None:
+    study = study_of(name)
+    curve = np.linspace(0.5, 0.9, 30)
     some = [
-        replace(
-            one, curve=Curve(test_accuracy=tuple(value + 0.01 * one.trial.seed for value in curve))
+        Outcome(
+            trial=trial,
+            state=State.COMPLETE,
+            val_accuracy=0.9,
+            test_accuracy=0.9,
+            curve=Curve(
+                val_accuracy=tuple(curve.tolist()),
+                test_accuracy=tuple((curve + 0.01 * trial.seed).tolist()),
+            ),
         )
-        for one in outcomes_of(study)
-        if one.trial.optimizer == "gsam"
-    ]
-    overlay = Overlay(study, CHANCE)
-    overlay.add(numbered(some))
-    settings = shown(overlay, study, "gsam", settings=True)
-    drawn = [t.intermediate_values for t in settings if t.intermediate_values]
-    assert CURVES // 2 < len(drawn) <= CURVES + 1
-    mapped = study.phase("map")
-    assert mapped is not None
-    last = curve[-1] + 0.01 * (mapped.seeds - 1) / 2
-    assert all(len(values) <= STEPS for values in drawn)
-    assert all(values[30] == pytest.approx(last) for values in drawn)
-    assert not any(t.intermediate_values for t in shown(overlay, study, "gsam"))
-
-
-def test_without_a_map_trials_have_their_learning_curves() -> None:
-    study = load_study(STUDIES / "paper_moons.toml")
-    curve = Curve(val_accuracy=tuple(np.linspace(0.5, 0.9, 30).tolist()))
-    some = [
-        Outcome(trial=trial, state=State.COMPLETE, val_accuracy=0.9, curve=curve)
         for trial in drawn_trials(study)
         if trial.optimizer == "gsam"
     ]
     overlay = Overlay(study, CHANCE)
     overlay.add(numbered(some))
-    drawn = [t.intermediate_values for t in shown(overlay, study, "gsam") if t.intermediate_values]
-    assert 0 < len(drawn) <= CURVES + 1
-    assert all(len(values) <= STEPS and values[30] == 0.9 for values in drawn)
+    mapped = study.phase("map")
+    # Those of settings; without a map, those of trials.
+    drawn = [
+        t.intermediate_values
+        for t in shown(overlay, study, "gsam", settings=mapped is not None)
+        if t.intermediate_values
+    ]
+    assert (CURVES // 2 if mapped else 0) < len(drawn) <= CURVES + 1
+    last = 0.9 + (0.01 * (mapped.seeds - 1) / 2 if mapped else 0)
+    assert all(len(values) <= STEPS for values in drawn)
+    assert all(values[30] == pytest.approx(last) for values in drawn)
+    trials = shown(overlay, study, "gsam")
+    assert mapped is None or not any(t.intermediate_values for t in trials)
 
 
 def test_what_comes_bit_by_bit_is_what_comes_at_once() -> None:
