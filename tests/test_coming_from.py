@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from agsam_tune import reporting
 from agsam_tune.cli import app
-from tests.run.commands import PROGRAM, agsam_tune
+from tests.run.commands import PROGRAM
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "coming_from.md").read_text("utf-8")
@@ -82,8 +82,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny += ["phases.map.points=8", "phases.map.replicates=2", "phases.misset.seeds=1"]
     tiny += ["phases.tune.points=2", "phases.tune.seeds=1", "phases.iid.points=2"]
     options = [word for key in tiny for word in ("--set", key)]
-    done = agsam_tune("run", "moons", *options, "--executor", "inline", "--no-report", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    where = ["--executor", "inline", "--no-report", "--out", f"{folder}/runs/moons"]
+    done = CliRunner().invoke(app, ["run", "moons", *options, *where])
+    assert done.exit_code == 0, done.output
     return folder
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from agsam_tune.dashboard import describe
 from agsam_tune.dashboard.following import Follower
 from agsam_tune.dashboard.overlay import Overlay
 from agsam_tune.dashboard.source import Source
@@ -54,8 +57,12 @@ def test_a_storage_that_is_away_is_said_once(
 
 
 def test_why_there_are_no_notes_is_in_the_notes(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho 'no run is here' >&2\nexit 1\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
     follower, _, overlay = following(tmp_path)
     assert not follower.describe()
     assert not follower.describe()
@@ -64,6 +71,18 @@ def test_why_there_are_no_notes_is_in_the_notes(
     said = [one.getMessage() for one in caplog.records if one.name.startswith("agsam_tune")]
     assert len(said) == 1
     assert said[0].startswith("Notes and figures could not be made:")
+
+
+def test_who_describes_a_folder_without_a_run_says_so_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["describe", str(tmp_path)])
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    assert describe.main() == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no run is here" in err
+    assert err.count("\n") == 1
 
 
 def test_who_stops_waits_for_nothing(tmp_path: Path) -> None:
