@@ -29,7 +29,7 @@ from tests.run.processes import LOCAL, descendants, listeners
 
 SMALL = small_study()
 WHERE = places(SMALL)
-LARGEST = 4_000_000
+LARGEST = 5_000_000
 """Bytes of a study of some two thousand trials, of ten thousand in all, with its figures."""
 
 
