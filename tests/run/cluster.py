@@ -45,7 +45,7 @@ def nodes(*cpus: int) -> Iterator[Nodes]:
         yield Nodes(process, address)
     finally:
         process.stdin.close()
-        process.wait(timeout=60)
+        process.wait()
         process.stdout.close()
 
 

@@ -1,18 +1,27 @@
-"""The command line as a user calls it, in a process of its own."""
+"""The command line as a user calls it, in this process or in one of its own."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from agsam_tune import plugins
+from agsam_tune.cli import app
+from agsam_tune.signals import handler_kept
 
 ROOT = Path(__file__).parents[2]
 QUICK = str(ROOT / "studies" / "quick.toml")
 PROGRAM = [str(Path(sys.executable).parent / "agsam-tune")]
 
-# All phases, in a few seconds: 150 trainings of 26 steps. The report takes as long again: where a
+# All phases, in a few seconds: 354 trainings of 26 steps. The report takes as long again: where a
 # test wants it, it says --report.
 TINY = [
     *("--set", "training.epochs=2"),
@@ -21,6 +30,16 @@ TINY = [
     *("--set", "phases.iid.points=4"),
     "--no-report",
 ]
+# All phases but for the second batch of tune, in a second.
+SMALL = [
+    *("--set", "training.epochs=1", "--set", "training.batch_size=20"),
+    *("--set", "phases.map.points=4", "--set", "phases.map.replicates=2"),
+    *("--set", "phases.tune.points=1", "--set", "phases.iid.points=4"),
+    *("--set", "phases.misset.seeds=1"),
+    "--no-report",
+]
+# The quick study so, in many packs, for something to happen amid them.
+FEW = [QUICK, *SMALL, "--set", "packs.rows=8"]
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -30,9 +49,10 @@ def command(*arguments: str | Path) -> list[str]:
 def agsam_tune(
     *arguments: str | Path,
     cwd: Path | None = None,
-    timeout: float = 300,
+    timeout: float | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
+    """A call in a process of its own, with the start that a user has: seconds of imports."""
     return subprocess.run(
         command(*arguments),
         cwd=cwd,
@@ -44,9 +64,52 @@ def agsam_tune(
     )
 
 
-def run_tiny(out: Path, *arguments: str, executor: str = "inline") -> pd.DataFrame:
+def invoke(
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """A call in this process, for all that does not need one of its own.
+
+    Args:
+        arguments: the words after the program's name.
+        cwd: the working folder; None for that of the test.
+        environment: variables to add.
+    """
+    words = list(map(str, arguments))
+    with _process_as_it_was(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*PROGRAM, *words])
+        if cwd is not None:
+            patch.chdir(cwd)
+        done = CliRunner().invoke(app, words, prog_name="agsam-tune", env=environment)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
+@contextmanager
+def _process_as_it_was() -> Iterator[None]:
+    """Undo what a call may leave behind: signals, variables, modules of a study's own."""
+    path, added, modules = sys.path[:], set(plugins._ADDED), set(sys.modules)
+    variables = dict(os.environ)
+    with handler_kept(signal.SIGINT), handler_kept(signal.SIGTERM):
+        try:
+            yield
+        finally:
+            folders = [Path(folder) for folder in plugins._ADDED - added]
+            for name in set(sys.modules) - modules:
+                file = Path(getattr(sys.modules[name], "__file__", None) or ROOT)
+                if not file.is_relative_to(ROOT) and any(map(file.is_relative_to, folders)):
+                    del sys.modules[name]
+            plugins._ADDED.intersection_update(added)
+            sys.path[:] = path
+            os.environ.clear()
+            os.environ.update(variables)
+
+
+def run_tiny(out: Path, *arguments: str) -> pd.DataFrame:
     """Run the tiny study to its end; returns what two runs must agree on."""
-    done = agsam_tune("run", QUICK, *TINY, "--out", out, "--executor", executor, *arguments)
+    done = invoke("run", QUICK, *TINY, "--out", out, "--executor", "inline", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return results(out)
 
@@ -59,6 +122,12 @@ def results(out: Path) -> pd.DataFrame:
 
 def tree(folder: Path) -> Sequence[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
+
+
+def stored(out: Path) -> int:
+    """How many trials are in the journal, or a little more while the last is being written."""
+    journal = out / "study.journal"
+    return journal.read_bytes().count(b'"phase"') if journal.exists() else 0
 
 
 def stored_keys(out: Path) -> list[tuple[object, ...]]:

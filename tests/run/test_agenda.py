@@ -346,11 +346,12 @@ def test_an_optimizer_of_which_nothing_ran_is_not_mis_set() -> None:
 
 
 def test_after_the_deadline_no_pack_is_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    agenda = Agenda(_study(), [], deadline=time.monotonic() + 1000)
+    now = 500.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    agenda = Agenda(_study(), [], deadline=1000.0)
     pack = agenda.next_pack()
     assert pack is not None
-    future = time.monotonic() + 2000
-    monkeypatch.setattr(time, "monotonic", lambda: future)
+    now = 2000.0
     assert agenda.next_pack() is None
     assert not agenda.finished  # a pack is still running
     agenda.record([_outcome(trial) for trial in pack.trials])

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pandas as pd
 import pytest
 
 from tests.run.cluster import Nodes, nodes
-from tests.run.commands import QUICK, agsam_tune, command, results, stored_keys
+from tests.run.commands import QUICK, agsam_tune, command, results, stored, stored_keys
 from tests.run.processes import descendants, is_training
+from tests.waiting import until
 
 KILLS = 30
 STUDY = [
@@ -41,14 +41,14 @@ def test_thirty_kills(tmp_path: Path) -> None:
         driver = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL)
         for moment in moments:
             what = rng.choice(["driver", "worker", "node"])
-            _wait_for_trials(out, moment, driver)
-            stored = stored_keys(out)
+            until(lambda: stored(out) >= moment, while_true=lambda: driver.poll() is None)  # noqa: B023
+            before = stored_keys(out)
             killed[what] += _kill(what, driver, cluster, rng)
             if what == "driver":
                 driver.wait()
-                assert stored_keys(out)[: len(stored)] == stored
+                assert stored_keys(out)[: len(before)] == before
                 driver = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL)
-        assert driver.wait(timeout=900) == 0
+        assert driver.wait() == 0
     print(killed)  # noqa: T201
     keys = stored_keys(out)
     assert len(keys) == len(set(keys)) == len(expected)
@@ -68,12 +68,3 @@ def _kill(what: str, driver: subprocess.Popen[bytes], cluster: Nodes, rng: rando
         return 0
     os.kill(rng.choice(busy), signal.SIGKILL)
     return 1
-
-
-def _wait_for_trials(out: Path, trials: int, driver: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 300
-    journal = out / "study.journal"
-    while not journal.exists() or journal.read_bytes().count(b'"phase"') < trials:
-        assert driver.poll() is None, driver.returncode
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from agsam_tune.executors.work import ImportPath, Job
 from agsam_tune.study import load_study
 from agsam_tune.tasks.loading import load_task
 from tests.run.cluster import nodes
-from tests.run.commands import QUICK, TINY, agsam_tune, results
+from tests.run.commands import QUICK, TINY, agsam_tune, invoke, results, stored
 from tests.run.guilty import write_study
 from tests.store.servers import PostgreSQL
+from tests.waiting import until
 
 SMALL_PACKS = ["--set", "packs.rows=8"]
 
@@ -31,10 +31,7 @@ def _when_stored(out: Path, trials: int, then: Callable[[], object]) -> threadin
     """Do something as soon as so many trials are in the journal."""
 
     def wait() -> None:
-        journal, end = out / "study.journal", time.monotonic() + 300
-        while not journal.exists() or journal.read_text().count('"phase"') < trials:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: stored(out) >= trials)
         then()
 
     thread = threading.Thread(target=wait, daemon=True)
@@ -54,7 +51,7 @@ def test_a_node_is_lost_and_another_comes(tmp_path: Path, expected: pd.DataFrame
         changed = _when_stored(out, 40, change)
         arguments = ("run", QUICK, *TINY, *SMALL_PACKS, "--address", cluster.address, "--out", out)
         done = agsam_tune(*arguments)
-        changed.join(timeout=60)
+        changed.join()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert "raylet" not in done.stdout
@@ -87,7 +84,7 @@ def test_the_head_is_lost(tmp_path: Path, expected: pd.DataFrame) -> None:
         lost = _when_stored(out, 40, lambda: cluster.say("head"))
         arguments = ("run", QUICK, *TINY, *SMALL_PACKS, "--out", out)
         done = agsam_tune(*arguments, "--address", cluster.address)
-        lost.join(timeout=60)
+        lost.join()
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = done.stderr.splitlines()
     assert "the Ray cluster is gone. What is done is stored; the same command" in line
@@ -116,13 +113,13 @@ def test_a_head_that_ray_start_started_and_that_asks_for_a_token(
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for(port)
+        until(lambda: _is_open(port), while_true=lambda: head.poll() is None)
         arguments = ("run", QUICK, *TINY, "--address", f"127.0.0.1:{port}")
         stranger = agsam_tune(*arguments, "--out", tmp_path / "stranger", environment=environment)
         done = agsam_tune(*arguments, "--out", tmp_path / "run", environment=known)
     finally:
         head.terminate()
-        head.wait(timeout=60)
+        head.wait()
         shutil.rmtree(temporary, ignore_errors=True)
     assert stranger.returncode == 2, stranger.stdout + stranger.stderr
     assert not (tmp_path / "stranger").exists()
@@ -137,16 +134,9 @@ def _free_port() -> int:
         return port
 
 
-def _wait_for(port: int) -> None:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        else:
-            return
+def _is_open(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_what_is_the_users_own_travels_along(tmp_path: Path) -> None:
@@ -180,7 +170,7 @@ def test_what_is_the_users_own_travels_along(tmp_path: Path) -> None:
     ["127.0.0.1:1", "nowhere.invalid:6379", "x y", "a:b", ":6379", "127.0.0.1:99999", "ray://a:1"],
 )
 def test_an_address_where_no_cluster_is(address: str, tmp_path: Path) -> None:
-    done = agsam_tune("run", QUICK, *TINY, "--address", address, "--out", tmp_path / "run")
+    done = invoke("run", QUICK, *TINY, "--address", address, "--out", tmp_path / "run")
     assert done.returncode == 2, done.stdout + done.stderr
     assert f"--address {address}: " in done.stderr
     assert len(done.stderr.splitlines()) == 1

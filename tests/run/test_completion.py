@@ -1,16 +1,14 @@
 """What a shell offers when Tab is pressed, and that it comes at once."""
 
 import os
-import resource
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.run.commands import PROGRAM, agsam_tune
-from tests.run.test_commands import HEAVY
+from tests.run.commands import PROGRAM, agsam_tune, invoke
+from tests.run.light import imported
 
 
 @pytest.fixture
@@ -29,7 +27,6 @@ def environment(typed: str) -> dict[str, str]:
     """What bash says of a line, its last word being the one that is completed."""
     words = typed.split(" ")
     return {
-        **os.environ,
         "_AGSAM_TUNE_COMPLETE": "complete_bash",
         "COMP_WORDS": "\n".join(words),
         "COMP_CWORD": str(len(words) - 1),
@@ -37,7 +34,7 @@ def environment(typed: str) -> dict[str, str]:
 
 
 def offered(typed: str, cwd: Path) -> list[str]:
-    done = agsam_tune(cwd=cwd, environment=environment(typed))
+    done = invoke(cwd=cwd, environment=environment(typed))
     assert done.stderr == ""
     return done.stdout.split()
 
@@ -73,37 +70,11 @@ def test_commands_and_options_are_offered(folder: Path) -> None:
     assert {"--set", "--executor"} <= set(offered("agsam-tune run moons --", folder))
 
 
-@pytest.mark.parametrize(
-    "typed", ["", "run m", "new x --task m", "new x --optimizers s", "run m --set t", "data m"]
-)
-def test_nothing_heavy_is_imported(typed: str, folder: Path) -> None:
-    code = (
-        "import sys\nsys.argv = ['agsam-tune']\n"
-        "from agsam_tune.cli import main\n"
-        "try:\n    main()\nexcept SystemExit:\n"
-        f"    print('imported', [m for m in {HEAVY!r} if m in sys.modules])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=environment(f"agsam-tune {typed}"),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert len(done.stdout.splitlines()) > 1
-    assert done.stdout.endswith("imported []\n")
-
-
-@pytest.mark.parametrize("typed", ["run m", "run moons --set training.", "export "])
-def test_it_answers_at_once(typed: str, folder: Path) -> None:
-    seconds = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert offered(f"agsam-tune {typed}", folder)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.5
+def test_nothing_heavy_is_imported(folder: Path) -> None:
+    typed = ["", "run m", "new x --task m", "new x --optimizers s", "run m --set t", "data m"]
+    environments = [environment(f"agsam-tune {line}") for line in typed]
+    found = imported([[]] * len(typed), folder, environments=environments)
+    assert dict(zip(typed, found, strict=True)) == {line: [] for line in typed}
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,8 @@ from agsam_tune.analysis import analyse
 from agsam_tune.errors import UsageError
 from agsam_tune.reporting import read_run
 from agsam_tune.study import Study, StudyError, load_study
-from tests.run.commands import QUICK, TINY, run_tiny
-from tests.run.commands import agsam_tune as program
+from tests.run.commands import QUICK, TINY, invoke
+from tests.run.light import imported
 from tests.run.test_import import assert_same
 
 SETS = [text for text in TINY if "=" in text]
@@ -84,15 +82,8 @@ def rounds(study: Study | Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
         yield asked, done
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("design") / "quick"
-    run_tiny(out)
-    return out
-
-
-def test_it_asks_for_exactly_the_trials_that_a_run_made(run: Path, tmp_path: Path) -> None:
-    stored = read_run(run).trials
+def test_it_asks_for_exactly_the_trials_that_a_run_made(undisturbed: Path, tmp_path: Path) -> None:
+    stored = read_run(undisturbed).trials
     (tmp_path / "stored.csv").write_text(stored.to_csv(index=False))
     theirs = pd.read_csv(tmp_path / "stored.csv", dtype=str).set_index(KEY)
     (tmp_path / "results").mkdir()
@@ -100,17 +91,8 @@ def test_it_asks_for_exactly_the_trials_that_a_run_made(run: Path, tmp_path: Pat
     sizes = []
     for number in range(9):
         out = tmp_path / "next.csv"
-        done = program(
-            "design",
-            QUICK,
-            *sets,
-            "--results",
-            tmp_path / "results",
-            "--out",
-            out,
-            "--chance",
-            "0.5",
-        )
+        there = ("--results", tmp_path / "results", "--chance", "0.5")
+        done = invoke("design", QUICK, *sets, *there, "--out", out)
         assert done.returncode == 0, done.stderr
         asked = pd.read_csv(out, dtype=str)
         if asked.empty:
@@ -128,15 +110,15 @@ def test_it_asks_for_exactly_the_trials_that_a_run_made(run: Path, tmp_path: Pat
     assert command[2:6] == ["--study", QUICK, "--out", "runs/quick"]
 
 
-def test_the_report_of_the_results_is_the_runs_own(run: Path, tmp_path: Path) -> None:
-    stored = read_run(run)
+def test_the_report_of_the_results_is_the_runs_own(undisturbed: Path, tmp_path: Path) -> None:
+    stored = read_run(undisturbed)
     data = stored.manifest["data"]
     columns = [*KEY, "rho", "alpha", "gamma", "val_accuracy", "test_accuracy", "test_loss"]
     columns += ["train_loss", "radius", "surrogate_gap", "diverged"]
     stored.trials.sample(frac=1, random_state=1)[columns].to_json(
         tmp_path / "done.json", orient="records", double_precision=15
     )
-    done = program(
+    done = invoke(
         *("import", tmp_path / "done.json", "--study", QUICK, "--out", tmp_path / "out"),
         *("--chance", str(data["chance"]), "--test-size", str(data["test"])),
         *[word for text in SETS for word in ("--set", text)],
@@ -175,7 +157,7 @@ def test_half_a_round_is_asked_for_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
 def test_every_kind_of_table_goes_there_and_back(kind: str, tmp_path: Path) -> None:
     study = write(tmp_path)
-    first = program("design", study, "--out", tmp_path / f"next.{kind}")
+    first = invoke("design", study, "--out", tmp_path / f"next.{kind}")
     assert first.returncode == 0, first.stderr
     assert "mine: 98 of 150 trials to train now (" in first.stdout
     read: Any = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}[kind]
@@ -277,13 +259,13 @@ def test_the_import_knows_the_study_and_says_what_is_missing(tmp_path: Path) -> 
     part = done[(done["phase"] != "misset") | (done["optimizer"] != "sam")]
     part.drop(columns="replicate").to_csv(tmp_path / "done.csv", index=False)
     arguments = ["import", tmp_path / "done.csv", "--study", study, "--out", tmp_path / "out"]
-    said = program(*arguments)
+    said = invoke(*arguments)
     assert said.returncode == 2
     assert "--chance: needed" in said.stderr
-    said = program(*arguments, "--chance", "0.5", "--margin", "0.1")
+    said = invoke(*arguments, "--chance", "0.5", "--margin", "0.1")
     assert said.returncode == 2
     assert "found --study with --margin" in said.stderr
-    said = program(*arguments, "--chance", "0.5")
+    said = invoke(*arguments, "--chance", "0.5")
     assert said.returncode == 0, said.stderr
     found = read_run(tmp_path / "out")
     expected = load_study(study, trained_elsewhere=True)
@@ -300,11 +282,11 @@ def test_nothing_that_was_trained_is_written_over(tmp_path: Path) -> None:
     trained(agsam_tune.next_trials(study)).to_csv(path, index=False)
     for results in ([], ["--results", str(path)], ["--results", str(tmp_path)]):
         before = path.read_bytes()
-        done = program("design", study, "--out", path, *results)
+        done = invoke("design", study, "--out", path, *results)
         assert done.returncode == 2
         assert "choose another file with --out" in done.stderr
         assert path.read_bytes() == before
-    done = program("design", study, "--out", tmp_path / "next.txt")
+    done = invoke("design", study, "--out", tmp_path / "next.txt")
     assert done.returncode == 2
     assert "found the ending '.txt', allowed: .csv, .parquet, .json" in done.stderr
 
@@ -327,14 +309,6 @@ def test_what_a_run_must_know_is_still_asked_for_there(tmp_path: Path) -> None:
 
 def test_neither_torch_nor_the_task_is_loaded(tmp_path: Path) -> None:
     write(tmp_path, MINE.replace("nothing that there is", "no_such_module:task"))
-    code = (
-        "import sys\n"
-        "sys.argv = ['agsam-tune', 'design', 'mine.toml', '--out', 'next.csv']\n"
-        "from agsam_tune.cli import main\n"
-        "try:\n    main()\nexcept SystemExit:\n"
-        "    print([m for m in ('torch', 'ray', 'numba', 'matplotlib') if m in sys.modules])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert done.stdout.endswith("\n[]\n")
+    call = ["design", "mine.toml", "--out", "next.csv"]
+    assert imported([call], tmp_path, of=("torch", "ray", "numba", "matplotlib")) == [[]]
+    assert (tmp_path / "next.csv").is_file()

@@ -15,17 +15,10 @@ from agsam_tune.executors.ray_faults import fault_of, greediest
 from agsam_tune.running import RunOptions, run_study
 from agsam_tune.study import load_study
 from agsam_tune.trials import Outcome, Pack
-from tests.run.commands import QUICK, agsam_tune
+from tests.run.commands import QUICK, SMALL, agsam_tune, invoke
 from tests.run.guilty import write_study
 
-# One guilty seed, which only `iid` has: a trial of each optimizer.
-SMALL = [
-    *("--set", "training.epochs=1", "--set", "training.batch_size=20"),
-    *("--set", "phases.map.points=4", "--set", "phases.map.replicates=2"),
-    *("--set", "phases.tune.points=1", "--set", "phases.iid.points=4"),
-    *("--set", "phases.misset.seeds=1"),
-    "--no-report",
-]
+# Which only `iid` has: a trial of each optimizer.
 GUILTY = 3
 
 
@@ -33,7 +26,8 @@ def _run(
     folder: Path, does: str, *more: str, alone: bool = False
 ) -> subprocess.CompletedProcess[str]:
     study = write_study(folder, f"seeds = [{GUILTY}]\ndoes = '{does}'", alone=alone)
-    return agsam_tune("run", study, *SMALL, *more, "--out", folder / "run")
+    call = invoke if "inline" in more else agsam_tune
+    return call("run", study, *SMALL, *more, "--out", folder / "run")
 
 
 def _check_failed(folder: Path, optimizers: int = 2) -> None:

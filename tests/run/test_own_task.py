@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.run.commands import QUICK, TINY, agsam_tune, results
+from tests.run.commands import QUICK, TINY, invoke, results
 
 BLOBS = """
 import numpy as np
@@ -38,7 +38,7 @@ def _study(folder: Path, function: str, options: str) -> Path:
 def test_it_runs_from_anywhere(tmp_path: Path) -> None:
     study = _study(tmp_path, "blobs", "[task_options]\nn = 130\nhidden = [6, 5]\n\n")
     out = tmp_path / "run"
-    done = agsam_tune("run", study, *TINY, "--out", out, "--executor", "inline")
+    done = invoke("run", study, *TINY, "--out", out, "--executor", "inline")
     assert done.returncode == 0, done.stdout + done.stderr
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["foreign_code"] is True
@@ -49,7 +49,7 @@ def test_it_runs_from_anywhere(tmp_path: Path) -> None:
 
 def test_options_that_it_does_not_take_are_refused(tmp_path: Path) -> None:
     study = _study(tmp_path, "blobs", "[task_options]\nnn = 1\n\n")
-    done = agsam_tune("run", study, "--out", tmp_path / "run")
+    done = invoke("run", study, "--out", tmp_path / "run")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "could not be built: TypeError: blobs() got an unexpected" in done.stderr
@@ -74,7 +74,7 @@ def test_a_model_that_cannot_be_built_is_wrong_use(tmp_path: Path) -> None:
     study = _study(tmp_path, "blobs", "")
     (tmp_path / "my_networks.py").write_text(NETWORK)
     study.write_text(study.read_text().replace("my_tasks:blobs", "my_networks:broken"))
-    done = agsam_tune("run", study, "--out", tmp_path / "run")
+    done = invoke("run", study, "--out", tmp_path / "run")
     assert done.returncode == 2
     assert done.stderr == "agsam-tune: task blobs: Network.build raised OSError: no such file\n"
     assert not (tmp_path / "run").exists()

@@ -13,17 +13,11 @@ from agsam_tune.executors import work
 from agsam_tune.executors.work import Job
 from agsam_tune.failures import LARGEST_FILE, Failure, distinct, failure, keep_failures
 from agsam_tune.trials import Outcome, Pack, Trial
-from tests.run.commands import QUICK, TINY, results, stored_keys
-from tests.run.commands import agsam_tune as program
+from tests.run.commands import QUICK, SMALL, TINY, invoke, results, stored_keys
+from tests.run.drivers import Driver
 from tests.run.guilty import TASK, write_study
 
-SMALL = [
-    *("--set", "training.epochs=1", "--set", "training.batch_size=20"),
-    *("--set", "phases.map.points=4", "--set", "phases.map.replicates=2"),
-    *("--set", "phases.tune.points=1", "--set", "phases.iid.points=4"),
-    *("--set", "phases.misset.seeds=1"),
-    *("--no-report", "--executor", "inline"),
-]
+INLINE = ("--executor", "inline", "--no-report")
 CURSED = 'raise RuntimeError("this seed is cursed")'
 OVERRIDES = [word for word in TINY if "=" in word]
 
@@ -41,7 +35,7 @@ def _states(folder: Path) -> Counter[str]:
 
 def test_failed_trials_are_run_again_and_kill_9_loses_none(tmp_path: Path) -> None:
     study, out = write_study(tmp_path, 'seeds = [3]\ndoes = "raise"'), tmp_path / "run"
-    done = program("run", study, *SMALL, "--out", out)
+    done = invoke("run", study, *SMALL, *INLINE, "--out", out)
     assert done.returncode == 1
     assert f"with --retry-failed runs them again. What was raised, where: {out}" in done.stdout
     assert _states(out)["FAIL"] == 2
@@ -55,7 +49,7 @@ def test_failed_trials_are_run_again_and_kill_9_loses_none(tmp_path: Path) -> No
 
     # It fails again, and is FAIL again, once.
     before = len(stored_keys(out))
-    done = program("run", out, "--retry-failed", "--executor", "inline", "--no-report")
+    done = invoke("run", out, "--retry-failed", *INLINE)
     assert done.returncode == 1
     assert "2 trials that failed are run again" in done.stdout
     assert len(stored_keys(out)) == before + 2
@@ -65,26 +59,26 @@ def test_failed_trials_are_run_again_and_kill_9_loses_none(tmp_path: Path) -> No
     # Mended, and killed while the second of the two is trained.
     log = tmp_path / "log"
     kill = (
-        f"open({str(log)!r}, 'a').write('x'); "
-        f"len(open({str(log)!r}).read()) == 2 and os.kill(os.getpid(), signal.SIGKILL)"
+        f"with open({str(log)!r}, 'a') as file: file.write('x')\n{' ' * 16}"
+        f"if os.path.getsize({str(log)!r}) == 2: os.kill(os.getpid(), signal.SIGKILL)"
     )
     _mend(tmp_path, kill)
-    done = program("run", out, "--retry-failed", "--executor", "inline", "--no-report")
-    assert done.returncode == -9
+    driver = Driver("run", out, "--retry-failed", *INLINE, output=tmp_path / "output")
+    assert driver.wait() == -9
     assert len(stored_keys(out)) == before + 3
     # What is missing now is run without a word.
-    done = program("run", out, "--executor", "inline", "--no-report")
+    done = invoke("run", out, *INLINE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(stored_keys(out)) == before + 4
     assert log.read_text() == "xxx"
     assert set(_states(out)) == {"COMPLETE"}
     assert not (out / "failures.txt").exists()
-    done = program("run", out, "--retry-failed", "--executor", "inline", "--no-report")
+    done = invoke("run", out, "--retry-failed", *INLINE)
     assert done.returncode == 0
     assert "No trial raised an error" in done.stdout
 
 
-@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+@pytest.mark.parametrize("storage", ["journal", pytest.param("sqlite", marks=pytest.mark.slow)])
 def test_what_follows_from_failed_trials_is_run_again_and_nothing_else(
     storage: str,
     tmp_path: Path,

@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,15 +13,17 @@ from agsam_tune.errors import UsageError
 from agsam_tune.executors import inline
 from agsam_tune.executors.work import Job, Trained
 from agsam_tune.folder import RunFolder
+from agsam_tune.importing import ImportOptions, import_trials
 from agsam_tune.reuse import earlier_runs
 from agsam_tune.store import ResultStore
 from agsam_tune.study import Study, load_study
 from agsam_tune.trials import Outcome, Pack, State
-from tests.run.commands import QUICK, command, results, stored_keys
-from tests.run.commands import agsam_tune as program
+from tests.run.commands import QUICK, invoke, results, stored, stored_keys
+from tests.run.drivers import Driver
+from tests.waiting import until
 
 SMALL = [
-    *("training.epochs=2", "phases.map.points=8", "phases.map.replicates=2"),
+    *("training.epochs=1", "phases.map.points=8", "phases.map.replicates=2"),
     *("phases.tune.points=20", "phases.iid.points=4", "packs.rows=16"),
 ]
 ONE_SEED = ("phases.map.seeds=1", "phases.tune.seeds=1")
@@ -214,19 +213,16 @@ def test_an_interrupted_run_goes_on_and_takes_nothing_twice(
     assert recorded(out)[0]["trials"] == len(taken)
 
 
+@pytest.mark.slow
 def test_kill_9_amid_training(first: Path, fresh: pd.DataFrame, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     overrides = [word for key in SMALL for word in ("--set", key)]
     arguments = ["run", QUICK, *overrides, "--executor", "inline", "--no-report"]
     arguments += ["--reuse", str(first), "--out", str(out)]
-    process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL)
-    end = time.monotonic() + 120
-    while len(stored_keys(out)) < 120 and process.poll() is None:
-        assert time.monotonic() < end
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    done = program(*arguments)
+    driver = Driver(*arguments, output=tmp_path / "output")
+    until(lambda: stored(out) >= 120, while_true=driver.works)
+    driver.kill()
+    done = invoke(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     pd.testing.assert_frame_equal(results(out), fresh, check_exact=True)
     assert len(set(stored_keys(out))) == len(stored_keys(out)) == len(fresh)
@@ -333,6 +329,6 @@ def test_folders_that_cannot_be_reused(first: Path, tmp_path: Path) -> None:
     table = tmp_path / "trials.csv"
     agsam_tune.results(first).to_csv(table, index=False)
     imported = tmp_path / "imported"
-    assert program("import", table, "--out", imported).returncode == 0
+    import_trials(ImportOptions(source=str(table), out=imported))
     with pytest.raises(UsageError, match="its trials were imported"):
         run(study(), tmp_path / "more", imported)

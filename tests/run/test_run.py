@@ -1,4 +1,4 @@
-"""A study from one file to one report, on every executor."""
+"""A study from one file to one report."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 from agsam_tune.agenda import Agenda
 from agsam_tune.study import load_study
-from tests.run.commands import QUICK, TINY, agsam_tune, results, run_tiny
+from tests.run.commands import QUICK, TINY, invoke, results, run_tiny
 
 OVERRIDES = TINY[1:-1:2]
 
@@ -56,9 +56,16 @@ def test_paired_trials_share_their_settings(expected: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(gsam[["rho", "alpha"]], adaptive[["rho", "alpha"]])
 
 
-def test_the_seed_changes_the_results(tmp_path: Path, expected: pd.DataFrame) -> None:
-    other = run_tiny(tmp_path / "other", "--set", "seed=1")
-    assert not other["test_accuracy"].equals(expected["test_accuracy"])
+def test_the_seed_changes_the_results_and_one_seed_a_point_is_reported(
+    tmp_path: Path, expected: pd.DataFrame
+) -> None:
+    one = ("map", "tune", "misset")
+    seeds = [part for name in one for part in ("--set", f"phases.{name}.seeds=1")]
+    other = run_tiny(tmp_path / "one", *seeds, "--set", "seed=1", "--report")
+    assert set(other.loc[other["phase"] == "map", "seed"]) == {0}
+    key = ["optimizer", "phase", "point", "seed"]
+    both = other[other["phase"] == "map"].merge(expected, on=key)
+    assert (both["test_loss_x"] != both["test_loss_y"]).all()
 
 
 @pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 5])
@@ -67,22 +74,9 @@ def test_packs_do_not_change_results(rows: int, tmp_path: Path, expected: pd.Dat
     pd.testing.assert_frame_equal(other, expected, check_exact=True)
 
 
-@pytest.mark.parametrize("cpus", [pytest.param("1", marks=pytest.mark.slow), "2"])
-def test_ray_gives_the_same_results(cpus: str, tmp_path: Path, expected: pd.DataFrame) -> None:
-    other = run_tiny(tmp_path / "ray", "--cpus", cpus, executor="ray")
-    pd.testing.assert_frame_equal(other, expected, check_exact=True)
-
-
-@pytest.mark.slow
-def test_sqlite_gives_the_same_results(tmp_path: Path, expected: pd.DataFrame) -> None:
-    other = run_tiny(tmp_path / "run", "--storage", f"sqlite:///{tmp_path / 'results.db'}")
-    pd.testing.assert_frame_equal(other, expected, check_exact=True)
-    assert not (tmp_path / "run" / "study.journal").exists()
-
-
 def test_a_finished_run_runs_nothing_again(undisturbed: Path) -> None:
     before = (undisturbed / "study.journal").read_bytes()
-    done = agsam_tune("run", QUICK, *TINY, "--out", undisturbed)
+    done = invoke("run", QUICK, *TINY, "--out", undisturbed)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("quick: all 354 trials are stored; nothing is left\n")
     assert (undisturbed / "study.journal").read_bytes() == before
@@ -93,10 +87,10 @@ def test_a_time_budget_stops_early_and_the_run_carries_on(
 ) -> None:
     out = tmp_path / "budget"
     arguments = ("run", QUICK, *TINY, "--out", out, "--executor", "inline")
-    stopped = agsam_tune(*arguments, "--time-budget", "0s")
+    stopped = invoke(*arguments, "--time-budget", "0s")
     assert stopped.returncode == 3
     assert "0 of 354 trials are stored; the same command carries on" in stopped.stdout
-    done = agsam_tune(*arguments)
+    done = invoke(*arguments)
     assert done.returncode == 0
     pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
 
@@ -105,10 +99,8 @@ def test_a_run_from_before_there_was_a_choice_of_ways_carries_on(
     tmp_path: Path, expected: pd.DataFrame
 ) -> None:
     out = tmp_path / "old"
-    stopped = agsam_tune(
-        "run", QUICK, *TINY, "--out", out, "--executor", "inline", "--time-budget", "0"
-    )
-    assert stopped.returncode == 3
+    arguments = ("run", QUICK, *TINY, "--out", out, "--executor", "inline")
+    assert invoke(*arguments, "--time-budget", "0").returncode == 3
     manifest = json.loads((out / "manifest.json").read_text())
     del manifest["engine"]
     later = ("betas", "eps", "max_grad_norm", "label_smoothing", "precision")
@@ -116,33 +108,26 @@ def test_a_run_from_before_there_was_a_choice_of_ways_carries_on(
         del manifest["study"]["training"][key]
     del manifest["study"]["sharpness"]
     (out / "manifest.json").write_text(json.dumps(manifest))
-    done = agsam_tune("run", QUICK, *TINY, "--out", out, "--executor", "inline")
+    done = invoke(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     # Ways of then, whose sums are rounded otherwise.
     assert json.loads((out / "manifest.json").read_text())["engine"]["way"] == "stacked"
     pd.testing.assert_frame_equal(results(out), expected, check_exact=False, rtol=1e-3)
 
 
-def test_a_study_with_one_seed_is_reported(tmp_path: Path) -> None:
-    one = ("map", "tune", "misset")
-    seeds = [part for name in one for part in ("--set", f"phases.{name}.seeds=1")]
-    table = run_tiny(tmp_path / "one", *seeds)
-    assert set(table.loc[table["phase"] == "map", "seed"]) == {0}
-
-
 def test_report_and_export_read_what_is_stored(undisturbed: Path, tmp_path: Path) -> None:
-    done = agsam_tune("report", undisturbed, "--out", tmp_path / "again")
+    done = invoke("report", undisturbed, "--out", tmp_path / "again")
     assert done.returncode == 0, done.stderr
     for name in ("summary.json", "report.html"):
         assert (tmp_path / "again" / name).read_bytes() == (undisturbed / name).read_bytes()
     table = pd.read_parquet(undisturbed / "trials.parquet")
-    csv = agsam_tune("export", undisturbed)
+    csv = invoke("export", undisturbed)
     (tmp_path / "trials.csv").write_text(csv.stdout)
     read = pd.read_csv(tmp_path / "trials.csv", dtype=str)
     assert list(read.columns) == list(table.columns)
     assert read["test_loss"].map(float).tolist() == table["test_loss"].tolist()
     for ending in ("csv", "parquet", "json"):
         out = tmp_path / f"out.{ending}"
-        assert agsam_tune("export", undisturbed, "--out", out).returncode == 0
+        assert invoke("export", undisturbed, "--out", out).returncode == 0
     assert len(json.loads((tmp_path / "out.json").read_text())) == len(table)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), table)

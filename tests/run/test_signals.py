@@ -1,8 +1,7 @@
 """An interrupt waits while something is being written, and is not lost."""
 
+import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agsam_tune.signals import first_interrupt, interrupt_on_sigterm, interrupts_held
-from tests.run.commands import QUICK, TINY
+from tests.run.commands import QUICK, TINY, invoke
 
 
 @pytest.fixture(autouse=True)
@@ -126,30 +125,22 @@ def test_an_interrupt_held_in_a_write_asks_after_it() -> None:
     assert steps == ["written", "asked", "goes on", "written"]
 
 
-# The program, interrupted at the worst moment: as the journal's lock is given back.
-_AT_THE_WORST_MOMENT = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-unlink, count = os.unlink, 0
-def unlink_then_interrupt(path, *args, **kwargs):
-    global count
-    unlink(path, *args, **kwargs)
-    count += str(path).endswith(".rename")
-    if count == 15 and str(path).endswith(".rename"):
-        signal.raise_signal(signal.{name})
-os.unlink = unlink_then_interrupt
-from agsam_tune.cli import main
-main()
-"""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_journal_survives_an_interrupt_in_a_write(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the worst moment: as the journal's lock is given back."""
+    unlink, freed = os.unlink, list[str]()
 
+    def unlink_then_interrupt(path: str, *args: object, **kwargs: object) -> None:
+        unlink(path, *args, **kwargs)  # type: ignore[arg-type]
+        if str(path).endswith(".rename"):
+            freed.append(path)
+            if len(freed) == 15:
+                signal.raise_signal(number)
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_journal_survives_an_interrupt_in_a_write(name: str, tmp_path: Path) -> None:
-    program = [sys.executable, "-c", _AT_THE_WORST_MOMENT.replace("{name}", name)]
-    arguments = ["run", QUICK, *TINY, "--executor", "inline", "--out", str(tmp_path / "out")]
-    done = subprocess.run(
-        [*program, *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
+    monkeypatch.setattr(os, "unlink", unlink_then_interrupt)
+    done = invoke("run", QUICK, *TINY, "--executor", "inline", "--out", tmp_path / "out")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "trials are stored; the same command carries on" in done.stdout
     assert not list((tmp_path / "out").glob("study.journal.lock*"))

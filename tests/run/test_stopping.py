@@ -9,9 +9,7 @@ import pty
 import re
 import signal
 import struct
-import subprocess
 import termios
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,136 +17,143 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.run.commands import agsam_tune, command, stored_keys
+from tests.run.commands import SMALL, invoke, stored_keys
+from tests.run.drivers import Driver
 from tests.run.guilty import write_study
+from tests.waiting import until
 
 # Of one optimizer: 8 trials of map, 2 of tune, 2 of iid and 25 of misset. All wait in their
 # models until they are let go.
 ROWS, TOTAL = 2, 37
-SMALL = [
-    *("--set", "training.epochs=1", "--set", "training.batch_size=20"),
-    *("--set", "phases.map.points=4", "--set", "phases.map.replicates=2"),
-    *("--set", "phases.tune.points=1", "--set", "phases.iid.points=2"),
-    *("--set", "phases.misset.seeds=1", "--set", f"packs.rows={ROWS}"),
-    "--no-report",
-]
-# Two workers, whatever the machine has.
-EXECUTORS = [("inline", 1), ("ray", 2)]
-RAY_SLOWLY = [EXECUTORS[0], pytest.param(*EXECUTORS[1], marks=pytest.mark.slow)]
+SIZE = [*SMALL, "--set", "phases.iid.points=2", "--set", f"packs.rows={ROWS}", "--report"]
+# The executor and its workers, whatever the machine has.
+INLINE, RAY = ("inline", 1), ("ray", 2)
+SLOW_RAY = pytest.param(RAY, marks=pytest.mark.slow)
+Executor = tuple[str, int]
 
 
-class Waiting:
-    """A run whose trials wait, in a session of its own as a terminal gives it one."""
+class Waiting(Driver):
+    """A run whose trials wait."""
 
-    def __init__(self, folder: Path, executor: str, output: int) -> None:
-        self.folder, self.out, self.log = folder, folder / "run", folder / "log"
+    def __init__(
+        self,
+        folder: Path,
+        executor: Executor,
+        output: Path,
+        sigint: signal.Handlers = signal.SIG_DFL,
+    ) -> None:
+        self.out, self.log, self.workers = folder / "run", folder / "log", executor[1]
         options = f"seeds = {list(range(8))}\ndoes = 'wait'\nlog = '{self.log}'"
-        self.study = write_study(folder, options, alone=True)
-        self.arguments = ["run", self.study, *SMALL, "--out", self.out]
-        start = [*self.arguments, "--executor", executor, "--cpus", "2"]
-        environment = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")}
-        self.process = subprocess.Popen(
-            command(*start),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={**environment, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"},
-            start_new_session=True,
-            # The tests themselves may run in the background, where a shell has SIGINT ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        study = write_study(folder, options, alone=True)
+        self.arguments = ["run", study, *SIZE, "--out", self.out]
+        plain = {"CI": "false", "NO_COLOR": "", "TERM": "xterm-256color"}
+        super().__init__(
+            *(*self.arguments, "--executor", executor[0], "--cpus", str(executor[1])),
+            output=output,
+            sigint=sigint,
+            environment={**plain, "COLUMNS": "80", "LINES": "24"},
         )
 
-    def wait_for_packs(self, count: int) -> None:
-        """Until so many workers are in their first trial's model."""
-        end = time.monotonic() + 120
-        while not self.log.exists() or len(self.log.read_text().splitlines()) < count:
-            assert self.process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.05)
+    def wait_for_packs(self) -> None:
+        """Until all workers are in their first trial's model."""
+        until(lambda: self._begun() >= self.workers, while_true=self.works)
 
-    def interrupt(self) -> None:
-        os.killpg(self.process.pid, signal.SIGINT)
+    def _begun(self) -> int:
+        return len(self.log.read_text().splitlines()) if self.log.exists() else 0
 
     def let_go(self) -> None:
         Path(f"{self.log}.go").touch()
 
 
 @contextmanager
-def waiting(folder: Path, executor: str) -> Iterator[tuple[Waiting, Path]]:
+def waiting(
+    folder: Path, executor: Executor, sigint: signal.Handlers = signal.SIG_DFL
+) -> Iterator[tuple[Waiting, Path]]:
     """A run that writes to a file, which comes with it."""
     text = folder / "output"
-    with text.open("wb") as file:
-        run = Waiting(folder, executor, file.fileno())
-        try:
-            yield run, text
-        finally:
-            run.process.kill()
-            run.process.wait()
+    run = Waiting(folder, executor, text, sigint)
+    try:
+        yield run, text
+    finally:
+        run.kill()
 
 
-def _said(text: Path, words: str) -> str:
-    """The line with these words, which comes soon."""
-    end = time.monotonic() + 30
-    while words not in (found := text.read_text()):
-        assert time.monotonic() < end, found
-        time.sleep(0.05)
-    return next(line for line in found.splitlines() if words in line)
+def _said(run: Waiting, text: Path, words: str) -> str:
+    """The line with these words, when it is there."""
+    until(lambda: text.exists() and words in text.read_text(), while_true=run.works)
+    return next(line for line in text.read_text().splitlines() if words in line)
 
 
-@pytest.mark.parametrize(("executor", "workers"), RAY_SLOWLY)
-def test_once_finishes_what_was_begun(executor: str, workers: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "executor", [pytest.param(INLINE, marks=pytest.mark.slow), ("ray", 1), SLOW_RAY], ids=str
+)
+def test_once_finishes_what_was_begun(executor: Executor, tmp_path: Path) -> None:
     with waiting(tmp_path, executor) as (run, text):
-        run.wait_for_packs(workers)
-        run.interrupt()
-        packs = "the pack" if workers == 1 else f"the {workers} packs"
-        line = _said(text, "Stopping when")
-        assert f"Stopping when {packs} being trained ({workers * ROWS} trials)" in line
-        time.sleep(1.0)
-        assert run.process.poll() is None  # it waits for them
+        run.wait_for_packs()
+        run.send(signal.SIGINT)
+        packs = "the pack" if run.workers == 1 else f"the {run.workers} packs"
+        line = _said(run, text, "Stopping when")
+        assert f"Stopping when {packs} being trained ({run.workers * ROWS} trials)" in line
+        assert run.works()  # it waits for them
         run.let_go()
-        assert run.process.wait(timeout=60) == 3
+        assert run.wait() == 3
     stored = stored_keys(run.out)
-    assert len(stored) == workers * ROWS  # those packs, and no other
+    assert len(stored) == run.workers * ROWS  # those packs, and no other
     output = text.read_text()
     assert f"Stopped. {len(stored)} of {TOTAL} trials are stored; the same" in output
     assert "Traceback" not in output
     _carry_on(run, stored)
 
 
-@pytest.mark.parametrize(("executor", "workers"), RAY_SLOWLY)
-def test_twice_ends_at_once(executor: str, workers: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", [INLINE, SLOW_RAY], ids=str)
+def test_twice_ends_at_once(executor: Executor, tmp_path: Path) -> None:
     with waiting(tmp_path, executor) as (run, text):
-        run.wait_for_packs(workers)
-        run.interrupt()
-        _said(text, "Ctrl-C again stops at once")
-        run.interrupt()
-        assert run.process.wait(timeout=30) == 3
+        run.wait_for_packs()
+        run.send(signal.SIGINT)
+        _said(run, text, "Ctrl-C again stops at once")
+        run.send(signal.SIGINT)
+        assert run.wait() == 3
     assert f"Stopped. 0 of {TOTAL} trials are stored; the same" in text.read_text()
     assert "Traceback" not in text.read_text()
 
 
-@pytest.mark.parametrize(("executor", "workers"), RAY_SLOWLY)
-def test_sigterm_waits_for_no_pack(executor: str, workers: int, tmp_path: Path) -> None:
-    with waiting(tmp_path, executor) as (run, text):
-        run.wait_for_packs(workers)
-        run.process.terminate()
-        assert run.process.wait(timeout=30) == 3
+@pytest.mark.parametrize(
+    ("executor", "sigint"),
+    [
+        (INLINE, signal.SIG_IGN),  # as a shell starts it in the background
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((INLINE, signal.SIG_DFL), (RAY, signal.SIG_IGN), (RAY, signal.SIG_DFL))
+        ),
+    ],
+    ids=str,
+)
+def test_sigterm_waits_for_no_pack(
+    executor: Executor, sigint: signal.Handlers, tmp_path: Path
+) -> None:
+    with waiting(tmp_path, executor, sigint) as (run, text):
+        run.wait_for_packs()
+        run.send(signal.SIGTERM)
+        assert run.wait() == 3
     assert f"Stopped. 0 of {TOTAL} trials are stored; the same" in text.read_text()
 
 
+@pytest.mark.slow
 def test_once_is_enough_while_nothing_is_trained(tmp_path: Path) -> None:
-    with waiting(tmp_path, "ray") as (run, text):
-        _said(text, "trials to train")  # Ray is being started
-        run.interrupt()
-        assert run.process.wait(timeout=60) == 3
+    with waiting(tmp_path, RAY) as (run, text):
+        _said(run, text, "trials to train")  # Ray is being started
+        run.send(signal.SIGINT)
+        assert run.wait() == 3
     assert "Stopping when" not in text.read_text()
     assert f"Stopped. 0 of {TOTAL} trials are stored; the same" in text.read_text()
 
 
 def _carry_on(run: Waiting, stored: list[tuple[object, ...]]) -> None:
-    """The same command does the rest, says so, and runs nothing twice."""
+    """What was stored is there to read; the same command does the rest, and nothing twice."""
+    assert len(pd.read_parquet(run.out / "trials.parquet")) == len(stored)
+    assert not (run.out / "report.html").exists()  # whoever stops a run is not made to wait for it
     # Inline, which is the faster one; results are equal.
-    done = agsam_tune(*run.arguments, "--executor", "inline")
+    done = invoke(*run.arguments, "--no-report", "--executor", "inline")
     assert done.returncode == 0, done.stdout + done.stderr
     left = TOTAL - len(stored)
     assert f" mine: {len(stored)} of {TOTAL} trials are stored, {left} are left: " in done.stdout
@@ -161,33 +166,29 @@ def _carry_on(run: Waiting, stored: list[tuple[object, ...]]) -> None:
 def test_a_terminal_shows_the_panel_and_the_stop(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    run = Waiting(tmp_path, "inline", slave)
-    os.close(slave)
+    run = Waiting(tmp_path, INLINE, Path(os.ttyname(slave)))
     shown = bytearray()
     try:
         _read_until(master, shown, "1 of 1 workers busy")
-        run.wait_for_packs(1)
-        run.interrupt()
+        run.wait_for_packs()
+        os.write(master, b"\x03")  # Ctrl-C, as a terminal takes it
         _read_until(master, shown, "Stopping when the pack being trained (2 trials)")
         run.let_go()
         _read_until(master, shown, "the same command carries on")
-        assert run.process.wait(timeout=30) == 3
+        assert run.wait() == 3
     finally:
-        run.process.kill()
-        run.process.wait()
+        run.kill()
+        os.close(slave)
         os.close(master)
-    text = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", shown.decode())
+    text = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", shown.decode()).replace("^C", "")
     lines = re.split(r"[\r\n]+", text)
     last = max(i for i, line in enumerate(lines) if line.startswith("╭─ mine · stopped "))
     assert lines[last + 1].startswith(f"│ 2 of {TOTAL} trials  ━──")
     assert all(len(line) == 80 for line in lines if line.startswith(("╭", "│", "╰")))
+    _carry_on(run, stored_keys(run.out))
 
 
 def _read_until(master: int, shown: bytearray, words: str) -> None:
-    end = time.monotonic() + 60
+    """Read what the terminal shows; the slave's end is kept open, so that this only waits."""
     while words not in re.sub(rb"\x1b\[[?\d;]*[a-zA-Z]", b"", shown).decode(errors="replace"):
-        assert time.monotonic() < end, shown.decode(errors="replace")
-        try:
-            shown += os.read(master, 65536)
-        except OSError:  # the other end is closed
-            end = 0.0
+        shown += os.read(master, 65536)

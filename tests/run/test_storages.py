@@ -1,25 +1,24 @@
 """`--storage`: what cannot be used is refused; two folders do not share one at a time; one that is
 locked or gone is waited for."""
 
+import os
 import shutil
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from agsam_tune.store import ResultStore, StorageError
+from agsam_tune.store import ResultStore, faults
 from agsam_tune.study import load_study
-from tests.run.commands import QUICK, TINY, agsam_tune, command, results, tree
+from agsam_tune.trials import Outcome
+from tests.run.commands import FEW, QUICK, TINY, invoke, results, tree
 from tests.store.servers import PostgreSQL
 
-LONG = ("--set", "training.epochs=100")
-SLOWLY = ("--set", "packs.rows=4")  # many small packs, with the same results
+INLINE = ("--executor", "inline")
+Amid = Callable[[Callable[[], object]], list[int]]
 
 
 @pytest.fixture(scope="module")
@@ -28,31 +27,30 @@ def server() -> Iterator[PostgreSQL]:
         yield server
 
 
-def stored(location: str, *more: str) -> int:
-    """How many trials are stored; 0 while there is nothing to read."""
-    overrides = [setting for setting in (*TINY, *more) if "=" in setting]
-    try:
-        store = ResultStore.read(load_study(Path(QUICK), overrides=overrides), location)
-    except StorageError:
-        return 0
-    with closing(store):
+@pytest.fixture
+def amid(monkeypatch: pytest.MonkeyPatch) -> Amid:
+    """Lets something happen once, before the third pack of a run is stored; the packs' sizes."""
+
+    def register(event: Callable[[], object]) -> list[int]:
+        packs: list[int] = []
+
+        def add_and_more(store: ResultStore, outcomes: list[Outcome]) -> None:
+            packs.append(len(outcomes))
+            if len(packs) == 3:
+                event()
+            add(store, outcomes)
+
+        add = ResultStore.add
+        monkeypatch.setattr(ResultStore, "add", add_and_more)
+        return packs
+
+    return register
+
+
+def stored(location: str) -> int:
+    overrides = [setting for setting in FEW if "=" in setting]
+    with closing(ResultStore.read(load_study(Path(QUICK), overrides=overrides), location)) as store:
         return sum(1 for _ in store.outcomes())
-
-
-def started(*arguments: str | Path, program: list[str] | None = None) -> subprocess.Popen[str]:
-    whole = command(*arguments)
-    whole = [*program, *whole[1:]] if program else whole
-    return subprocess.Popen(
-        whole, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
-
-
-def wait_until_stored(process: subprocess.Popen[str], location: str, *more: str) -> None:
-    end = time.monotonic() + 120
-    while stored(location, *more) < 5:
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +72,7 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_written(
     with closing(sqlite3.connect(tmp_path / "others.db")) as others:
         others.execute("CREATE TABLE studies (study_id INTEGER, study_name TEXT)")
     before = tree(tmp_path)
-    done = agsam_tune("run", QUICK, *TINY, "--storage", storage, "--executor=inline", cwd=tmp_path)
+    done = invoke("run", *FEW, *INLINE, "--storage", storage, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "fault" not in done.stderr
@@ -83,157 +81,132 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_written(
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
-def test_a_corrected_command_runs_after_a_wrong_one(tmp_path: Path, expected: pd.DataFrame) -> None:
+def test_a_wrong_command_and_a_killed_start_are_no_obstacle(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    wrong = agsam_tune("run", QUICK, *TINY, "--out", out, "--storage", "foo://x")
-    assert wrong.returncode == 2
-    right = agsam_tune("run", QUICK, *TINY, "--out", out, "--executor", "inline")
-    assert right.returncode == 0, right.stderr
-    pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
+    arguments = ("run", *FEW, *INLINE, "--out", out)
+    assert invoke(*arguments, "--storage", "foo://x").returncode == 2
+    assert not out.exists()
+    out.mkdir()
+    for name in (".manifest.json-abc", ".driver.lock", "study.journal"):
+        (out / name).touch()
+    done = invoke(*arguments)
+    assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_a_relative_url_is_found_again_from_another_folder(
-    tmp_path: Path, expected: pd.DataFrame
+    tmp_path: Path, expected_few: pd.DataFrame
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    arguments = ("run", QUICK, *TINY, "--executor", "inline", "--out", tmp_path / "run")
-    done = agsam_tune(*arguments, "--storage", "sqlite:///results.db", cwd=here)
+    arguments = ("run", *FEW, *INLINE, "--out", tmp_path / "run")
+    done = invoke(*arguments, "--storage", "sqlite:///results.db", cwd=here)
     assert done.returncode == 0, done.stderr
-    again = agsam_tune("report", tmp_path / "run", cwd=there)
+    again = invoke("run", tmp_path / "run", *INLINE, "--no-report", cwd=there)
     assert again.returncode == 0, again.stderr
-    pd.testing.assert_frame_equal(results(tmp_path / "run"), expected, check_exact=True)
+    assert "trials are stored; nothing is left" in again.stdout
+    pd.testing.assert_frame_equal(results(tmp_path / "run"), expected_few, check_exact=True)
     assert tree(there) == []
 
 
 def test_another_storage_than_the_run_began_with_is_refused(undisturbed: Path) -> None:
-    done = agsam_tune("run", QUICK, *TINY, "--out", undisturbed, "--storage", "other.journal")
+    done = invoke("run", QUICK, *TINY, "--out", undisturbed, "--storage", "other.journal")
     assert done.returncode == 2
     assert "its results lie in" in done.stderr
-
-
-@pytest.mark.slow
-def test_two_folders_on_one_storage_take_turns(tmp_path: Path) -> None:
-    storage = tmp_path / "one.journal"
-    arguments = ("run", QUICK, *TINY, *LONG, "--executor", "inline", "--storage", storage)
-    first = subprocess.Popen(command(*arguments, "--out", tmp_path / "a"))
-    try:
-        while not storage.exists() or storage.stat().st_size < 10_000:
-            time.sleep(0.01)
-        second = agsam_tune(*arguments, "--out", tmp_path / "b")
-    finally:
-        first.kill()
-        first.wait()
-    assert second.returncode == 1
-    assert f"another driver uses this storage (process {first.pid} on " in second.stderr
-    assert not (tmp_path / "b").exists()
 
 
 def test_a_moved_or_copied_folder_takes_its_results_along(
     undisturbed: Path, tmp_path: Path, expected: pd.DataFrame
 ) -> None:
-    shutil.copytree(undisturbed, tmp_path / "copy")
-    before = (undisturbed / "study.journal").read_bytes()
-    (tmp_path / "copy" / "trials.parquet").unlink()
-    done = agsam_tune("run", QUICK, *TINY, "--out", tmp_path / "copy")
+    copy, before = tmp_path / "copy", (undisturbed / "study.journal").read_bytes()
+    shutil.copytree(undisturbed, copy)
+    (copy / "trials.parquet").unlink()
+    done = invoke("run", QUICK, *TINY, "--out", copy)
     assert done.returncode == 0, done.stderr
-    pd.testing.assert_frame_equal(results(tmp_path / "copy"), expected, check_exact=True)
+    pd.testing.assert_frame_equal(results(copy), expected, check_exact=True)
     assert (undisturbed / "study.journal").read_bytes() == before
-
-
-def test_what_a_killed_start_left_is_no_obstacle(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    out.mkdir()
-    for name in (".manifest.json-abc", ".driver.lock", "study.journal"):
-        (out / name).touch()
-    done = agsam_tune("run", QUICK, *TINY, "--out", out, "--executor", "inline")
-    assert done.returncode == 0, done.stderr
-
-
-def test_results_that_are_gone_are_named(undisturbed: Path, tmp_path: Path) -> None:
-    shutil.copytree(undisturbed, tmp_path / "copy")
-    (tmp_path / "copy" / "study.journal").unlink()
-    done = agsam_tune("report", tmp_path / "copy")
+    # Results that are gone are named, and not begun anew.
+    (copy / "study.journal").unlink()
+    done = invoke("report", copy)
     assert done.returncode == 2
     assert "study.journal" in done.stderr
-    assert not (tmp_path / "copy" / "study.journal").exists()
+    assert not (copy / "study.journal").exists()
 
 
-@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
-def test_a_database_is_read_while_a_driver_writes_and_has_one_driver(
-    kind: str, tmp_path: Path, server: PostgreSQL
+@pytest.mark.parametrize("kind", ["journal", "sqlite", "postgresql"])
+def test_a_storage_is_read_while_a_driver_writes_and_has_one_driver(
+    kind: str,
+    tmp_path: Path,
+    amid: Amid,
+    request: pytest.FixtureRequest,
 ) -> None:
-    location = f"sqlite:///{tmp_path}/x.db" if kind == "sqlite" else server.new_database()
-    out = tmp_path / "a"
-    run = ("run", QUICK, *TINY, *LONG, "--executor", "inline", "--storage", location)
-    first = started(*run, "--out", out)
-    try:
-        wait_until_stored(first, location, *LONG)
-        table = agsam_tune("export", out)
-        second = agsam_tune(*run, "--out", tmp_path / "b")
-        assert first.poll() is None
-    finally:
-        first.kill()
-        first.communicate()
+    location = {"journal": f"{tmp_path}/x.journal", "sqlite": f"sqlite:///{tmp_path}/x.db"}.get(
+        kind
+    )
+    location = location or request.getfixturevalue("server").new_database()
+    run = ("run", *FEW, *INLINE, "--storage", location)
+    answers = []
+
+    def look() -> None:
+        answers.append(invoke("export", tmp_path / "a"))
+        answers.append(invoke(*run, "--out", tmp_path / "b"))
+        raise KeyboardInterrupt  # that is all
+
+    packs = amid(look)
+    first = invoke(*run, "--out", tmp_path / "a")
+    assert first.returncode == 3, first.stderr
+    table, second = answers
     assert table.returncode == 0, table.stderr
-    assert len(table.stdout.splitlines()) > 5
+    assert len(table.stdout.splitlines()) == 1 + packs[0] + packs[1]
     assert second.returncode == 1, second.stderr
-    assert f"process {first.pid} on " in second.stderr
+    assert f"process {os.getpid()} on " in second.stderr
     assert len(second.stderr.splitlines()) == 1
     assert not (tmp_path / "b").exists()
 
 
 def test_a_server_that_is_gone_for_a_while_costs_nothing(
-    tmp_path: Path, server: PostgreSQL, expected: pd.DataFrame
+    tmp_path: Path,
+    server: PostgreSQL,
+    expected_few: pd.DataFrame,
+    amid: Amid,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     location, out = server.new_database(), tmp_path / "run"
     secret = location.replace("postgres@", "postgres:s3cr3t@")
-    run = ("run", QUICK, *TINY, *SLOWLY, "--executor", "inline", "--storage", secret, "--out", out)
-    process = started(*run)
-    wait_until_stored(process, location)
-    server.stop()
-    time.sleep(3)
-    server.start()
-    _, said = process.communicate(timeout=200)
-    assert process.returncode == 0, said
-    assert said.count("The storage is away") == said.count("The storage is back") == 1
-    pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
-    assert stored(location) == len(expected)
+    amid(server.stop)
+    monkeypatch.setattr(faults, "_sleep", lambda *_: server.start())
+    done = invoke("run", *FEW, *INLINE, "--storage", secret, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert caplog.text.count("The storage is away") == 1
+    assert caplog.text.count("The storage is back") == 1
+    pd.testing.assert_frame_equal(results(out), expected_few, check_exact=True)
+    assert stored(location) == len(expected_few)
     for path in out.rglob("*"):
         assert path.is_dir() or b"s3cr3t" not in path.read_bytes()
 
 
-IMPATIENT = """
-from agsam_tune.cli import main
-from agsam_tune.store import ResultStore
-ResultStore.open.__func__.__kwdefaults__["patience"] = 1.0
-main()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_file_that_stays_locked_stops_the_run_and_the_same_command_carries_on(
-    executor: str, tmp_path: Path, expected: pd.DataFrame
+    executor: str,
+    tmp_path: Path,
+    expected_few: pd.DataFrame,
+    amid: Amid,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    location, out = f"sqlite:///{tmp_path}/x.db?timeout=0.2", tmp_path / "run"
-    run = ("run", QUICK, *TINY, *SLOWLY, "--executor", executor, "--out", out)
-    run = (*run, "--storage", location)
-    process = started(*run, program=[sys.executable, "-c", IMPATIENT])
-    wait_until_stored(process, location)
+    location, out = f"sqlite:///{tmp_path}/x.db?timeout=0.1", tmp_path / "run"
+    run = ("run", *FEW, "--executor", executor, "--out", out, "--storage", location)
+    monkeypatch.setitem(ResultStore.open.__func__.__kwdefaults__, "patience", 0.5)  # type: ignore[attr-defined]
     with closing(sqlite3.connect(tmp_path / "x.db", timeout=60, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        _, said = process.communicate(timeout=100)
+        packs = amid(lambda: other.execute("BEGIN EXCLUSIVE"))
+        done = invoke(*run)
         other.rollback()
-    assert process.returncode == 1, said
-    assert "Traceback" not in said
-    last = said.splitlines()[-1]
-    assert last.startswith(f"agsam-tune: {location}: cannot be written to: it was away for 1 s")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"agsam-tune: {location}: cannot be written to: it was away for 0.5 s")
     assert "the same command carries on" in last
-    before = stored(location)
-    assert 5 <= before < len(expected)
-    done = agsam_tune(*run)
+    assert stored(location) == packs[0] + packs[1] > 0
+    done = invoke(*run)
     assert done.returncode == 0, done.stderr
-    pd.testing.assert_frame_equal(results(out), expected, check_exact=True)
+    pd.testing.assert_frame_equal(results(out), expected_few, check_exact=True)

@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from agsam_tune import __version__, system
-from tests.run.commands import agsam_tune
+from tests.run.commands import invoke
 
 
 def test_it_is_for_people_and_for_programs() -> None:
-    shown, printed = agsam_tune("sys-info"), agsam_tune("sys-info", "--json")
+    shown, printed = invoke("sys-info"), invoke("sys-info", "--json")
     assert (shown.returncode, printed.returncode) == (0, 0), shown.stderr + printed.stderr
     found = json.loads(printed.stdout)
     assert list(found) == [

@@ -6,7 +6,7 @@ import pytest
 
 from agsam_tune.errors import UsageError
 from agsam_tune.reporting import read_run
-from tests.run.commands import QUICK, ROOT, TINY, agsam_tune, tree
+from tests.run.commands import QUICK, ROOT, TINY, invoke, tree
 
 MOONS = ROOT / "studies" / "moons.toml"
 
@@ -27,7 +27,7 @@ MOONS = ROOT / "studies" / "moons.toml"
     ],
 )
 def test_bad_values(override: str, words: list[str], tmp_path: Path) -> None:
-    done = agsam_tune("run", MOONS, "--set", override, cwd=tmp_path)
+    done = invoke("run", MOONS, "--set", override, cwd=tmp_path)
     assert done.returncode == 2
     assert all(word in done.stderr for word in words), done.stderr
     assert "moons.toml" in done.stderr
@@ -36,7 +36,7 @@ def test_bad_values(override: str, words: list[str], tmp_path: Path) -> None:
 
 
 def test_a_study_file_that_does_not_exist(tmp_path: Path) -> None:
-    done = agsam_tune("run", "studies/moon.toml", cwd=tmp_path)
+    done = invoke("run", "studies/moon.toml", cwd=tmp_path)
     assert done.returncode == 2
     assert "studies/moon.toml" in done.stderr
     assert tree(tmp_path) == []
@@ -45,7 +45,7 @@ def test_a_study_file_that_does_not_exist(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["file/below", "/proc/agsam", "x" * 300])
 def test_an_unwritable_folder(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    done = agsam_tune("run", QUICK, "--out", place, cwd=tmp_path)
+    done = invoke("run", QUICK, "--out", place, cwd=tmp_path)
     assert done.returncode == 2
     assert place in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -54,7 +54,7 @@ def test_an_unwritable_folder(place: str, tmp_path: Path) -> None:
 
 def test_a_folder_of_another_study(undisturbed: Path) -> None:
     before = {p: p.read_bytes() for p in undisturbed.iterdir() if p.is_file()}
-    done = agsam_tune("run", MOONS, "--out", undisturbed)
+    done = invoke("run", MOONS, "--out", undisturbed)
     assert done.returncode == 2
     assert "quick" in done.stderr
     assert before == {p: p.read_bytes() for p in undisturbed.iterdir() if p.is_file()}
@@ -62,7 +62,7 @@ def test_a_folder_of_another_study(undisturbed: Path) -> None:
 
 def test_a_changed_study_lists_the_changed_keys(undisturbed: Path) -> None:
     changed = ("--set", "training.lr=0.2", "--set", "phases.misset.seeds=3")
-    done = agsam_tune("run", QUICK, *TINY, *changed, "--out", undisturbed)
+    done = invoke("run", QUICK, *TINY, *changed, "--out", undisturbed)
     assert done.returncode == 2
     assert "training.lr: 0.1 → 0.2" in done.stderr
     assert "phases.misset.seeds: 2 → 3" in done.stderr
@@ -70,7 +70,7 @@ def test_a_changed_study_lists_the_changed_keys(undisturbed: Path) -> None:
 
 def test_another_way_than_the_run_began_with(undisturbed: Path) -> None:
     way = ("--set", "packs.way=rows")
-    done = agsam_tune("run", QUICK, *TINY, *way, "--out", undisturbed)
+    done = invoke("run", QUICK, *TINY, *way, "--out", undisturbed)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "computed with 'compiled', and packs.way now asks for 'rows'" in done.stderr
@@ -78,7 +78,7 @@ def test_another_way_than_the_run_began_with(undisturbed: Path) -> None:
 
 def test_a_folder_of_other_things(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    done = agsam_tune("run", QUICK, "--out", tmp_path)
+    done = invoke("run", QUICK, "--out", tmp_path)
     assert done.returncode == 2
     assert "thesis.tex" in done.stderr
     assert tree(tmp_path) == ["thesis.tex"]
@@ -87,7 +87,7 @@ def test_a_folder_of_other_things(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["report", "export"])
 def test_reading_a_folder_without_a_run(command: str, tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
-        done = agsam_tune(command, folder)
+        done = invoke(command, folder)
         assert done.returncode == 2
         assert str(folder) in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -96,7 +96,7 @@ def test_reading_a_folder_without_a_run(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("budget", ["soon", "1d", "", "-3"])
 def test_a_budget_that_is_none(budget: str, tmp_path: Path) -> None:
-    done = agsam_tune("run", QUICK, f"--time-budget={budget}", cwd=tmp_path)
+    done = invoke("run", QUICK, f"--time-budget={budget}", cwd=tmp_path)
     assert done.returncode == 2
     assert "1h30m" in done.stderr
 
@@ -106,7 +106,7 @@ def test_a_task_that_cannot_be_imported(tmp_path: Path) -> None:
     text = Path(QUICK).read_text().replace('task = "moons"', 'task = "nowhere.tasks:blobs"')
     options = text[text.index("[task_options]") : text.index("[training]")]
     study.write_text(text.replace(options, ""))
-    done = agsam_tune("run", study, cwd=tmp_path)
+    done = invoke("run", study, cwd=tmp_path)
     assert done.returncode == 2
     assert "nowhere" in done.stderr
     assert tree(tmp_path) == ["mine.toml"]
@@ -114,7 +114,7 @@ def test_a_task_that_cannot_be_imported(tmp_path: Path) -> None:
 
 def test_gpus_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    done = agsam_tune("run", QUICK, *TINY, "--gpus", "1", "--out", tmp_path / "run")
+    done = invoke("run", QUICK, *TINY, "--gpus", "1", "--out", tmp_path / "run")
     assert done.returncode == 2
     assert done.stderr == "agsam-tune: --gpus 1: there is no GPU to use here\n"
     assert not (tmp_path / "run").exists()

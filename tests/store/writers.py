@@ -1,6 +1,5 @@
 """Processes that write to a store, to be killed, starved and locked out."""
 
-import multiprocessing
 import os
 import resource
 from collections.abc import Iterator
@@ -9,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from agsam_tune.store import ResultStore, StorageError
+from tests.run.drivers import CONTEXT
 from tests.store.outcomes import STUDY, points
-
-# Forked from a process that has all modules, so that a test can afford many.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.store.writers"])
+from tests.waiting import until
 
 
 class Writer:
@@ -29,9 +26,9 @@ class Writer:
     def __init__(
         self, location: str, start: int = 0, *, spare: int | None = None, nobody: bool = False
     ) -> None:
-        self._stored = _CONTEXT.Value("i", start, lock=False)
-        self._ours, theirs = _CONTEXT.Pipe(duplex=False)
-        self.process = _CONTEXT.Process(
+        self._stored = CONTEXT.Value("i", start, lock=False)
+        self._ours, theirs = CONTEXT.Pipe(duplex=False)
+        self.process = CONTEXT.Process(
             target=_write, args=(location, self._stored, theirs, spare, nobody), daemon=True
         )
         self.process.start()
@@ -42,9 +39,12 @@ class Writer:
         """The number of trials that are known to be stored."""
         return self._stored.value
 
-    def refusal(self, timeout: float = 60) -> str:
+    def wait_for(self, stored: int) -> None:
+        """Until so many trials are known to be stored."""
+        until(lambda: self.stored >= stored, while_true=self.process.is_alive)
+
+    def refusal(self) -> str:
         """What the store said when it refused a trial."""
-        assert self._ours.poll(timeout)
         text: str = self._ours.recv()
         self.process.join()
         return text
