@@ -11,6 +11,7 @@ import agsam_tune
 from agsam_tune.errors import RunError, UsageError
 from agsam_tune.reporting import read_run
 from agsam_tune.study import StudyError
+from tests.run.commands import SMALL
 from tests.run.guilty import write_study
 
 QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
@@ -19,8 +20,13 @@ QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("api") / "quick"
-    study = agsam_tune.load_study(QUICK)
+    study = agsam_tune.load_study(QUICK, overrides=["training.epochs=2"])
     return agsam_tune.run(study, out=out, executor="inline", report=False)
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> agsam_tune.Analysis:
+    return agsam_tune.analyse(folder)
 
 
 def test_the_results_are_the_table_of_trials(folder: Path) -> None:
@@ -30,8 +36,7 @@ def test_the_results_are_the_table_of_trials(folder: Path) -> None:
     assert agsam_tune.results(str(folder)).shape == found.shape
 
 
-def test_the_analysis_is_the_summary(folder: Path) -> None:
-    found = agsam_tune.analyse(folder)
+def test_the_analysis_is_the_summary(found: agsam_tune.Analysis) -> None:
     assert found.claim == found.summary["claim"]["text"]
     assert found.verdict in {"supported", "contradicted", "mixed", "undecided"}
     assert str(found).startswith(found.claim)
@@ -45,8 +50,7 @@ def test_the_analysis_is_the_summary(folder: Path) -> None:
     assert "<script" not in page
 
 
-def test_the_best_settings_are_a_table(folder: Path) -> None:
-    found = agsam_tune.analyse(folder)
+def test_the_best_settings_are_a_table(found: agsam_tune.Analysis) -> None:
     best = found.best.set_index("optimizer")
     assert list(best.columns) == ["rho", "alpha", "gamma", "accuracy", "low", "high"]
     own = found.summary["optimizers"]["adaptive_gsam"]
@@ -57,8 +61,7 @@ def test_the_best_settings_are_a_table(folder: Path) -> None:
     assert best["low"].lt(best["accuracy"]).all()
 
 
-def test_a_tuning_curve_is_a_row_a_number_of_draws(folder: Path) -> None:
-    found = agsam_tune.analyse(folder)
+def test_a_tuning_curve_is_a_row_a_number_of_draws(found: agsam_tune.Analysis) -> None:
     rows = found.estimates.query("optimizer == 'gsam' and metric == 'tuning_curve'")
     curve = found.summary["optimizers"]["gsam"]["metrics"]["own_best"]["tuning_curve"]
     assert rows["draws"].to_list() == curve["draws"]
@@ -75,10 +78,11 @@ def test_the_curves_end_where_the_trials_do(folder: Path) -> None:
     assert (whole["test_accuracy_x"] == whole["test_accuracy_y"]).all()
 
 
-def test_an_analysis_with_other_settings_says_which(folder: Path) -> None:
-    own = agsam_tune.analyse(folder)
+def test_an_analysis_with_other_settings_says_which(
+    folder: Path, found: agsam_tune.Analysis
+) -> None:
     other = agsam_tune.analyse(folder, overrides=["candidate=gsam_matched", "analysis.margin=0.2"])
-    assert "changed_settings" not in own.summary
+    assert "changed_settings" not in found.summary
     assert [one["key"] for one in other.summary["changed_settings"]] == [
         *("analysis.margin", "candidate", "control"),
     ]
@@ -90,9 +94,10 @@ def test_an_analysis_with_other_settings_says_which(folder: Path) -> None:
 
 def test_what_is_there_is_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = agsam_tune.results(folder)
-    assert agsam_tune.run(QUICK, out=folder, executor="inline", report=False) == folder
+    study = agsam_tune.load_study(QUICK, overrides=["training.epochs=2"])
+    assert agsam_tune.run(study, out=folder, executor="inline", report=False) == folder
     pd.testing.assert_frame_equal(agsam_tune.results(folder), before)
-    plan = agsam_tune.plan(QUICK, out=folder, pilot=0)
+    plan = agsam_tune.plan(study, out=folder, pilot=0)
     assert (plan.trials, plan.stored) == (0, len(before))
 
 
@@ -117,7 +122,8 @@ def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_raises_is_an_error(tmp_path: Path) -> None:
-    study = write_study(tmp_path, 'does = "raise"')
+    small = [word for word in SMALL if "=" in word]
+    study = agsam_tune.load_study(write_study(tmp_path, 'does = "raise"'), overrides=small)
     with pytest.raises(RunError, match="not every trial could be trained"):
         agsam_tune.run(study, out=tmp_path / "out", executor="inline", report=False)
 

@@ -1,13 +1,13 @@
 """What the executor tells is what is shown, until the block is left."""
 
 import io
-import time
 
 import pytest
 from rich.console import Console
 
 from agsam_tune.progress import StudyProgress
 from agsam_tune.trials import Outcome, Pack, State, Trial
+from tests.waiting import until
 
 PLANNED = {("map", "sgd"): 1, ("map", "gsam"): 4, ("misset", "gsam"): 4}
 
@@ -97,15 +97,7 @@ def test_a_stop_names_what_is_waited_for() -> None:
             "Stopping when the pack being trained (4 trials) is done and stored, about 5s. "
             "Ctrl-C again stops at once, without it."
         )
-        _until_shown(run, facts.notice)
+        until(lambda: facts.notice in run.text.getvalue())  # shown by a thread
     last = run.text.getvalue().splitlines()[-1][20:]
     assert last.startswith("stopped: 5/9 trials, ")
     assert "0/2 workers busy" in last
-
-
-def _until_shown(run: _Run, words: str) -> None:
-    """It is shown by a thread, while this one waits."""
-    end = time.monotonic() + 10
-    while words not in run.text.getvalue():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -2,7 +2,10 @@
 
 import random
 import statistics
-import time
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -67,18 +70,29 @@ def test_the_ends_are_exact(fraction: float) -> None:
     assert histogram.median() == fraction
 
 
-def test_the_last_trials_of_many_cost_what_the_first_did() -> None:
-    tally = Tally({"map": 4})
+def test_the_last_trial_of_many_costs_what_the_first_did() -> None:
+    tally, lines = Tally({"map": 4}), 0
 
-    def seconds(points: range) -> float:
-        began = time.process_time()
-        for point in points:
+    def count(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
+        nonlocal lines
+        lines += 1
+        return count
+
+    def cost(point: int) -> int:
+        """Lines of Python that a point's trials take."""
+        nonlocal lines
+        lines, before = 0, sys.gettrace()
+        sys.settrace(count)
+        try:
             tally.add([_outcome(point, seed, 0.8) for seed in range(4)])
             tally.median("gsam")
-        return time.process_time() - began
+        finally:
+            sys.settrace(before)
+        return lines
 
-    first = seconds(range(1000))
-    tally.add(_outcome(p, s, 0.8) for p in range(1000, 25_000) for s in range(4))
-    last = seconds(range(25_000, 26_000))
-    print(f"a trial: {first / 4e3 * 1e6:.1f} µs, after 100,000 {last / 4e3 * 1e6:.1f} µs")  # noqa: T201
-    assert last < 3 * first
+    tally.add(_outcome(0, s, 0.8) for s in range(4))
+    first = cost(1)
+    tally.add(_outcome(p, s, 0.8) for p in range(2, 1000) for s in range(4))
+    assert first > 1000
+    assert cost(1000) == first
+    assert not tally._open  # nothing is kept of a point that is complete

@@ -35,14 +35,15 @@ def test_a_file_system_without_locks_is_named(
 def test_the_lock_file_names_its_owner_and_dies_with_it(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     code = f"""
-import sys, time
+import sys
 from pathlib import Path
 from agsam_tune.folder import exclusive
 with exclusive(Path({str(path)!r}), str):
     print("held", flush=True)
-    time.sleep(100)
+    sys.stdin.read()
 """
-    first = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    first = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True)
     try:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
