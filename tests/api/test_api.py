@@ -11,7 +11,6 @@ import agsam_tune
 from agsam_tune.errors import RunError, UsageError
 from agsam_tune.reporting import read_run
 from agsam_tune.study import StudyError
-from tests.run.commands import SMALL
 from tests.run.guilty import write_study
 
 QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
@@ -20,7 +19,7 @@ QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("api") / "quick"
-    study = agsam_tune.load_study(QUICK, overrides=["training.epochs=2"])
+    study = agsam_tune.load_study(QUICK)
     return agsam_tune.run(study, out=out, executor="inline", report=False)
 
 
@@ -94,7 +93,7 @@ def test_an_analysis_with_other_settings_says_which(
 
 def test_what_is_there_is_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = agsam_tune.results(folder)
-    study = agsam_tune.load_study(QUICK, overrides=["training.epochs=2"])
+    study = agsam_tune.load_study(QUICK)
     assert agsam_tune.run(study, out=folder, executor="inline", report=False) == folder
     pd.testing.assert_frame_equal(agsam_tune.results(folder), before)
     plan = agsam_tune.plan(study, out=folder, pilot=0)
@@ -122,8 +121,7 @@ def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_raises_is_an_error(tmp_path: Path) -> None:
-    small = [word for word in SMALL if "=" in word]
-    study = agsam_tune.load_study(write_study(tmp_path, 'does = "raise"'), overrides=small)
+    study = write_study(tmp_path, 'does = "raise"', alone=True)
     with pytest.raises(RunError, match="not every trial could be trained"):
         agsam_tune.run(study, out=tmp_path / "out", executor="inline", report=False)
 

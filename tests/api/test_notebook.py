@@ -11,9 +11,7 @@ from nbclient import NotebookClient
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "examples" / "first_study.ipynb"
 
 
-@pytest.fixture
-def cells() -> list[Any]:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+def code_of(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
@@ -28,13 +26,14 @@ def shown_by(source: str, names: dict[str, Any]) -> Any:
 
 
 def test_the_code_runs_from_the_first_cell_to_the_last(
-    cells: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
+    cells = code_of(nbformat.read(NOTEBOOK, as_version=4))
     shown = [shown_by(cell.source, names) for cell in cells]
     assert "core-hours" in shown[1]._repr_html_()
-    assert "difference" in shown[4]
+    assert "difference" in shown[4]._repr_html_()
     assert shown[-1].data
     assert (tmp_path / "runs" / "first" / "report.html").is_file()
 
@@ -47,7 +46,7 @@ def test_the_example_notebook_runs(tmp_path: Path) -> None:
         notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     )
     client.execute()
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = code_of(notebook)
     assert all(cell.execution_count for cell in code)
     shown = ["".join(str(output.get("data", "")) for output in cell.outputs) for cell in code]
     plan, estimates, figure = shown[1], shown[4], shown[-1]
