@@ -11,11 +11,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|://")
@@ -108,16 +111,43 @@ def _connection(file: SQLiteFile) -> sqlite3.Connection:
 
 def _read_only(file: SQLiteFile) -> sqlite3.Connection:
     """The file to read: nothing in it is changed, and no other file is made beside it."""
-    mode = "immutable=1" if _is_still(file.path) else "mode=ro"
+    mode = "mode=ro"
+    if _has_log(file.path):
+        if _beside(file.path, "-wal").exists() and not _beside(file.path, "-shm").exists():
+            return _recovered(file)  # else SQLite would make the log's index
+        if not _beside(file.path, "-wal").exists():
+            mode = "immutable=1"  # else SQLite would make the log itself
     uri = f"file:{quote(os.fsencode(file.path))}?{mode}"
-    return sqlite3.connect(uri, uri=True, timeout=file.timeout, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, timeout=file.timeout, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        # A writer was killed amid a transaction, and its journal wants to be played back first.
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise
+        return _recovered(file)
+    return connection
 
 
-def _is_still(path: Path) -> bool:
-    """Whether the file has a write-ahead log that nobody writes to: SQLite would make one anew."""
+def _recovered(file: SQLiteFile) -> sqlite3.Connection:
+    """The file in memory, as it is once its log is played back, which happens in a copy."""
+    memory = sqlite3.connect(":memory:", check_same_thread=False)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        for ending in ("", "-journal", "-wal"):
+            if (part := _beside(file.path, ending)).exists():
+                shutil.copyfile(part, _beside(copy, ending))
+        with closing(sqlite3.connect(copy)) as connection:
+            connection.backup(memory)
+    return memory
+
+
+def _has_log(path: Path) -> bool:
+    """Whether the file's changes go to a write-ahead log first."""
     with path.open("rb") as file:
         header = file.read(_JOURNAL_MODE + 1)
-    return header[_JOURNAL_MODE:] == bytes([_WAL]) and not _beside(path, "-wal").exists()
+    return header[_JOURNAL_MODE:] == bytes([_WAL])
 
 
 def _beside(path: Path, ending: str) -> Path:

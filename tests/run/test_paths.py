@@ -208,6 +208,34 @@ def test_a_log_that_is_being_written_is_read_too(sources: Path, tmp_path: Path) 
             assert reader.execute("SELECT count(*) FROM more").fetchone() == (0,)
 
 
+@pytest.mark.parametrize(("mode", "found"), [("delete", 6), ("wal", 7)])
+def test_what_a_killed_writer_has_left_is_read_as_it_would_be_mended(
+    sources: Path, tmp_path: Path, mode: str, found: int
+) -> None:
+    """A transaction that was cut off is not seen, one that was finished is; no file changes."""
+    path, at_work = tmp_path / "x?.db", tmp_path / "at work"
+    shutil.copy(sources / "sqlite", at_work)
+    with closing(sqlite3.connect(at_work)) as writer:
+        writer.execute(f"PRAGMA journal_mode={mode}")
+        writer.execute("PRAGMA cache_size=1")  # so that changes reach the file at once
+        if mode == "wal":
+            writer.execute("INSERT INTO trials (number, state) VALUES (100, 'COMPLETE')")
+            writer.commit()
+        writer.execute("BEGIN")
+        writer.execute("CREATE TABLE cut_off (x TEXT)")
+        writer.executemany("INSERT INTO cut_off VALUES (?)", [("x" * 1000,)] * 100)
+        writer.execute("UPDATE trials SET number = number + 1")
+        for ending in ("", "-wal" if mode == "wal" else "-journal"):
+            shutil.copy(f"{at_work}{ending}", f"{path}{ending}")
+    files = {file: file.read_bytes() for file in tmp_path.glob("x*")}
+    assert len(files) == 2
+    with closing(SQLiteFile(path=path).connection(read_only=True)()) as connection:
+        assert connection.execute("SELECT count(*) FROM trials").fetchone() == (found,)
+        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'cut_off'")
+        assert tables.fetchone() == (0,)
+    assert files == {file: file.read_bytes() for file in tmp_path.glob("x*")}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("x://y", True), ("sqlite:///x", True), ("://", True)]
