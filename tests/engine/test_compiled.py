@@ -1,18 +1,19 @@
 """The compiled engine against NumPy, PyTorch and the optimizers' definitions."""
 
 import dataclasses
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
@@ -27,59 +28,48 @@ from agsam_tune.engine.losses import Loss
 from agsam_tune.models import cifar_cnn, digits_cnn, mnist_cnn, paper_cnn, perceptron
 from agsam_tune.optimizers import RULES, optimizer, rules
 from agsam_tune.study import Sharpness, Training
-from agsam_tune.tasks.task import Network
+from agsam_tune.tasks.task import Network, Task
 from agsam_tune.trials import Outcome, Pack
 from tests.engine.problems import RECIPE, a_pack, a_trial, blobs, same_bits, small_moons
 from tests.engine.test_networks import check_gradients, images
 
-TWO_PASS = sorted(name for name, rule in RULES.items() if rule.ascent is not None)
+pytestmark = pytest.mark.usefixtures("machine_code")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("rows", [1, 3, 4, 9, 64])
-@pytest.mark.parametrize("terms", [0, 1, 2, 33])
-def test_products_are_those_of_numpy(dtype: str, rows: int, terms: int) -> None:
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+def test_products_are_those_of_numpy(dtype: str) -> None:
     rng = np.random.default_rng(0)
     columns = 2 * LANES
-    # Whole numbers, so that no order of the sums rounds.
-    a, b = (
-        rng.integers(-9, 9, size=s).astype(dtype) for s in ((rows, terms), (max(terms, 1), columns))
-    )
-    c, turned = (np.full((rows + 1, columns), 7, dtype=dtype) for _ in range(2))
-    product(c, columns, a, terms, 1, b, columns, rows, columns, terms)
-    product(turned, columns, np.ascontiguousarray(a.T), 1, rows, b, columns, rows, columns, terms)
-    np.testing.assert_array_equal(c[:rows], a @ b[:terms])
-    np.testing.assert_array_equal(turned, c)
-    assert (c[rows] == 7).all()
+    for rows, terms in itertools.product((1, 3, 4, 9, 64), (0, 1, 2, 33)):
+        # Whole numbers, so that no order of the sums rounds.
+        shapes = ((rows, terms), (max(terms, 1), columns))
+        a, b = (rng.integers(-9, 9, size=shape).astype(dtype) for shape in shapes)
+        c, turned = (np.full((rows + 1, columns), 7, dtype=dtype) for _ in range(2))
+        product(c, columns, a, terms, 1, b, columns, rows, columns, terms)
+        flipped = np.ascontiguousarray(a.T)
+        product(turned, columns, flipped, 1, rows, b, columns, rows, columns, terms)
+        np.testing.assert_array_equal(c[:rows], a @ b[:terms])
+        np.testing.assert_array_equal(turned, c)
+        assert (c[rows] == 7).all()
 
 
 @pytest.mark.parametrize("kind", CODES)
 @pytest.mark.parametrize("outputs", [1, 2, 5])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("size", [1.0, 300.0])
-def test_losses_are_those_of_the_engine(
-    kind: str, outputs: int, smoothing: float, size: float
-) -> None:
+def test_losses_are_those_of_the_engine(kind: str, outputs: int) -> None:
     rng = np.random.default_rng(1)
-    z, y = rng.normal(size=(7, LANES)) * size, rng.integers(max(outputs, 2), size=7)
-    slope = np.full_like(z, 9.0)
-    loss = loss_and_slope(CODES[kind], smoothing, z, y, outputs, slope)
-    wanted_1, slope_1BC = Loss(kind=kind, smoothing=smoothing).value_and_slope(
-        torch.tensor(z[None, :, :outputs]), torch.tensor(y[None])
-    )
-    np.testing.assert_allclose(loss, wanted_1[0].item(), rtol=1e-12)
-    np.testing.assert_allclose(slope[:, :outputs], slope_1BC[0], rtol=1e-10, atol=1e-15)
-    assert not slope[:, outputs:].any()
-
-
-@pytest.mark.parametrize("kind", CODES)
-@pytest.mark.parametrize("outputs", [1, 3])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_loss_of_bad_logits_is_not_finite(kind: str, outputs: int, bad: float) -> None:
-    z = np.zeros((2, LANES))
-    z[1, :outputs] = bad
-    for label in (0, 1):
-        y = np.array([0, label])
+    for smoothing, size in itertools.product((0.0, 0.1), (1.0, 300.0)):
+        z, y = rng.normal(size=(7, LANES)) * size, rng.integers(max(outputs, 2), size=7)
+        slope = np.full_like(z, 9.0)
+        loss = loss_and_slope(CODES[kind], smoothing, z, y, outputs, slope)
+        wanted_1, slope_1BC = Loss(kind=kind, smoothing=smoothing).value_and_slope(
+            torch.tensor(z[None, :, :outputs]), torch.tensor(y[None])
+        )
+        np.testing.assert_allclose(loss, wanted_1[0].item(), rtol=1e-12)
+        np.testing.assert_allclose(slope[:, :outputs], slope_1BC[0], rtol=1e-10, atol=1e-15)
+        assert not slope[:, outputs:].any()
+    for bad, label in itertools.product((np.nan, np.inf, -np.inf), (0, 1)):
+        z, y = np.zeros((2, LANES)), np.array([0, label])
+        z[1, :outputs] = bad
         loss = loss_and_slope(CODES[kind], 0.0, z, y, outputs, np.zeros_like(z))
         wanted, _ = Loss(kind=kind).value_and_slope(
             torch.tensor(z[None, :, :outputs]), torch.tensor(y[None])
@@ -87,46 +77,46 @@ def test_a_loss_of_bad_logits_is_not_finite(kind: str, outputs: int, bad: float)
         assert np.isfinite(loss) == np.isfinite(wanted.item())
 
 
-SIZES = st.sampled_from([0.0, 1e-42, 1e-30, 1e-8, 1.0, 1e8, 1e18])
+SIZES = (0.0, 1e-42, 1e-30, 1e-8, 1.0, 1e8, 1e18)
 
 
-@given(seed=st.integers(0, 2**32 - 1), size=SIZES, name=st.sampled_from(list(ASCENTS)))
-@settings(max_examples=200, deadline=None)
-def test_ascent_steps_are_those_of_the_rules(seed: int, size: float, name: str) -> None:
-    rng = np.random.default_rng(seed)
-    w, g = (rng.normal(size=40).astype(np.float32) for _ in range(2))
-    g *= np.float32(size)
-    rho, gamma = np.float32(rng.uniform(0, 3)), np.float32(rng.uniform(0, 1))
-    ahead = np.empty_like(w)
-    radius = ascend(ASCENTS[name], w, g, rho, gamma, ahead)
-    columns = {"rho": torch.tensor([[rho]]), "gamma": torch.tensor([[gamma]])}
-    step = RULES["gsam" if name == "ball" else name].ascent_step(
-        torch.tensor(w[None]).double(),
-        torch.tensor(g[None]).double(),
-        {key: column.double() for key, column in columns.items()},
-    )
-    np.testing.assert_allclose(radius, torch.linalg.vector_norm(step).item(), rtol=1e-6)
-    np.testing.assert_allclose(ahead, w + step[0].numpy(), rtol=1e-6, atol=1e-6)
-    if not size:
-        assert radius == 0
-        assert (ahead == w).all()
+@pytest.mark.parametrize("name", ASCENTS)
+def test_ascent_steps_are_those_of_the_rules(name: str) -> None:
+    rng = np.random.default_rng(0)
+    for size in SIZES * 10:
+        w, g = (rng.normal(size=40).astype(np.float32) for _ in range(2))
+        g *= np.float32(size)
+        rho, gamma = np.float32(rng.uniform(0, 3)), np.float32(rng.uniform(0, 1))
+        ahead = np.empty_like(w)
+        radius = ascend(ASCENTS[name], w, g, rho, gamma, ahead)
+        columns = {"rho": torch.tensor([[rho]]), "gamma": torch.tensor([[gamma]])}
+        step = RULES["gsam" if name == "ball" else name].ascent_step(
+            torch.tensor(w[None]).double(),
+            torch.tensor(g[None]).double(),
+            {key: column.double() for key, column in columns.items()},
+        )
+        np.testing.assert_allclose(radius, torch.linalg.vector_norm(step).item(), rtol=1e-6)
+        np.testing.assert_allclose(ahead, w + step[0].numpy(), rtol=1e-6, atol=1e-6)
+        if not size:
+            assert radius == 0
+            assert (ahead == w).all()
 
 
-@given(seed=st.integers(0, 2**32 - 1), size=SIZES, name=st.sampled_from(list(DIRECTIONS)))
-@settings(max_examples=200, deadline=None)
-def test_directions_are_those_of_the_rules(seed: int, size: float, name: str) -> None:
-    rng = np.random.default_rng(seed)
-    g, gp = (rng.normal(size=40).astype(np.float32) for _ in range(2))
-    gp *= np.float32(size)
-    weight = np.float32(rng.uniform(0, 1))
-    out = np.empty_like(g)
-    direct(DIRECTIONS[name], g, gp, weight, out)
-    matrices = (torch.tensor(x[None]).double() for x in (g, gp))
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_directions_are_those_of_the_rules(name: str) -> None:
+    rng = np.random.default_rng(0)
     columns = {"decomposed": {"alpha_K1"}, "penalised": {"lam_K1"}}.get(name, set())
-    wanted = getattr(rules, name)(
-        *matrices, **{c: torch.tensor([[weight]]).double() for c in columns}
-    )
-    np.testing.assert_allclose(out, wanted[0].numpy(), rtol=1e-5, atol=1e-6 * max(size, 1.0))
+    for size in SIZES * 10:
+        g, gp = (rng.normal(size=40).astype(np.float32) for _ in range(2))
+        gp *= np.float32(size)
+        weight = np.float32(rng.uniform(0, 1))
+        out = np.empty_like(g)
+        direct(DIRECTIONS[name], g, gp, weight, out)
+        matrices = (torch.tensor(x[None]).double() for x in (g, gp))
+        wanted = getattr(rules, name)(
+            *matrices, **{c: torch.tensor([[weight]]).double() for c in columns}
+        )
+        np.testing.assert_allclose(out, wanted[0].numpy(), rtol=1e-5, atol=1e-6 * max(size, 1.0))
 
 
 def test_equal_gradients_have_no_orthogonal_part() -> None:
@@ -144,49 +134,75 @@ def test_one_number_makes_a_row_not_finite(bad: float) -> None:
     assert not finite(row)
 
 
+RECIPES = {
+    name: RECIPE.model_copy(update={"weight_decay": 0.05, **changes})
+    for name, changes in {
+        "momentum": {},
+        "nesterov": {"nesterov": True, "label_smoothing": 0.1},
+        "schedules": {"lr_schedule": "cosine", "rho_schedule": "proportional", "warmup": 3},
+        "adamw": {"base_optimizer": "adamw", "lr": 0.01},
+        "clipped": {"max_grad_norm": 0.5},
+    }.items()
+}
+
+
 @pytest.mark.parametrize("name", sorted(RULES))
-@pytest.mark.parametrize(
-    "recipe",
-    [
-        RECIPE,
-        RECIPE.model_copy(update={"nesterov": True, "label_smoothing": 0.1}),
-        RECIPE.model_copy(
-            update={"lr_schedule": "cosine", "rho_schedule": "proportional", "warmup": 3}
-        ),
-        RECIPE.model_copy(update={"base_optimizer": "adamw", "lr": 0.01}),
-        RECIPE.model_copy(update={"max_grad_norm": 0.5}),
-    ],
-    ids=["momentum", "nesterov", "schedules", "adamw", "clipped"],
-)
-def test_a_training_is_that_of_the_stacked_way(name: str, recipe: Training) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_training_is_that_of_the_stacked_way(name: str, recipe: str) -> None:
+    """In float32, which trainings have, beside the stacked way's float64.
+
+    They differ by 1e-7, and by 1e-4 where rounding turns a unit on that rests in the other.
+    """
+    task = small_moons() if recipe == "nesterov" else blobs()
+    more = {"sharpness": Sharpness(examples=20)} if (name, recipe) in MEASURED else {}
+    _check_training(name, task, RECIPES[recipe], torch.float32, rtol=5e-4, **more)
+
+
+MEASURED = {("sgd", "momentum"), ("gsam", "schedules"), ("asam", "adamw")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_training_in_float64_is_that_of_the_stacked_way(name: str, recipe: str) -> None:
+    """With machine code of its own; to 1e-6, as rounding grows where rho is large."""
     for task in (small_moons(), blobs()):
-        compiled, stacked = (
-            train_pack(
-                a_pack(name, 4), task, recipe, study_seed=5, way=way, dtype=torch.float64,
-                sharpness=Sharpness(),
-            )
-            for way in ("compiled", "stacked")
-        )  # fmt: skip
-        for one, other in zip(compiled, stacked, strict=True):
-            _close(one, other)
+        _check_training(
+            name, task, RECIPES[recipe], torch.float64, rtol=1e-6, sharpness=Sharpness()
+        )
 
 
-def _close(one: Outcome, other: Outcome) -> None:
-    """To 1e-6, as rounding grows from step to step where rho is large."""
-    left, right = (dataclasses.asdict(dataclasses.replace(o, seconds=0.0)) for o in (one, other))
-    assert left.pop("trial") == right.pop("trial")
-    assert left.pop("state") == right.pop("state")
-    for part in ("curve", "sharpness"):
-        a, b = left.pop(part), right.pop(part)
-        assert a.keys() == b.keys()
-        for key, value in a.items():
-            np.testing.assert_allclose(value, b[key], rtol=1e-4 if part == "sharpness" else 1e-6,
-                                       atol=1e-9, err_msg=key)  # fmt: skip
+def _check_training(
+    name: str, task: Task, recipe: Training, dtype: torch.dtype, *, rtol: float, **more: Any
+) -> None:
+    """The compiled way in this precision beside the stacked way in float64."""
+    train = partial(train_pack, a_pack(name, 4), task, recipe, study_seed=5, **more)
+    compiled, stacked = (
+        train(way="compiled", dtype=dtype),
+        train(way="stacked", dtype=torch.float64),
+    )
+    for one, other in zip(compiled, stacked, strict=True):
+        _close(one, other, rtol=rtol)
+
+
+def _close(one: Outcome, other: Outcome, *, rtol: float) -> None:
+    left, right = (_values(dataclasses.replace(o, seconds=0.0)) for o in (one, other))
+    assert left.keys() == right.keys()
     for key, value in left.items():
-        wanted = right[key]
-        assert (value is None) == (wanted is None)
-        if value is not None:
-            np.testing.assert_allclose(value, wanted, rtol=1e-6, atol=1e-9, err_msg=key)
+        if not isinstance(value, float | tuple):
+            assert value == right[key], key
+            continue
+        # A difference of losses has the losses' absolute error; an eigenvalue is iterated.
+        scale = 1.0 if "surrogate_gap" in key else 1e-3
+        wide = 1e-2 if "sigma" in key else rtol
+        np.testing.assert_allclose(value, right[key], rtol=wide, atol=scale * rtol, err_msg=key)
+
+
+def _values(outcome: Outcome) -> dict[str, object]:
+    """All of an outcome, the values of its curve and its sharpness among them."""
+    values = dataclasses.asdict(outcome)
+    parts = {name: values.pop(name) for name in ("curve", "sharpness")}
+    return values | {f"{p}.{key}": v for p, part in parts.items() for key, v in part.items()}
 
 
 def test_gsam_without_alpha_is_sam_and_without_rho_sgd() -> None:
@@ -209,16 +225,14 @@ def test_an_optimizer_of_ones_own_is_computed_with_its_own_functions() -> None:
 
     def trained(name: str, rho: float) -> Outcome:
         pack = Pack(trials=(a_trial(name, 0, 1, rho=rho, alpha=0.2),))
-        return train_pack(
-            pack, small_moons(), RECIPE, study_seed=1, way="compiled", dtype=torch.float64
-        )[0]
+        return train_pack(pack, blobs(), RECIPE, study_seed=1, way="compiled")[0]
 
     try:
         own, doubled = trained("ball_of_ones_own", 0.1), trained("gsam", 0.2)
     finally:
         del RULES["ball_of_ones_own"]
-    np.testing.assert_allclose(own.curve.f, doubled.curve.f, rtol=1e-9)
-    np.testing.assert_allclose(own.radius, 0.2, rtol=1e-9)
+    np.testing.assert_allclose(own.curve.f, doubled.curve.f, rtol=1e-5)
+    np.testing.assert_allclose(own.radius, 0.2, rtol=1e-6)
 
 
 def _conv(*sizes: int, padding: int = 0, pool: bool = True, last: bool = False) -> list[nn.Module]:
@@ -265,7 +279,7 @@ def test_losses_and_gradients_are_those_of_the_module(name: str) -> None:
     assert plan.chain is not None
     model = CompiledRows(plan.chain, Loss(), plan.initial)
     assert model.parameters == sum(p.numel() for p in plan.module.parameters())
-    check_gradients(model, plan.module, x_BD, classes)
+    check_gradients(model, plan.module, x_BD, classes, torch.float32)
 
 
 @pytest.mark.parametrize("name", ["digits_cnn", "not pooled"])
@@ -274,33 +288,29 @@ def test_a_training_of_convolutions_is_that_of_the_module(name: str, optimizer: 
     build, shape, classes = CHAINS[name]
     task, pack = images(build, shape=shape, classes=max(classes, 2)), a_pack(optimizer, 5)
     task = dataclasses.replace(task, model=Network(build=build, outputs=classes))
-    compiled, rows = (
-        train_pack(pack, task, RECIPE, study_seed=5, way=way, dtype=torch.float64)
-        for way in ("compiled", "rows")
-    )
-    for one, other in zip(compiled, rows, strict=True):
-        _close(one, other)
-    alone = train_pack(Pack(trials=pack.trials[3:4]), task, RECIPE, study_seed=5, way="compiled")
-    whole = train_pack(pack, task, RECIPE, study_seed=5, way="compiled")
-    assert same_bits(alone[0], whole[3])
+    train = partial(train_pack, task=task, training=RECIPES["momentum"], study_seed=5)
+    compiled = train(pack, way="compiled")
+    for one, other in zip(compiled, train(pack, way="rows", dtype=torch.float64), strict=True):
+        _close(one, other, rtol=5e-4)
+    assert same_bits(train(Pack(trials=pack.trials[3:4]), way="compiled")[0], compiled[3])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_bad_numbers_in_an_image_reach_its_loss(bad: float) -> None:
     """As in PyTorch: pooling and ReLU keep NaN."""
     build, shape, classes = CHAINS["digits_cnn"]
-    x_BD = torch.randn(3, *shape, dtype=torch.float64)
-    plan = blueprint(Network(build=build, outputs=classes), x_BD.float())
+    x_BD = torch.randn(3, *shape)
+    plan = blueprint(Network(build=build, outputs=classes), x_BD)
     assert plan.chain is not None
     model = CompiledRows(plan.chain, Loss(), plan.initial)
-    w_1P = torch.tensor(model.initial(np.random.default_rng(0)))[None]
+    w_1P = torch.tensor(model.initial(np.random.default_rng(0)), dtype=torch.float32)[None]
     y_1B = torch.zeros(1, 3, dtype=torch.int64)
     for place in [(0, 0), (3, 4), (7, 7)]:
         poisoned = x_BD.clone()
         poisoned[1, 0, place[0], place[1]] = bad
         flat = model.flat(poisoned)[None].contiguous()
         loss_1, _ = model.loss_and_gradient(w_1P, flat, y_1B, torch.zeros_like(w_1P))
-        wanted = functional.cross_entropy(plan.module.double()(poisoned), y_1B[0])
+        wanted = functional.cross_entropy(plan.module(poisoned), y_1B[0])
         assert torch.isfinite(loss_1[0]) == torch.isfinite(wanted) == torch.tensor(False)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -153,33 +154,40 @@ def test_loss_and_gradient_are_those_of_the_module_itself(
 
 
 def check_gradients(
-    model: PackModel, module: torch.nn.Module, x_BD: torch.Tensor, classes: int
+    model: PackModel,
+    module: torch.nn.Module,
+    x_BD: torch.Tensor,
+    classes: int,
+    dtype: torch.dtype = torch.float64,
 ) -> None:
     """Losses, logits and gradients of three rows beside the module's own, by autograd."""
     rng = np.random.default_rng(2)
-    w_KP = torch.tensor(np.stack([model.initial(np.random.default_rng(k)) for k in range(3)]))
+    initial = np.stack([model.initial(np.random.default_rng(k)) for k in range(3)])
+    w_KP = torch.tensor(initial, dtype=dtype)
     assert model.width % LANES == 0
     y_KB = torch.tensor(rng.integers(max(classes, 2), size=(3, len(x_BD))))
-    flat = model.flat(x_BD.double())
+    flat = model.flat(x_BD.to(dtype))
     x_KBD = row_aligned((3, *flat.shape), flat).copy_(flat.expand(3, -1, -1))
     loss_K, g_KP = model.loss_and_gradient(w_KP, x_KBD, y_KB, torch.zeros_like(w_KP))
     z_KBC = model.logits(w_KP, flat)
     module = module.double()
     parameters = [p for p in module.parameters() if p.requires_grad]
+    # Of float32 what is left of sums that cancel.
+    rtol, atol = (1e-9, 1e-12) if dtype is torch.float64 else (1e-4, 3e-6)
+    close = partial(torch.testing.assert_close, rtol=rtol, atol=atol, check_dtype=False)
     for k in range(3):
         for parameter, row in zip(parameters, model.unpacked(w_KP), strict=True):
-            parameter.data = row[k].contiguous()
+            parameter.data = row[k].double().contiguous()
         logits = module(x_BD.double())
         if classes == 1:
             loss = functional.binary_cross_entropy_with_logits(logits[:, 0], y_KB[k].double())
         else:
             loss = functional.cross_entropy(logits, y_KB[k])
-        torch.testing.assert_close(loss_K[k], loss.detach(), rtol=1e-12, atol=1e-13)
-        torch.testing.assert_close(z_KBC[k], logits.detach(), rtol=1e-10, atol=1e-12)
+        close(loss_K[k], loss.detach())
+        close(z_KBC[k], logits.detach())
         wanted = torch.autograd.grad(loss, parameters, allow_unused=True)
         for found, gradient in zip(model.unpacked(g_KP), wanted, strict=True):
-            expected = torch.zeros_like(found[k]) if gradient is None else gradient
-            torch.testing.assert_close(found[k], expected, rtol=1e-9, atol=1e-12)
+            close(found[k], torch.zeros_like(found[k]) if gradient is None else gradient)
 
 
 def _train(task: Task, pack: Pack, way: str, recipe: Training = RECIPE) -> tuple[Outcome, ...]:
