@@ -24,6 +24,8 @@ from agsam_tune.trials import Outcome
 from tests.engine.problems import RECIPE, a_pack, same_bits, small_moons
 from tests.engine.test_checkpoint import cut_off
 
+pytestmark = pytest.mark.usefixtures("machine_code")
+
 
 def _moons_pack(**more: Any) -> tuple[Outcome, ...]:
     return train_pack(a_pack("gsam", 3), small_moons(), RECIPE, study_seed=5, **more)
@@ -47,7 +49,7 @@ def test_other_data_under_the_same_name_start_anew(
     moons = small_moons()
     shifted = replace(moons, train=replace(moons.train, x=moons.train.x + np.float32(0.1)))
     train = partial(train_pack, a_pack("gsam", 3), shifted, RECIPE, study_seed=5)
-    outcomes = train(checkpoints=Checkpoints(folder=tmp_path, every=1000.0))
+    outcomes = train(checkpoints=Checkpoints(folder=tmp_path, every=math.inf))
     assert all(map(same_bits, train(), outcomes))
     assert "it is another pack's" in caplog.text
     assert not path.exists()
@@ -136,11 +138,11 @@ def test_a_bad_file_is_passed_over_and_never_run(
 ) -> None:
     path = Path(shutil.copy(left, tmp_path))
     HOSTILE[hostile](path)
-    for every in (1000.0, 1e-9):  # whether it is written over or not
+    for every in (math.inf, 1e-9):  # whether it is written over or not
         caplog.clear()
         outcomes = _moons_pack(checkpoints=Checkpoints(folder=tmp_path, every=every))
         assert all(map(same_bits, _undisturbed(), outcomes))
-        if every == 1000.0 or hostile == "a folder":
+        if every == math.inf or hostile == "a folder":
             assert "is passed over; the pack starts anew" in caplog.text
             assert REASONS.get(hostile, "") in caplog.text
             assert all("\n" not in record.message for record in caplog.records)

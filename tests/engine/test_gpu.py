@@ -22,9 +22,14 @@ ADAMW = Training(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, ADAMW], ids=["sgd", "adamw"])
-@pytest.mark.parametrize("optimizer", ["sgd", "gsam", "adaptive_gsam", "gsam_matched", "asam"])
-@pytest.mark.parametrize("way", ["stacked", "vmap"])
+@pytest.mark.parametrize(
+    ("way", "optimizer", "recipe"),
+    [
+        *(("stacked", name, ADAMW) for name in ("gsam", "adaptive_gsam", "gsam_matched", "asam")),
+        *(("stacked", "sgd", RECIPE), ("vmap", "gsam", RECIPE), ("vmap", "sgd", ADAMW)),
+    ],
+    ids=lambda value: getattr(value, "base_optimizer", None),
+)
 def test_no_epoch_waits_for_the_device(way: str, optimizer: str, recipe: Training) -> None:
     """On the device `meta` a tensor has no values: whatever asks for one raises, as every
     `bool(…)`, `.item()` or copy to the host does that would wait for a GPU."""

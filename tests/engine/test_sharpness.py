@@ -20,6 +20,7 @@ from agsam_tune.trials import Outcome
 from tests.engine.problems import RECIPE, a_pack, blobs, same_bits
 from tests.engine.test_networks import images
 
+pytestmark = pytest.mark.usefixtures("machine_code")
 WANTED = Sharpness(examples=60, rho=0.02)
 
 
