@@ -49,10 +49,13 @@ def _gradients(w_KP: torch.Tensor, like: reference.Tensors, gradients: list) -> 
     return _rows([f(unflat(row, like)) for f, row in zip(gradients, w_KP.numpy(), strict=True)])
 
 
-@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("name", reference.NAMES)
-@pytest.mark.parametrize("seed", range(3))
-def test_one_step(name: str, base: str, seed: int) -> None:
+def test_one_step(name: str) -> None:
+    for seed, base in enumerate(BASES):
+        _check_step(name, base, seed)
+
+
+def _check_step(name: str, base: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     models = [_model(rng) for _ in range(ROWS)]
     velocities = [_model(rng) for _ in range(ROWS)]
