@@ -12,9 +12,9 @@ class Server(ThreadingHTTPServer):
     """Serves `files` with ranges and ETags; `faults` are used up, one a request.
 
     Faults: a status such as 503; `cut`, half of the body, then the connection is closed;
-    `stall`, half of it, then silence; `whole`, ranges are ignored; `stuck`, both `cut` and
-    `whole`; `shifted`, another range than asked for; `nothing`, the connection is closed
-    without an answer; `untold`, neither length nor validator.
+    `stall`, half of it, then silence until `stopping` is set; `whole`, ranges are ignored;
+    `stuck`, both `cut` and `whole`; `shifted`, another range than asked for; `nothing`, the
+    connection is closed without an answer; `untold`, neither length nor validator.
     """
 
     daemon_threads = True
@@ -71,6 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault != "untold":
             self.send_header("ETag", etag)
             self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("X-Fault", fault or "none")
         self.end_headers()
         body = content[start:]
         if fault in ("cut", "stall", "stuck"):
@@ -78,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.wfile.flush()
         if fault == "stall":
-            self.server.stopping.wait(30)
+            self.server.stopping.wait()
 
     def log_message(self, *arguments: object) -> None:
         """Be silent."""

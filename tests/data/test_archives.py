@@ -15,7 +15,7 @@ from tests.data.server import Server, serving
 FILES = cifar10_files()
 FOLDER = "cifar-10-batches-bin"
 ARCHIVE = "cifar-10-binary.tar.gz"
-HASTE = Patience(attempts=2, pause=0.01, timeout=0.5)
+HASTE = Patience(attempts=2, pause=0.0, timeout=600)
 
 
 @pytest.fixture

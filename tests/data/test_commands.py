@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.files import idx_files, write
-from tests.run.commands import agsam_tune, tree
+from tests.run.commands import invoke, tree
 
 STUDY = """
 task = "{task}"
@@ -29,7 +29,7 @@ def _refusal(tmp_path: Path, task: str, *arguments: str | Path, options: str = "
     study = tmp_path / "study.toml"
     study.write_text(STUDY.format(task=task, options=options))
     before = tree(tmp_path)
-    done = agsam_tune("run", study, "--executor", "inline", *arguments, cwd=tmp_path)
+    done = invoke("run", study, "--executor", "inline", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert [p for p in tree(tmp_path) if not p.startswith("cache")] == before

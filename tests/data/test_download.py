@@ -4,23 +4,27 @@ import gzip
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 import pytest
+import requests
+import urllib3
 
-from agsam_tune.data import DataError, load, load_images
+from agsam_tune.data import DataError, fetching, load, load_images
 from agsam_tune.data.download import DownloadError, Patience, download
 from agsam_tune.data.published import DATASETS, Dataset
 from tests.data.files import TEST, TRAIN, idx_files, published, write
 from tests.data.server import Server, serving
+from tests.waiting import until
 
 FILES = idx_files()
 PACKED = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in FILES.items()}
 FIRST = "train-images-idx3-ubyte.gz"
-HASTE = Patience(attempts=3, pause=0.01, timeout=0.5)
+# A pause would do nothing here, and no answer is late.
+HASTE = Patience(attempts=3, pause=0.0, timeout=600)
 CLOSED = "http://127.0.0.1:9/"
 
 
@@ -88,9 +92,30 @@ def test_only_what_is_missing_is_fetched(mnist: Dataset, server: Server, cache: 
     assert [name for name, _ in server.requests] == ["t10k-labels-idx1-ubyte.gz"]
 
 
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Where the server stalls, the client runs out of its patience at once; lists that."""
+    patience: list[float] = []
+    get, read1 = requests.get, urllib3.HTTPResponse.read1
+
+    def asked(*arguments: Any, timeout: float, **more: Any) -> requests.Response:
+        patience.append(timeout)
+        return get(*arguments, timeout=timeout, **more)
+
+    def read(response: urllib3.HTTPResponse, *arguments: Any, **more: Any) -> bytes:
+        size = int(response.headers["Content-Length"])
+        if response.headers["X-Fault"] == "stall" and response.length_remaining == size - size // 2:
+            raise urllib3.exceptions.ReadTimeoutError(None, "", "Read timed out.")  # type: ignore[arg-type]
+        return read1(response, *arguments, **more)
+
+    monkeypatch.setattr(requests, "get", asked)
+    monkeypatch.setattr(urllib3.HTTPResponse, "read1", read)
+    return patience
+
+
 @pytest.mark.parametrize("fault", ["cut", "stall"])
 def test_a_cut_or_stalled_connection_is_resumed(
-    fault: str, mnist: Dataset, server: Server, cache: Path
+    fault: str, mnist: Dataset, server: Server, cache: Path, impatience: list[float]
 ) -> None:
     server.faults = [fault, fault]
     download(mnist, cache, patience=HASTE)
@@ -98,6 +123,17 @@ def test_a_cut_or_stalled_connection_is_resumed(
     rest = len(PACKED[FIRST]) - half
     assert server.ranges[:3] == [None, f"bytes={half}-", f"bytes={half + rest // 2}-"]
     assert _kept(cache) == PACKED
+    assert set(impatience) == {HASTE.timeout}
+
+
+def test_the_pause_grows_with_each_attempt_that_brings_nothing(
+    mnist: Dataset, server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(fetching, "time", SimpleNamespace(sleep=pauses.append))
+    server.faults = [503, 503, "cut", 503]
+    download(mnist, cache, patience=Patience(attempts=4, pause=0.5, timeout=600))
+    assert pauses == [1.0, 2.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("fault", ["whole", "shifted", "untold", "nothing", 503, 429])
@@ -214,7 +250,7 @@ url, cache, limit = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    download(_mnist(url), cache, patience=Patience(attempts=3, pause=0.01, timeout=20))
+    download(_mnist(url), cache, patience=Patience(attempts=3, pause=0.0, timeout=600))
 except Exception as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
@@ -231,7 +267,7 @@ def _process(server: Server, cache: Path, limit: int = 0) -> subprocess.Popen[st
 
 def test_a_full_disk(server: Server, cache: Path) -> None:
     """A limit on the size of files fails as a full disk does: the write raises OSError."""
-    _, message = _process(server, cache, limit=8_192).communicate(timeout=60)
+    _, message = _process(server, cache, limit=8_192).communicate()
     assert message.startswith(
         f"DownloadError: {cache / 'mnist'}: cannot be written: File too large"
     )
@@ -241,14 +277,13 @@ def test_a_full_disk(server: Server, cache: Path) -> None:
 def test_two_processes_download_once(server: Server, cache: Path) -> None:
     server.faults = ["stall"]
     first = _process(server, cache)
-    while not server.requests:
-        time.sleep(0.01)
+    until(lambda: server.requests, while_true=lambda: first.poll() is None)
     second = _process(server, cache)
     assert second.stderr is not None
     assert "is being downloaded by another process" in second.stderr.readline()
     server.stopping.set()  # the stalled connection ends, and is resumed
     for process in (first, second):
-        process.communicate(timeout=60)
+        process.communicate()
         assert process.returncode == 0
     assert len(server.requests) == 5
     assert _kept(cache) == PACKED
@@ -259,11 +294,9 @@ def test_a_killed_download_is_carried_on(server: Server, cache: Path) -> None:
     process = _process(server, cache)
     part = cache / "mnist" / f".{FIRST}.part"
     half = len(PACKED[FIRST]) // 2
-    while not part.exists() or part.stat().st_size == 0:
-        time.sleep(0.01)
-        assert process.poll() is None
+    until(lambda: part.exists() and part.stat().st_size, while_true=lambda: process.poll() is None)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate()
     there = part.stat().st_size
     assert 0 < there <= half
     download(_mnist(server.url), cache, patience=HASTE)

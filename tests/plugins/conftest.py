@@ -9,11 +9,16 @@ import pytest
 from agsam_tune.optimizers import rules
 
 
+@pytest.fixture(autouse=True)
+def own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that a test registers are gone after it."""
+    monkeypatch.setattr(rules, "RULES", dict(rules.RULES))
+
+
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+def module(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """Writes `my_own.py`, or another module, into a folder; gives the folder."""
     known, path = set(sys.modules), list(sys.path)
-    monkeypatch.setattr(rules, "RULES", dict(rules.RULES))
 
     def write(text: str, name: str = "my_own") -> Path:
         (tmp_path / f"{name}.py").write_text(text, "utf-8")
