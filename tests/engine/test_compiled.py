@@ -381,7 +381,6 @@ print(json.dumps([step.__file__, sum(stats.cache_hits.values()), sum(stats.cache
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_what_is_compiled_is_kept_until_any_of_its_sources_changes(tmp_path: Path) -> None:
     package = Path(agsam_tune.__file__).parent
     shutil.copytree(

@@ -240,6 +240,17 @@ def test_a_poisoned_row_is_recorded_and_disturbs_nobody(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["compiled", "stacked"])
+def test_a_row_that_diverged_stays_at_its_last_finite_weights(way: str) -> None:
+    pack = Pack(trials=tuple(a_trial("sgd", k, 0, lr=lr) for k, lr in enumerate((0.1, 1e30))))
+    device = torch.device("cpu")
+    with prepared(pack, small_moons(), RECIPE, 0, device=device, way=way) as run:
+        record = Record.empty(2, run.epochs, two_pass=False, like=run.w_KP)
+        run.train_epoch(0, record)
+        assert run.alive_K.tolist() == [True, False]
+        assert run.w_KP.isfinite().all()
+
+
+@pytest.mark.parametrize("way", ["compiled", "stacked"])
 def test_nan_from_the_first_step_is_divergence_at_step_0(way: str) -> None:
     pack = Pack(trials=(a_trial("sam", 0, 0, rho=math.inf), a_trial("sam", 1, 0, rho=0.1)))
     bad, good = _train(pack, small_moons(), way=way)

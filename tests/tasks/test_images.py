@@ -208,6 +208,8 @@ def test_noise_differs_between_seeds_and_is_nested_in_its_share() -> None:
     less, more = (digits(seed=0, label_noise=share) for share in (0.1, 0.3))
     replaced = less.train.y != clean.train.y
     np.testing.assert_array_equal(more.train.y[replaced], less.train.y[replaced])
+    noisy = [mnist(seed=seed, val_size=0, label_noise=0.2).train.y != LABELS for seed in (1, 2)]
+    assert (noisy[0] != noisy[1]).any()
     labels = np.arange(10_000) % 10
     one, two = (
         with_label_noise(labels, np.random.default_rng(seed), share=0.2, classes=10) != labels
