@@ -5,7 +5,8 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +16,10 @@ from agsam_tune.store import ResultStore, faults
 from agsam_tune.study import load_study
 from agsam_tune.trials import Outcome
 from tests.run.commands import FEW, QUICK, TINY, invoke, results, tree
+from tests.run.drivers import CONTEXT
 from tests.store.servers import PostgreSQL
 
 INLINE = ("--executor", "inline")
-Amid = Callable[[Callable[[], object]], list[int]]
 
 
 @pytest.fixture(scope="module")
@@ -27,24 +28,21 @@ def server() -> Iterator[PostgreSQL]:
         yield server
 
 
-@pytest.fixture
-def amid(monkeypatch: pytest.MonkeyPatch) -> Amid:
-    """Lets something happen once, before the third pack of a run is stored; the packs' sizes."""
+@contextmanager
+def amid(event: Callable[[], object]) -> Iterator[list[int]]:
+    """Let something happen once, before the third pack of a run is stored; the packs' sizes."""
+    packs: list[int] = []
 
-    def register(event: Callable[[], object]) -> list[int]:
-        packs: list[int] = []
+    def add_and_more(store: ResultStore, outcomes: list[Outcome]) -> None:
+        packs.append(len(outcomes))
+        if len(packs) == 3:
+            event()
+        add(store, outcomes)
 
-        def add_and_more(store: ResultStore, outcomes: list[Outcome]) -> None:
-            packs.append(len(outcomes))
-            if len(packs) == 3:
-                event()
-            add(store, outcomes)
-
-        add = ResultStore.add
-        monkeypatch.setattr(ResultStore, "add", add_and_more)
-        return packs
-
-    return register
+    add = ResultStore.add
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResultStore, "add", add_and_more)
+        yield packs
 
 
 def stored(location: str) -> int:
@@ -137,7 +135,6 @@ def test_a_moved_or_copied_folder_takes_its_results_along(
 def test_a_storage_is_read_while_a_driver_writes_and_has_one_driver(
     kind: str,
     tmp_path: Path,
-    amid: Amid,
     request: pytest.FixtureRequest,
 ) -> None:
     location = {"journal": f"{tmp_path}/x.journal", "sqlite": f"sqlite:///{tmp_path}/x.db"}.get(
@@ -152,8 +149,8 @@ def test_a_storage_is_read_while_a_driver_writes_and_has_one_driver(
         answers.append(invoke(*run, "--out", tmp_path / "b"))
         raise KeyboardInterrupt  # that is all
 
-    packs = amid(look)
-    first = invoke(*run, "--out", tmp_path / "a")
+    with amid(look) as packs:
+        first = invoke(*run, "--out", tmp_path / "a")
     assert first.returncode == 3, first.stderr
     table, second = answers
     assert table.returncode == 0, table.stderr
@@ -168,15 +165,14 @@ def test_a_server_that_is_gone_for_a_while_costs_nothing(
     tmp_path: Path,
     server: PostgreSQL,
     expected_few: pd.DataFrame,
-    amid: Amid,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     location, out = server.new_database(), tmp_path / "run"
     secret = location.replace("postgres@", "postgres:s3cr3t@")
-    amid(server.stop)
     monkeypatch.setattr(faults, "_sleep", lambda *_: server.start())
-    done = invoke("run", *FEW, *INLINE, "--storage", secret, "--out", out)
+    with amid(server.stop):
+        done = invoke("run", *FEW, *INLINE, "--storage", secret, "--out", out)
     assert done.returncode == 0, done.stderr
     assert caplog.text.count("The storage is away") == 1
     assert caplog.text.count("The storage is back") == 1
@@ -186,27 +182,37 @@ def test_a_server_that_is_gone_for_a_while_costs_nothing(
         assert path.is_dir() or b"s3cr3t" not in path.read_bytes()
 
 
+def _run_into_a_lock(file: Path, run: list[str]) -> tuple[int, str, int]:
+    """The exit code, what is complained of, and how many trials were stored before."""
+    kept = ResultStore.open.__func__.__kwdefaults__  # type: ignore[attr-defined]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+        amid(lambda: other.execute("BEGIN EXCLUSIVE")) as packs,
+    ):
+        patch.setitem(kept, "patience", 0.5)
+        done = invoke(*run)
+    return done.returncode, done.stderr, packs[0] + packs[1]
+
+
 @pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_file_that_stays_locked_stops_the_run_and_the_same_command_carries_on(
-    executor: str,
-    tmp_path: Path,
-    expected_few: pd.DataFrame,
-    amid: Amid,
-    monkeypatch: pytest.MonkeyPatch,
+    executor: str, tmp_path: Path, expected_few: pd.DataFrame
 ) -> None:
     location, out = f"sqlite:///{tmp_path}/x.db?timeout=0.1", tmp_path / "run"
-    run = ("run", *FEW, "--executor", executor, "--out", out, "--storage", location)
-    monkeypatch.setitem(ResultStore.open.__func__.__kwdefaults__, "patience", 0.5)  # type: ignore[attr-defined]
-    with closing(sqlite3.connect(tmp_path / "x.db", timeout=60, isolation_level=None)) as other:
-        packs = amid(lambda: other.execute("BEGIN EXCLUSIVE"))
-        done = invoke(*run)
-        other.rollback()
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    last = done.stderr.splitlines()[-1]
+    run = ["run", *FEW, "--out", str(out), "--storage", location, "--executor"]
+    call = (tmp_path / "x.db", [*run, executor])
+    if executor == "inline":
+        code, said, before = _run_into_a_lock(*call)
+    else:  # a process can have no more than one Ray that asks for a token
+        with ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
+            code, said, before = pool.submit(_run_into_a_lock, *call).result()
+    assert code == 1, said
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
     assert last.startswith(f"agsam-tune: {location}: cannot be written to: it was away for 0.5 s")
     assert "the same command carries on" in last
-    assert stored(location) == packs[0] + packs[1] > 0
-    done = invoke(*run)
+    assert stored(location) == before > 0
+    done = invoke(*run, "inline")
     assert done.returncode == 0, done.stderr
     pd.testing.assert_frame_equal(results(out), expected_few, check_exact=True)
