@@ -296,7 +296,7 @@ def test_a_data_folder_of_an_impossible_name(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("AGSAM_TUNE_DATA", 300 * "x")
     assert ": cannot be looked into: File name too long (--data" in _refusal("mnist")
     monkeypatch.setenv("AGSAM_TUNE_DATA", "~nobody-of-this-name/data")
-    assert _refusal("mnist").startswith("~nobody-of-this-name/data: cannot be looked into: ")
+    assert _refusal("mnist").startswith("~nobody-of-this-name/data: there is no such folder")
 
 
 def test_a_folder_whose_files_may_not_be_looked_at(

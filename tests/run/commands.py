@@ -77,7 +77,7 @@ def invoke(
         environment: variables to add.
     """
     words = list(map(str, arguments))
-    with _process_as_it_was(), pytest.MonkeyPatch.context() as patch:
+    with process_as_it_was(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [*PROGRAM, *words])
         if cwd is not None:
             patch.chdir(cwd)
@@ -88,7 +88,7 @@ def invoke(
 
 
 @contextmanager
-def _process_as_it_was() -> Iterator[None]:
+def process_as_it_was() -> Iterator[None]:
     """Undo what a call may leave behind: signals, variables, modules of a study's own."""
     path, added, modules = sys.path[:], set(plugins._ADDED), set(sys.modules)
     variables = dict(os.environ)
