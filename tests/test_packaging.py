@@ -80,7 +80,6 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # it installs all that the package depends on
 def test_the_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     environment, work = tmp_path / "venv", tmp_path / "work"
     work.mkdir()

@@ -49,7 +49,6 @@ def command(*arguments: str | Path) -> list[str]:
 def agsam_tune(
     *arguments: str | Path,
     cwd: Path | None = None,
-    timeout: float | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """A call in a process of its own, with the start that a user has: seconds of imports."""
@@ -59,7 +58,6 @@ def agsam_tune(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=timeout,
         check=False,
     )
 

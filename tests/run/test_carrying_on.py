@@ -23,7 +23,6 @@ from tests.waiting import until
         pytest.param("ray", 20, marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.timeout(1800)
 def test_kill_9_at_random_moments(
     executor: str, kills: int, tmp_path: Path, expected: pd.DataFrame
 ) -> None:

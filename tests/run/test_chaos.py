@@ -24,7 +24,6 @@ STUDY = [
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
 def test_thirty_kills(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201
