@@ -81,7 +81,7 @@ class SQLiteFile:
         """The URL by which `named` finds the same file."""
         location = f"sqlite:///{self.path}"
         if self.timeout != _TIMEOUT or _OPTIONS.fullmatch(location):
-            return f"{location}?timeout={self.timeout:g}"
+            return f"{location}?timeout={self.timeout:.15g}"
         return location
 
     def connection(self, *, read_only: bool) -> Callable[[], sqlite3.Connection]:

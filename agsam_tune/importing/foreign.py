@@ -55,6 +55,8 @@ _HINTS = (
 )
 # Where Ray Tune and Syne Tune count a trial's reports.
 _REPORTS = ("training_iteration", "st_worker_iter")
+# Columns that every table of Syne Tune has.
+_SYNE = frozenset({"st_worker_iter", "st_tuner_time", "st_status", "st_decision"})
 # Columns whose cells may be tables as texts: W&B's own example of an export writes them.
 _TABLES = ("config", "summary")
 _STATE_NAMES = frozenset({"state", "status", "trial_state", "run_state"})
@@ -153,6 +155,7 @@ def _flat(source: Source) -> Source:
             rows = [_as_table(cell) for cell in cells]
             if any(rows) and all(row is not None for row in rows):
                 wide = pd.DataFrame([_flattened(row or {}, f"{name}/") for row in rows])
+                wide = wide[[part for part in wide if part not in source.table]]
                 parts.append(wide.astype(object).where(wide.notna(), None))
                 continue
         parts.append(cells.to_frame())
@@ -192,7 +195,7 @@ def _without_prefixes(source: Source) -> Source:
     Where two columns come to the same name, what was set is kept, of results what was measured.
     """
     plain = set(source.table)
-    by_line = {"number", "state"} <= plain or "trial_id" in plain or "_trial_id" in plain
+    by_line = {"number", "state"} <= plain or ("trial_id" in plain and not plain.isdisjoint(_SYNE))
     found = {name: split_prefix(name, by_line=by_line) for name in source.table}
     ranks = {"set": 0, "": 1, "measured": 2}
     order = sorted(found, key=lambda name: _rank(*found[name], ranks))
@@ -202,7 +205,7 @@ def _without_prefixes(source: Source) -> Source:
         part, bare = found[name]
         if bare not in names.values():
             names[name] = bare
-            if part == "set" and bare not in AFTER_HYPERPARAMETERS:
+            if part == "set" and bare not in COLUMNS:
                 settings.add(bare)
     kept = [name for name in source.table if name in names]
     table = source.table[kept].rename(columns=names)
@@ -250,16 +253,21 @@ def _accuracy_column(source: Source) -> str | None:
 
 
 def _last_reports(source: Source) -> Source:
-    """Where a trial has a row for each report, the last one is its result."""
+    """Where a trial has a row for each report, the last one is its result.
+
+    An id may also be a point's, whose trainings have optimizers and seeds of their own.
+    """
     for name in IDS:
         counter = next((c for c in COUNTERS if c in source.table), None)
         if counter is None or name not in source.table or is_missing(source, name).any():
             continue
-        trials = source.table[name].map(str)
-        if not trials.duplicated().any():
-            continue
-        counts = pd.Series(raw_numbers(source, counter)[0])
-        last = counts.fillna(-np.inf).groupby(trials.to_numpy()).transform("max")
+        keys = [key for key in (name, "optimizer", "seed") if key in source.table]
+        trials = source.table.groupby([source.table[key].map(str) for key in keys]).ngroup()
+        counts = pd.Series(raw_numbers(source, counter)[0]).fillna(-np.inf)
+        by_trial = counts.groupby(trials)
+        if (by_trial.nunique() == 1).all():
+            continue  # it counts no reports
+        last = by_trial.transform("max")
         is_last = (counts == last) & ~trials.where(counts == last).duplicated(keep="last")
         source = _without(source, ~is_last.to_numpy(), "reports before a trial's last")
     return source

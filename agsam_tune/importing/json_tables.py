@@ -56,7 +56,7 @@ def json_source(origin: str, kind: str, digest: str, records: list[Any]) -> Sour
         UsageError: there are none, or they are none.
     """
     findings = Findings(origin=origin)
-    if not records:
+    if not any(records):
         findings.add("records", "found none, needed: one a trial")
     others = [i + 1 for i, record in enumerate(records) if not isinstance(record, dict)]
     if others:
@@ -64,7 +64,8 @@ def json_source(origin: str, kind: str, digest: str, records: list[Any]) -> Sour
         message = f"record {shown}: no object, needed: a list of objects, one a trial"
         findings.add("records", message)
     findings.raise_if_any()
-    names = dict.fromkeys(str(name).strip() for record in records for name in record)
+    records = [{name.strip(): cell for name, cell in record.items()} for record in records]
+    names = dict.fromkeys(name for record in records for name in record)
     cells = {name: [_plain(record.get(name)) for record in records] for name in names}
     return Source(
         origin=origin,
@@ -96,10 +97,12 @@ def _records(found: Any) -> list[Any]:
     """The records of pandas' `orient` columns, index, split, table and records; or a lone one."""
     if not isinstance(found, Mapping):
         return list(found)
-    if isinstance(found.get("data"), list) and found.keys() & {"columns", "schema"}:
-        names = found.get("columns")
-        rows = found["data"]
-        return [dict(zip(names, row, strict=False)) for row in rows] if names else rows
+    rows, names = found.get("data"), found.get("columns")
+    if isinstance(rows, list) and isinstance(names, list):
+        is_split = all(isinstance(row, list) and len(row) == len(names) for row in rows)
+        return [dict(zip(map(str, names), row, strict=True)) for row in rows] if is_split else rows
+    if isinstance(rows, list) and "schema" in found:
+        return rows
     inner = list(found.values())
     if not inner or not all(isinstance(value, Mapping) and value for value in inner):
         return [dict(found)]

@@ -33,13 +33,13 @@ _ROUND = 4
 def codes_of(source: Source, column: str) -> Codes:
     """Equal codes for equal cells, −1 where there is nothing, (N,).
 
-    Numbers are compared to nine digits: programs write the same one with more or fewer.
+    Numbers are compared to nine digits: programs write the same one with more or fewer. -0 is 0.
     """
     values, _ = raw_numbers(source, column)
     cells = source.table[column].tolist()
     empty = source.table[column].isna().tolist()
     words = [
-        None if gap else f"{value:.9g}" if value == value else str(cell).strip()
+        None if gap else f"{value + 0.0:.9g}" if value == value else str(cell).strip()
         for cell, value, gap in zip(cells, values, empty, strict=True)
     ]
     return np.asarray(pd.factorize(np.array(words, dtype=object))[0], dtype=np.int64)
@@ -51,14 +51,14 @@ def no_settings(source: Source, codes: Mapping[str, Codes], findings: Findings) 
     What rows of one setting are is known where points are numbered; where a few seeds repeat, and
     each is once at every value of the other columns; or where the other columns repeat numbers
     that were drawn. Where it cannot be told, it is asked. Where the source says what was set, only
-    texts that differ in every row are none of it.
+    texts that differ in every row are none of it. What is a hyperparameter by its name stays one.
 
     Args:
         source: the trials.
         codes: the columns that may be settings, (N,) each.
         findings: where to ask.
     """
-    unique = {name for name, own in codes.items() if _all_differ(own)}
+    unique = {name for name in codes if not is_tunable(name) and _all_differ(source, name)}
     texts = {name for name in unique if len(codes[name]) >= _MANY and _is_text(source, name)}
     if source.settings:
         return texts  # what else was set is known
@@ -85,7 +85,7 @@ def _measured(
     findings: Findings,
 ) -> set[str]:
     """Of numbers that differ in every row, those that do so though the other columns repeat."""
-    if any(is_tunable(name) for name in unique):
+    if any(is_tunable(name) and _all_differ(source, name) for name in others):
         return set()
     core = [name for name in others if _varies(codes[name], _groups(source, {}, []))]
     table = pd.DataFrame({name: codes[name] for name in core}, index=range(len(source.table)))
@@ -188,9 +188,10 @@ def _crossed_seeds(source: Source) -> Codes | None:
     return seeds if len(np.unique(seeds)) <= len(seeds) / 2 else None
 
 
-def _all_differ(codes: Codes) -> bool:
-    own = codes[codes >= 0]
-    return len(own) > 2 and len(np.unique(own)) == len(own)
+def _all_differ(source: Source, name: str) -> bool:
+    """Whether no cell comes twice, to the last digit: clocks differ late."""
+    cells = source.table[name].dropna().map(str)
+    return len(cells) > 2 and cells.is_unique
 
 
 def _varies(codes: Codes, groups: Codes) -> bool:

@@ -21,6 +21,7 @@ from agsam_tune.importing.source import Source
 __all__ = ["read_experiment", "with_config"]
 
 _CONFIG, _REPORTS, _ERROR = "params.json", "result.json", "error.txt"
+_STATES = "experiment_state-*.json"
 
 
 def read_experiment(folder: Path) -> Source | None:
@@ -29,10 +30,11 @@ def read_experiment(folder: Path) -> Source | None:
     Raises:
         UsageError: a file of it cannot be read.
     """
-    own = [folder] if (folder / _CONFIG).is_file() else []
+    own = [folder.resolve()] if (folder / _CONFIG).is_file() else []
     trials = own or sorted(path.parent for path in folder.glob(f"*/{_CONFIG}"))
-    if not trials:
-        return None
+    is_rays = any((trial / _REPORTS).is_file() for trial in trials)
+    if not is_rays and not any(folder.glob(_STATES)):
+        return None  # other programs call their files so too
     states = _states(trials[0].parent)
     rows = [_row(trial, states) for trial in trials]
     reports = [trial / _REPORTS for trial in trials if (trial / _REPORTS).is_file()]
@@ -62,7 +64,7 @@ def _row(trial: Path, states: Mapping[str, str]) -> dict[str, Any]:
 
 def _states(folder: Path) -> dict[str, str]:
     """Trial's folder → its state, by the last of the experiment's files."""
-    files = sorted(folder.glob("experiment_state-*.json"))
+    files = sorted(folder.glob(_STATES))
     if not files:
         return {}
     found = _read(files[-1])
@@ -70,7 +72,7 @@ def _states(folder: Path) -> dict[str, str]:
     states = {}
     for entry in trials if isinstance(trials, list) else []:
         text = entry[0] if isinstance(entry, list) and entry else entry
-        trial = json.loads(text) if isinstance(text, str) else text
+        trial = _parsed(text, files[-1]) if isinstance(text, str) else text
         if isinstance(trial, Mapping) and {"relative_logdir", "status"} <= trial.keys():
             states[str(trial["relative_logdir"])] = str(trial["status"])
     return states
@@ -78,8 +80,15 @@ def _states(folder: Path) -> dict[str, str]:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(text_of(path))
-    except (*BROKEN, UnicodeDecodeError, ValueError, RecursionError) as error:
+        return _parsed(text_of(path), path)
+    except (*BROKEN, UnicodeDecodeError) as error:
+        raise UsageError(unreadable(path, error)) from error
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UsageError(unreadable(path, error)) from error
 
 

@@ -33,7 +33,10 @@ KNOWN = frozenset({*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS})
 _RESERVED = frozenset({"epoch", "f", "f_p", "best", "all", "description"})
 
 # Why a column is no hyperparameter, as a note begins.
-_BY_NAME = "No hyperparameters by their names (clocks, counters, ids, notes, measurements)"
+_BY_NAME = (
+    "No hyperparameters by their names (clocks, counters, ids, notes, measurements), unless "
+    "--hyperparameter names them"
+)
 _DIFFERS = "No hyperparameters, since they differ though the setting is the same"
 _EMPTY = "Columns that are empty"
 _UNUSED = "Columns that are not used"
@@ -211,7 +214,10 @@ def own_settings(
                     values[name][own] = column[own]
             elif has[own].any() and not _is_level(keys[own], code[own]):
                 gaps = source.rows(own & ~has)
-                message = f"{gaps}: no finite number, though other trials of {optimizer} have one"
+                message = (
+                    f"{gaps}: no finite number, though other trials of {optimizer} have one; where "
+                    "none was set, write None"
+                )
                 findings.add(f"column {name!r}", message)
                 gappy.add(optimizer)
             elif len(words := _distinct(source, name, own)) == 1:

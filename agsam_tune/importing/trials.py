@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -95,6 +96,8 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
     check_columns(source, ["optimizer"], "", findings)
     check_columns(source, ["test_accuracy"], way, findings)
     columns = setting_columns(source, options.hyperparameters, findings)
+    # They may tell rows apart that seem to be the same trial.
+    unused = () if "point" in source.table else tuple(chain.from_iterable(columns.unused.values()))
     source = numbered(source, columns.codes)
     frame = trial_rows(source, findings)
     # What follows compares rows, and would only repeat what is wrong with their cells.
@@ -103,7 +106,7 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
     given = given_spaces(options.search_spaces, optimizers, findings)
     ranged = {(o, name) for o, space in given.items() for name in space.ranges} | {*source.boxes}
     settings = own_settings(source, columns, frame, ranged, findings)
-    check_keys(source, frame, findings)
+    check_keys(source, frame, findings, unused)
     _check_replicates(source, frame, settings, findings)
     _check_roles(options, optimizers, findings)
     chance, assumed = taken_as_chance(
@@ -217,8 +220,10 @@ def trial_rows(source: Source, findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def check_keys(source: Source, frame: pd.DataFrame, findings: Findings) -> None:
-    """A key is there once."""
+def check_keys(
+    source: Source, frame: pd.DataFrame, findings: Findings, unused: Sequence[str] = ()
+) -> None:
+    """A key is there once; else `unused` columns are named, which may tell the rows apart."""
     twice = frame.duplicated(KEY, keep=False).to_numpy()
     if twice.any():
         first = frame[twice].iloc[0]
@@ -229,6 +234,8 @@ def check_keys(source: Source, frame: pd.DataFrame, findings: Findings) -> None:
         )
         merged = [note for note in source.notes if note.startswith(MERGED)]
         message += f". {merged[0]} Give them other names if they are two" if merged else ""
+        if unused:
+            message += f"; --hyperparameter names what is one of: {', '.join(unused)}"
         others = int(frame[twice].duplicated(KEY).sum()) - int(same.sum()) + 1
         findings.add("key", message + (f", and {others} more like it" if others else ""))
 

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _FINISHED: Final = frozenset(
-    {"finished", "complete", "completed", "terminated", "success", "succeeded", "done"}
+    {"finished", "complete", "completed", "terminated", "success", "succeeded", "done", "ok"}
 )
 #: States of trainings that did not come to their end.
 UNFINISHED: Final = frozenset(
@@ -36,6 +36,7 @@ UNFINISHED: Final = frozenset(
         *("running", "pending", "waiting", "scheduled", "queued", "paused", "created"),
         *("killed", "crashed", "failed", "fail", "error", "errored", "pruned", "stopped"),
         *("preempted", "preempting", "interrupted", "cancelled", "canceled", "aborted", "timeout"),
+        *("inprogress", "in_progress", "stopping", "out_of_memory", "node_fail"),
     }
 )
 STATES: Final = _FINISHED | UNFINISHED
@@ -75,7 +76,7 @@ _BOOKKEEPING = frozenset(
         *("iterations_since_restore", "timesteps_total", "episodes_total", "should_checkpoint"),
         *("datetime_start", "datetime_complete", "st_decision", "st_status", "relative_path"),
         *("grad_norm", "wall_time", "walltime", "wall_clock"),
-        *("hidden", "git_commit", "git_sha", "github", "program", "sweep_name", "display_name"),
+        *("git_commit", "git_sha", "github", "program", "sweep_name", "display_name"),
     }
 )
 _BOOKKEEPING_ENDS = (
@@ -101,7 +102,7 @@ _MEASURES = _LOSSES | frozenset(
     {
         *("acc", "accuracy", "acc1", "acc5", "top1", "top5", "auc", "auroc", "f1", "precision"),
         *("recall", "score", "reward", "return", "bleu", "iou", "map", "runtime", "throughput"),
-        *("memory", "mem", "value"),
+        *("memory", "mem"),
     }
 )
 _PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "eval", "best"})
@@ -149,7 +150,11 @@ def is_bookkeeping(name: str) -> bool:
 def is_measured(name: str) -> bool:
     """Whether a column is something that was measured by its name: `train_loss`, `val/acc`."""
     words = fold(name).split("_")
-    return words[-1] in _MEASURES or (words[0] in _PARTS and words[-1] in {"gap", "norm"})
+    return (
+        words[-1] in _MEASURES
+        or words == ["value"]
+        or (words[0] in _PARTS and words[-1] in {"gap", "norm"})
+    )
 
 
 def is_loss(name: str) -> bool:

@@ -1,0 +1,129 @@
+"""`agsam-tune import` loses nothing that was set or measured, whatever columns are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agsam_tune.errors import UsageError
+from agsam_tune.importing.options import ImportOptions
+from agsam_tune.importing.tables import read_frame, read_tables
+from agsam_tune.importing.trials import Checked, check_trials
+
+POINTS, SEEDS = 8, 2
+N = POINTS * SEEDS
+DRAWN = tuple(0.0123456 * 1.7**i for i in range(N))
+
+
+def taken(frame: pd.DataFrame, *hyperparameters: str) -> Checked:
+    options = ImportOptions(
+        source="x", out=Path("x"), chance=0.1, hyperparameters=tuple(hyperparameters)
+    )
+    return check_trials(read_frame(frame), options)
+
+
+def sweep(**columns: Any) -> pd.DataFrame:
+    own = {"optimizer": "sam", "rho": np.repeat(DRAWN[:POINTS], SEEDS)}
+    own |= {"seed": np.tile(range(SEEDS), POINTS), "test_accuracy": np.linspace(0.5, 0.9, N)}
+    return pd.DataFrame(own | columns)
+
+
+def halves(*values: object) -> np.ndarray:
+    return np.repeat(np.array(values, dtype=object), N // 2)
+
+
+TRIAL = np.repeat([f"t{i}" for i in range(POINTS)], SEEDS)
+KEPT = {
+    "an id that is a point's, beside a constant counter": {"trial_id": TRIAL, "epoch": 10},
+    "an id that is a point's, beside a counter": {"trial_id": TRIAL, "step": range(N)},
+    "a column that begins with config_": {"trial_id": range(N), "config_file": "a.yaml"},
+    "−0 and 0 are one": {"weight_decay": np.tile([0.0, -0.0], POINTS)},
+    "a clock that differs in its last digits": {"began": 1_700_000_000_000 + np.arange(N)},
+    "another word for finished": {"status": "ok"},
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_every_training_stays_at_its_point(case: str) -> None:
+    checked = taken(sweep(**KEPT[case]))
+    assert (len(checked.trials), checked.trials["point"].nunique()) == (N, POINTS)
+    assert checked.spaces["sam"].names == ("rho",)
+
+
+SET = {
+    "a size": ({"hidden": halves(32, 64)}, {"hidden"}),
+    "a number called a value": ({"clip_value": halves(0.5, 2.0)}, {"clip_value"}),
+    "lr drawn for each training": ({"lr": DRAWN}, {"lr"}),
+    "beside a table of the same name": (
+        {"config": [{"rho": 9.0, "tilt": i} for i in range(N)], "config/rho": DRAWN, "rho": None},
+        {"tilt"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SET)
+def test_what_was_set_is_a_hyperparameter(case: str) -> None:
+    columns, names = SET[case]
+    checked = taken(sweep(**columns))
+    assert set(checked.spaces["sam"].names) == {"rho", *names}
+    assert checked.trials["rho"].nunique() in (POINTS, N)
+
+
+def test_other_columns_are_settings_where_only_the_optimizer_has_a_prefix() -> None:
+    checked = taken(
+        sweep().rename(columns={"optimizer": "config.optimizer", "seed": "config.seed"})
+    )
+    assert checked.spaces["sam"].names == ("rho",)
+
+
+def test_a_setting_that_differs_at_one_point_is_refused_and_not_dropped() -> None:
+    with pytest.raises(UsageError, match=r"column 'lr': .*a point is one setting"):
+        taken(sweep(point=np.repeat(range(POINTS), SEEDS), lr=DRAWN))
+
+
+def test_a_hyperparameter_with_a_counter_s_name_is_asked_for_and_can_be_named() -> None:
+    frame = sweep().rename(columns={"rho": "step"})
+    with pytest.raises(UsageError, match="--hyperparameter names what is one of: step"):
+        taken(frame)
+    assert taken(frame, "step").spaces["sam"].names == ("step",)
+
+
+def test_a_folder_of_tables_is_no_experiment_of_ray_s(tmp_path: Path) -> None:
+    sweep().to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "params.json").write_text('{"rho": 0.1}')
+    assert len(read_tables(tmp_path).table) == N
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "records: found none"),
+        ("[{}]", "records: found none"),
+        ('{"columns": ["a"], "data": [1, 2]}', "record 1, 2: no object"),
+    ],
+)
+def test_json_without_trials_is_refused_in_words(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_tables(path)
+
+
+def test_a_name_with_a_space_at_its_end_keeps_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('[{"rho ": 0.1}]')
+    assert read_tables(path).table["rho"].tolist() == [0.1]
+
+
+def test_a_state_file_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "f_1").mkdir()
+    (tmp_path / "f_1" / "params.json").write_text('{"rho": 0.1}')
+    state = tmp_path / "experiment_state-1.json"
+    state.write_text('{"trial_data": [["no JSON", "{}"]]}')
+    with pytest.raises(UsageError, match=state.name):
+        read_tables(tmp_path)
