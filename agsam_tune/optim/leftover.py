@@ -7,7 +7,8 @@ Must not import anything of this package.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ class Discarded:
 
     One that does, as the usual one, loses nothing: they are no business of its own, such as what
     another optimizer's backward pass has left in a shared model. So a zero stands in for one of
-    them; where it is still there after the closure, nobody has zeroed it.
+    them; where it still stands when the closure's backward pass comes, nobody has zeroed it.
     """
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
@@ -54,19 +55,44 @@ class Discarded:
         self._gradients = [p.grad for p in parameters]
         self._parameter = parameters[0] if parameters else None
         self._zero: Tensor | None = None
+        self._stood: bool | None = None
 
-    def stand_in(self) -> None:
-        """Put the zero there, after the gradients were discarded."""
-        if self._parameter is not None:
-            self._parameter.grad = self._zero = torch.zeros_like(self._parameter)
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Around the closure, after the gradients were discarded: the zero stands there."""
+        if self._parameter is None:
+            yield
+            return
+        self._parameter.grad = self._zero = torch.zeros_like(self._parameter)
+        if not self._parameter.requires_grad:
+            yield
+            return
+        # Before the first backward pass adds to it, which would look like a zeroing in place.
+        hook = self._parameter.register_hook(self._look)  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def are_lost(self) -> bool:
         """Whether they are, after the closure; leaves things as if nothing had stood in."""
-        if self._parameter is None or self._parameter.grad is not self._zero:
-            return False
-        if self._zero is not None and self._zero._version == 0:
+        if self._parameter is not None and self._stands():
             self._parameter.grad = None  # No backward pass has added to it.
-        return any(_is_something(gradient) for gradient in self._gradients if gradient is not None)
+            self._stood = True
+        return bool(self._stood) and any(
+            _is_something(gradient) for gradient in self._gradients if gradient is not None
+        )
+
+    def _look(self, _: Tensor) -> None:
+        if self._stood is None:
+            self._stood = self._stands()
+
+    def _stands(self) -> bool:
+        """Whether nobody has zeroed or changed what stands in."""
+        zero, parameter = self._zero, self._parameter
+        if zero is None or parameter is None:
+            return False
+        return parameter.grad is zero and zero._version == 0
 
 
 def _is_something(gradient: Tensor) -> bool:

@@ -312,8 +312,7 @@ class TwoPass(Wrapper):
         """
         discarded = Discarded(others)
         self.zero_grad()
-        discarded.stand_in()
-        with torch.enable_grad():
+        with torch.enable_grad(), discarded.watched():
             loss = closure()
         are_lost = discarded.are_lost()
         if all(p.grad is None for p in self._parameters()):

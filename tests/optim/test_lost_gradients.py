@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -92,15 +93,18 @@ def _two_optimizers_of_one_model(model: nn.Module, optimizer: SAM, batch: Batch)
 
 
 def _zeroing_the_model(model: nn.Module, optimizer: SAM, batch: Batch) -> None:
-    """After a look at the gradients outside."""
+    """After a look at the gradients outside; in place too, and with several backward passes."""
     accumulating = _accumulating(model, batch)
 
-    def closure() -> Tensor:
-        model.zero_grad()
+    def closure(to_none: bool) -> Tensor:
+        model.zero_grad(set_to_none=to_none)
+        accumulating()
         return accumulating()
 
-    accumulating()
-    optimizer.step(closure)
+    for to_none in (True, False):
+        accumulating()
+        optimizer.step(partial(closure, to_none))
+    assert not any(parameter._backward_hooks for parameter in model.parameters())
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ def test_paths_become_absolute(tmp_path: Path) -> None:
     assert storage_location("a/x.journal") == str(tmp_path / "a/x.journal")
     assert storage_location("sqlite:///x.db") == f"sqlite:///{tmp_path}/x.db"
     assert storage_location("sqlite+pysqlite:////a/x.db?timeout=3") == "sqlite:////a/x.db?timeout=3"
+    patient = "sqlite:////a/x.db?timeout=10000000"
+    assert storage_location(storage_location(patient)) == patient
     assert local_file(storage_location("sqlite:///x.db")) == tmp_path / "x.db"
     assert local_file(storage_location("postgresql://u@h/d")) is None
 
