@@ -19,7 +19,7 @@ from agsam_tune.importing.source import RECIPES, Source
 __all__ = ["read_frame", "read_results", "read_table_file", "read_tables"]
 
 #: What a file of trials in a folder is called.
-_ENDINGS = (".csv", ".csv.gz", ".json", ".parquet")
+_ENDINGS = (".csv", ".csv.gz", ".json", ".jsonl", ".ndjson", ".parquet")
 
 
 def read_tables(path: Path) -> Source:

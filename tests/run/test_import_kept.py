@@ -93,7 +93,8 @@ def test_a_hyperparameter_with_a_counter_s_name_is_asked_for_and_can_be_named() 
 
 
 def test_a_folder_of_tables_is_no_experiment_of_ray_s(tmp_path: Path) -> None:
-    sweep().to_csv(tmp_path / "a.csv", index=False)
+    sweep()[:3].to_csv(tmp_path / "a.csv", index=False)
+    sweep()[3:].to_json(tmp_path / "b.jsonl", orient="records", lines=True)
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "params.json").write_text('{"rho": 0.1}')
     assert len(read_tables(tmp_path).table) == N
