@@ -1,7 +1,6 @@
 """URLs as people may see them.
 
-In: a text. Out: the same without passwords. Imports the standard
-library only.
+In: a text. Out: the same without passwords. Imports the standard library only.
 """
 
 from __future__ import annotations

@@ -60,6 +60,8 @@ def check_keys(
             continue
         if isinstance(key, str) and _without_prefix(key) in known:
             continue
+        if isinstance(value, str) and not is_suspect(str(key), own):
+            continue  # A label.
         if key == "adaptive" and not value and "gamma" not in own:
             continue  # It says what is done.
         why = "which nothing reads"

@@ -206,6 +206,15 @@ def test_a_key_that_nobody_knows_is_refused_with_the_way_to_keep_it(key: Any) ->
     assert loaded.param_groups[0][key] == 1
 
 
+def test_a_text_is_a_label_unless_its_key_is_a_slip() -> None:
+    net, other = mlp(), mlp()
+    optimizer = GSAM([{"params": net.parameters(), "tag": "head"}])
+    GSAM(other.parameters()).load_state_dict(optimizer.state_dict())
+    for key in ("roh", "adaptive", "gamma"):
+        with pytest.raises(ValueError, match=f"sets '{key}'"):
+            GSAM([{"params": net.parameters(), key: "0.1"}])
+
+
 @pytest.mark.parametrize("base", [SGD, pytorch_optimizer.Lion])
 @pytest.mark.parametrize(
     ("kind", "means"),
