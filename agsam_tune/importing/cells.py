@@ -148,7 +148,7 @@ def texts(
     if column not in source.table:
         return np.full(len(missing), default, dtype=object)
     cells = source.table[column].map(lambda cell: str(cell).strip())
-    words: NDArray[np.object_] = cells.to_numpy(dtype=object)
+    words: NDArray[np.object_] = cells.to_numpy(dtype=object, copy=True)
     if default is None:
         _refuse_missing(source, column, missing, findings)
     is_bytes = source.table[column].map(lambda cell: isinstance(cell, bytes)).to_numpy(dtype=bool)

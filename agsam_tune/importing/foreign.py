@@ -150,7 +150,7 @@ def _flat(source: Source) -> Source:
     """Every column whose cells are tables as one column a key: `config` → `config/rho`."""
     parts = []
     for name in source.table:
-        cells = source.table[name]
+        cells = source.table[name].map(_listed)
         if name in _TABLES or any(isinstance(cell, Mapping) for cell in cells):
             rows = [_as_table(cell) for cell in cells]
             if any(rows) and all(row is not None for row in rows):
@@ -160,6 +160,11 @@ def _flat(source: Source) -> Source:
                 continue
         parts.append(cells.to_frame())
     return replace(source, table=pd.concat(parts, axis=1)) if len(parts) else source
+
+
+def _listed(cell: object) -> object:
+    """An array, which Parquet makes of a list, as the text of one: cells are compared."""
+    return str(cell.tolist()) if isinstance(cell, np.ndarray) else cell
 
 
 def _as_table(cell: object) -> Mapping[str, object] | None:
@@ -185,7 +190,7 @@ def _flattened(row: Mapping[str, object], prefix: str) -> dict[str, object]:
         elif isinstance(value, list | tuple | Mapping):
             flat[f"{prefix}{key}"] = json.dumps(value, default=str)
         else:
-            flat[f"{prefix}{key}"] = value
+            flat[f"{prefix}{key}"] = _listed(value)
     return flat
 
 

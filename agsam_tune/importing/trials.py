@@ -91,6 +91,8 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
     source, study = only_named(source, "study", options.name, "--name", findings)
     source, task = only_named(source, "task", options.task, "--task", findings)
     source = one_spelling(finished_rows(source, findings))
+    if source.table.empty:
+        findings.add("rows", "; ".join(("found none that is a training", *source.notes)))
     findings.raise_if_any()
     way = "; a column of another name is named with --metric"
     check_columns(source, ["optimizer"], "", findings)

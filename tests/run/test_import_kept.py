@@ -44,6 +44,7 @@ KEPT = {
     "−0 and 0 are one": {"weight_decay": np.tile([0.0, -0.0], POINTS)},
     "a clock that differs in its last digits": {"began": 1_700_000_000_000 + np.arange(N)},
     "another word for finished": {"status": "ok"},
+    "lists as Parquet gives them": {"layers": [np.array([8, 8])] * N},
 }
 
 
@@ -90,6 +91,12 @@ def test_a_hyperparameter_with_a_counter_s_name_is_asked_for_and_can_be_named() 
     with pytest.raises(UsageError, match="--hyperparameter names what is one of: step"):
         taken(frame)
     assert taken(frame, "step").spaces["sam"].names == ("step",)
+
+
+def test_a_table_without_a_training_is_refused_with_what_was_left_out() -> None:
+    empty = {f"params.{name}": [None, None] for name in ("optimizer", "rho")}
+    with pytest.raises(UsageError, match="none that is a training; Left out: 2 rows"):
+        taken(pd.DataFrame(empty | {"metrics.test_accuracy": [None, None]}))
 
 
 def test_a_folder_of_tables_is_no_experiment_of_ray_s(tmp_path: Path) -> None:
