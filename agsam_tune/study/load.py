@@ -17,9 +17,7 @@ from agsam_tune.study.draft import Draft
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.files import (
-    STUDY_NAME_RULE,
     find_search_spaces,
-    is_study_name,
     read_table,
 )
 from agsam_tune.study.model import PHASE_NAMES, UNKNOWN_TRAINING, Phase, SearchSpace
@@ -60,10 +58,12 @@ def load_study(
     """
     problems = Problems(study_file=str(path))
     table: Mapping[str, Any] = apply_overrides(read_table(path), overrides, problems)
-    if not is_study_name(path.stem):
-        problems.add("", f"found the name {path.stem!r}, allowed: {STUDY_NAME_RULE}")
+    # Names are printed and stored: a file's may hold what can be neither.
+    name = "".join(letter if letter.isprintable() else "_" for letter in path.stem)
+    if not name.strip("."):
+        problems.add("", f"found the name {name!r}, allowed: one that is not of dots alone")
     files = find_search_spaces(path.parent)
-    return _study(table, path.stem, files, {}, problems, trained_elsewhere=trained_elsewhere)
+    return _study(table, name, files, {}, problems, trained_elsewhere=trained_elsewhere)
 
 
 def changed_study(study: Study, overrides: Sequence[str], *, origin: str) -> Study:

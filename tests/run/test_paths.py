@@ -147,9 +147,9 @@ def test_commands_take_such_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(VARIABLE, "")  # what --data sets is taken back
     here = tmp_path / ALL
     here.mkdir()
-    shutil.copy(QUICK, here / "quick.toml")
+    shutil.copy(QUICK, here / f"{ALL}.toml")
     small = [f"--set=phases.{key}" for key in ("tune.points=4", "map.points=4", "misset.seeds=2")]
-    whole = ["run", f"./{ALL}/quick.toml", *TINY, *small, "--executor=inline", "--data", f"./{ALL}"]
+    whole = ["run", f"./{ALL}/{ALL}.toml", *TINY, *small, "--executor=inline", "--data", f"./{ALL}"]
     storage = f"sqlite:///{ALL}/x.db"
     said = called(*whole, "--out", f"./{ALL}/a", "--storage", storage)
     suggested = shlex.split(said.splitlines()[-1].partition("for a report: ")[2])
@@ -160,7 +160,7 @@ def test_commands_take_such_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     called("export", f"./{ALL}/a", "--out", f"./{ALL}/t.csv")
     assert tree(tmp_path) == sorted(
         [
-            *(ALL, *(f"{ALL}/{name}" for name in ("a", "b", "quick.toml", "t.csv", "x.db"))),
+            *(ALL, *(f"{ALL}/{name}" for name in ("a", "b", f"{ALL}.toml", "t.csv", "x.db"))),
             *(f"{ALL}/{run}/{file}" for run in "ab" for file in (".driver.lock", *_FILES)),
             *(f"{ALL}/b/study.journal", f"{ALL}/x.db.driver.lock"),
         ]

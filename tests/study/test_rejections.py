@@ -308,11 +308,18 @@ def test_options_of_ones_own_task_are_plain_and_finite(write: Write, valid: str)
     assert keys == ["task_options.a", "task_options.b", "task_options.c"]
 
 
-@pytest.mark.parametrize("stem", ["my study", "ä", "-x", ".hidden", "a:b"])
-def test_a_study_has_a_plain_name(study_file: Path, stem: str) -> None:
-    path = study_file.rename(study_file.parent / f"{stem}.toml")
-    (problem,) = problems_of(path)
-    assert repr(stem) in problem.message
+@pytest.mark.parametrize("stem", ["my study", "ä", "-x", ".hidden", "a:b", "%20#?", "[red]"])
+def test_a_study_is_called_what_its_file_is(study_file: Path, stem: str) -> None:
+    assert load_study(study_file.rename(study_file.parent / f"{stem}.toml")).name == stem
+
+
+def test_of_a_name_that_cannot_be_printed_the_rest_is_kept(study_file: Path) -> None:
+    assert load_study(study_file.rename(study_file.parent / "a\nb\udcff.toml")).name == "a_b_"
+
+
+def test_a_name_of_dots_alone_is_a_folder_s(study_file: Path) -> None:
+    (problem,) = problems_of(study_file.rename(study_file.parent / "...toml"))
+    assert "'..'" in problem.message
 
 
 def test_a_long_key_is_shortened(write: Write, valid: str) -> None:
