@@ -32,7 +32,7 @@ def readable_errors(debug: bool, *, stopped: str = "stopped") -> Iterator[None]:
     try:
         yield
         return
-    except typer.Exit:
+    except (typer.Exit, BrokenPipeError):  # whoever read what is printed has had enough
         raise
     except KeyboardInterrupt:
         code, text = ExitCode.STOPPED, stopped

@@ -7,6 +7,7 @@ import pytest
 
 from agsam_tune import __version__
 from agsam_tune.cli.durations import seconds as seconds_of
+from agsam_tune.cli.errors import readable_errors
 from tests.run.commands import TINY, agsam_tune, invoke
 from tests.run.light import imported
 
@@ -139,3 +140,9 @@ def test_version() -> None:
 def test_wrong_options_exit_with_2() -> None:
     for arguments in (["run"], ["fly"], ["run", "x.toml", "--executor", "slurm"]):
         assert invoke(*arguments).returncode == 2
+
+
+def test_who_reads_no_further_is_no_fault() -> None:
+    """As in `agsam-tune import FILE --out DIR | head -1`: Typer ends the program without a word."""
+    with pytest.raises(BrokenPipeError), readable_errors(debug=False):
+        raise BrokenPipeError
