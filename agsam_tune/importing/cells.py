@@ -22,6 +22,7 @@ __all__ = [
     "accuracies",
     "booleans",
     "is_blank",
+    "is_boolean",
     "is_missing",
     "is_true",
     "lengths",
@@ -60,6 +61,11 @@ def is_blank(source: Source, column: str) -> Mask:
 def is_true(cell: object) -> bool:
     """Whether a cell says true, as programs write it."""
     return str(cell).strip().lower() in _TRUE
+
+
+def is_boolean(cell: object) -> bool:
+    """Whether a cell says true or false, as programs write it."""
+    return str(cell).strip().lower() in _TRUE | _FALSE
 
 
 def raw_numbers(source: Source, column: str) -> tuple[Array, Mask]:

@@ -19,17 +19,15 @@ import numpy as np
 import pandas as pd
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
-from agsam_tune.importing.cells import Mask, is_missing, is_true, raw_numbers
+from agsam_tune.importing.cells import is_missing
 from agsam_tune.importing.source import Box, Findings, Source
+from agsam_tune.importing.states import ended
 from agsam_tune.importing.vocabulary import (
     ACCURACIES,
-    COUNTERS,
-    IDS,
     OPTIMIZERS,
     SEEDS,
-    STATES,
+    SYNE,
     TEST_ACCURACIES,
-    UNFINISHED,
     fold,
     split_prefix,
 )
@@ -43,23 +41,8 @@ COLUMNS = frozenset({*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS
 #: How the note on spellings of one optimizer begins.
 MERGED = "Taken as one optimizer"
 
-# This project's own states: what failed stays in the table, and is counted by the report.
-_OWN_STATES = frozenset({"COMPLETE", "FAIL"})
-# What to think of where trainings of such states are left out.
-_HINTS = (
-    (
-        {"fail", "failed", "crashed", "error", "errored"},
-        "; if one of them diverged it is a result: give it diverged = true",
-    ),
-    ({"pruned", "stopped"}, "; it is the bad ones that are pruned, so that averages are too good"),
-)
-# Where Ray Tune and Syne Tune count a trial's reports.
-_REPORTS = ("training_iteration", "st_worker_iter")
-# Columns that every table of Syne Tune has.
-_SYNE = frozenset({"st_worker_iter", "st_tuner_time", "st_status", "st_decision"})
 # Columns whose cells may be tables as texts: W&B's own example of an export writes them.
 _TABLES = ("config", "summary")
-_STATE_NAMES = frozenset({"state", "status", "trial_state", "run_state"})
 
 
 def own_names(source: Source, metric: str | None, findings: Findings) -> Source:
@@ -102,17 +85,17 @@ def loss_message(column: str) -> str:
 
 def finished_rows(source: Source, findings: Findings) -> Source:
     """The rows that are the end of a training, each training once; N rows or fewer."""
-    source = _note_fewer_reports(_finished(_last_reports(source), findings))
+    source = ended(source, findings)
     ids = [name for name in ("run_id", "trial_id") if name in source.table]
     parents = next((name for name in source.table if fold(name).endswith("parentrunid")), None)
     if ids and parents is not None:
         is_parent = source.table[ids[0]].isin(source.table[parents].dropna()).to_numpy(dtype=bool)
-        source = _without(source, is_parent, "parents of other runs")
+        source = source.without(is_parent, "parents of other runs")
     if not source.settings:
         return source
     needed = ["optimizer", "test_accuracy", *source.settings]
     nothing = np.logical_and.reduce([is_missing(source, name) for name in needed])
-    return _without(source, nothing, "without a setting or an accuracy")
+    return source.without(nothing, "without a setting or an accuracy")
 
 
 def one_spelling(source: Source) -> Source:
@@ -200,7 +183,7 @@ def _without_prefixes(source: Source) -> Source:
     Where two columns come to the same name, what was set is kept, of results what was measured.
     """
     plain = set(source.table)
-    by_line = {"number", "state"} <= plain or ("trial_id" in plain and not plain.isdisjoint(_SYNE))
+    by_line = {"number", "state"} <= plain or ("trial_id" in plain and not plain.isdisjoint(SYNE))
     found = {name: split_prefix(name, by_line=by_line) for name in source.table}
     ranks = {"set": 0, "": 1, "measured": 2}
     order = sorted(found, key=lambda name: _rank(*found[name], ranks))
@@ -255,98 +238,3 @@ def _accuracy_column(source: Source) -> str | None:
             return found[0] if len(found) == 1 else None
     is_optuna = {"number", "value", "state"} <= set(source.table)
     return "value" if is_optuna else None
-
-
-def _last_reports(source: Source) -> Source:
-    """Where a trial has a row for each report, the last one is its result.
-
-    An id may also be a point's, whose trainings have optimizers and seeds of their own.
-    """
-    for name in IDS:
-        counter = next((c for c in COUNTERS if c in source.table), None)
-        if counter is None or name not in source.table or is_missing(source, name).any():
-            continue
-        keys = [key for key in (name, "optimizer", "seed") if key in source.table]
-        trials = source.table.groupby([source.table[key].map(str) for key in keys]).ngroup()
-        counts = pd.Series(raw_numbers(source, counter)[0]).fillna(-np.inf)
-        by_trial = counts.groupby(trials)
-        if (by_trial.nunique() == 1).all():
-            continue  # it counts no reports
-        last = by_trial.transform("max")
-        is_last = (counts == last) & ~trials.where(counts == last).duplicated(keep="last")
-        source = _without(source, ~is_last.to_numpy(), "reports before a trial's last")
-    return source
-
-
-def _note_fewer_reports(source: Source) -> Source:
-    """The source, with a note on trials that a scheduler may have stopped early."""
-    counter = next((name for name in _REPORTS if name in source.table), None)
-    if counter is None:
-        return source
-    counts = pd.Series(raw_numbers(source, counter)[0])
-    fewer = (counts < counts.max()).to_numpy()
-    if not fewer.any():
-        return source
-    return source.noted(
-        f"Fewer reports than other trials made {source.rows(fewer)}. If they were stopped early, "
-        "what they have is the accuracy of that moment, and averages are not those of whole "
-        "trainings."
-    )
-
-
-def _finished(source: Source, findings: Findings) -> Source:
-    """Without the rows whose state says that the training did not come to its end."""
-    for name in list(source.table):
-        cells = source.table[name][~is_missing(source, name)].map(lambda cell: str(cell).strip())
-        found = set(cells)
-        known = {word for word in found if word.casefold() in STATES}
-        is_state = fold(name) in _STATE_NAMES
-        if name == "state" and (found <= _OWN_STATES and "point" in source.table):
-            continue
-        if is_state and known and known != found:
-            others, allowed = (", ".join(sorted(words)) for words in (found - known, STATES))
-            findings.add(f"column {name!r}", f"found {others}, understood: {allowed}")
-        elif is_state and known:
-            source = _without_unfinished(source, name, cells, findings)
-        elif is_state and found and name != "state":
-            note = f"{name} is not used: none of its words is a state that is understood."
-            source = replace(source, table=source.table.drop(columns=name)).noted(note)
-        elif known == found and any(word.casefold() in UNFINISHED for word in found):
-            note = f"{name} looks like a state ({_counted(cells)}), and is not used: call it state"
-            source = source.noted(f"{note} to have what did not finish left out.")
-    return source
-
-
-def _without_unfinished(source: Source, name: str, cells: pd.Series, findings: Findings) -> Source:
-    """The rows that the state `name`, whose cells are words that are understood, lets stand."""
-    words = cells.reindex(source.table.index, fill_value="")
-    unfinished = words.str.casefold().isin(UNFINISHED).to_numpy(dtype=bool) & ~_diverged(source)
-    counts = _counted(words[unfinished])
-    source = replace(source, table=source.table.drop(columns=name))
-    if unfinished.all():
-        message = f"found none that is finished ({counts}), needed: some"
-        findings.add(f"column {name!r}", message)
-        return source
-    found = set(words[unfinished].str.casefold())
-    said = "".join(hint for states, hint in _HINTS if states & found)
-    return _without(source, unfinished, f"by {name}, not finished ({counts}){said}")
-
-
-def _diverged(source: Source) -> Mask:
-    """Where a row itself says that it diverged: a result, whatever became of the program."""
-    if "diverged" not in source.table:
-        return np.zeros(len(source.table), dtype=bool)
-    says: Mask = source.table["diverged"].map(is_true).to_numpy(dtype=bool)
-    return says
-
-
-def _without(source: Source, which: Mask, why: str) -> Source:
-    if not which.any():
-        return source
-    n = int(which.sum())
-    note = f"Left out: {n} {source.unit if n == 1 else f'{source.unit}s'}, {why}."
-    return source.only(~which).noted(note)
-
-
-def _counted(words: pd.Series) -> str:
-    return ", ".join(f"{word} {count}" for word, count in Counter(words).most_common())

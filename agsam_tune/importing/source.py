@@ -100,6 +100,14 @@ class Source:
         labels = tuple(label for label, kept in zip(self.labels, keep, strict=True) if kept)
         return replace(self, table=self.table[keep].reset_index(drop=True), labels=labels)
 
+    def without(self, which: NDArray[np.bool_], why: str) -> Source:
+        """The same source without the rows `which` (N,), if there are any, and a note of it."""
+        if not which.any():
+            return self
+        n = int(which.sum())
+        note = f"Left out: {n} {self.unit if n == 1 else f'{self.unit}s'}, {why}."
+        return self.only(~which).noted(note)
+
     def noted(self, *notes: str) -> Source:
         """The same source with more to say of it."""
         return replace(self, notes=(*self.notes, *notes))

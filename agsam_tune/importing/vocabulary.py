@@ -12,12 +12,15 @@ from typing import Final
 __all__ = [
     "ACCURACIES",
     "COUNTERS",
+    "FLAGS",
     "IDS",
     "OPTIMIZERS",
     "SEEDS",
     "STATES",
+    "SYNE",
     "TEST_ACCURACIES",
     "UNFINISHED",
+    "VAL_ACCURACIES",
     "fold",
     "is_bookkeeping",
     "is_loss",
@@ -25,6 +28,7 @@ __all__ = [
     "is_named_accuracy",
     "is_tunable",
     "split_prefix",
+    "state_word",
 ]
 
 _FINISHED: Final = frozenset(
@@ -36,18 +40,29 @@ UNFINISHED: Final = frozenset(
         *("running", "pending", "waiting", "scheduled", "queued", "paused", "created"),
         *("killed", "crashed", "failed", "fail", "error", "errored", "pruned", "stopped"),
         *("preempted", "preempting", "interrupted", "cancelled", "canceled", "aborted", "timeout"),
-        *("inprogress", "in_progress", "stopping", "out_of_memory", "node_fail"),
+        *("inprogress", "in_progress", "stopping", "out_of_memory", "out_of_me", "node_fail"),
+        *("deadline", "boot_fail", "suspended", "requeued"),
     }
 )
 STATES: Final = _FINISHED | UNFINISHED
+#: What columns are called of which true says that the training came to its end.
+FLAGS: Final = frozenset({"finished", "is_finished", "completed", "is_completed", "done"})
 
 #: What columns are called that have a run's id, and those that count within a run.
 IDS: Final = ("trial_id", "run_id")
 COUNTERS: Final = ("training_iteration", "st_worker_iter", "_step", "epoch", "step")
 
+#: Columns that every table of Syne Tune has.
+SYNE: Final = frozenset({"st_worker_iter", "st_tuner_time", "st_status", "st_decision"})
+
 #: What other programs call the columns that are needed; compared by `fold`.
 TEST_ACCURACIES: Final = frozenset(
     {"test_accuracy", "test_acc", "accuracy_test", "acc_test", "test_top1", "test_acc1"}
+)
+VAL_ACCURACIES: Final = frozenset(
+    f"{part}_{name}"
+    for part in ("val", "valid", "validation")
+    for name in ("accuracy", "acc", "acc1", "top1")
 )
 ACCURACIES: Final = frozenset({"accuracy", "acc", "mean_accuracy"})
 SEEDS: Final = frozenset({"seed", "random_seed", "rng_seed", "random_state", "manual_seed"})
@@ -121,6 +136,12 @@ _TUNABLE = frozenset(
 def fold(name: str) -> str:
     """A name without what people spell differently: `Test/Accuracy` → `test_accuracy`."""
     return re.sub(r"[\s./-]+", "_", name.strip().casefold())
+
+
+def state_word(cell: object) -> str:
+    """A state as it is compared: `TrialState.FAIL` → `fail`, `CANCELLED by 1000` → `cancelled`."""
+    word = re.sub(r"\s+by\s+\d+$|\+$", "", str(cell).strip().casefold())
+    return re.sub(r"[\s-]+", "_", re.sub(r"^\w+\.(?=\w+$)", "", word))
 
 
 def split_prefix(name: str, *, by_line: bool) -> tuple[str, str]:

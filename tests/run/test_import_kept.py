@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,60 @@ def test_a_state_file_that_is_none_is_named(tmp_path: Path) -> None:
     state.write_text('{"trial_data": [["no JSON", "{}"]]}')
     with pytest.raises(UsageError, match=state.name):
         read_tables(tmp_path)
+
+
+def column(usual: object, *others: object) -> list[object]:
+    return [usual] * (N - len(others)) + list(others)
+
+
+STOOD_ON = column("Completed", "InProgress", "Stopped", "Paused")
+ENDED = {
+    "Syne Tune's state": ({"st_status": STOOD_ON}, 2, "by st_status, .*Stopped 1, Paused 1"),
+    "a state by its words": ({"trial_status": column("OK", "ERROR")}, 1, "by trial_status, "),
+    "with dots": ({"attributes.status": column("FINISHED", "FAILED")}, 1, "attributes.status"),
+    "without a state": ({"State": column("finished", None)}, 1, r"\(without a state 1\)"),
+    "a flag": ({"finished": column(True, False)}, 1, r"\(finished = False 1\)"),
+    "Optuna's": ({"state": column("TrialState.COMPLETE", "TrialState.FAIL")}, 1, "State.FAIL 1"),
+    "SLURM's": (
+        {"State": column("COMPLETED", "CANCELLED by 1000", "OUT_OF_MEMORY")},
+        2,
+        " by 1000",
+    ),
+    "not called a state": ({"result": column("ok", "killed")}, 0, "result looks like a state"),
+    "Ray Tune's": (
+        {"done": column(True, False), "training_iteration": 3},
+        0,
+        r"Not done by Ray Tune \(done = False\): 1 of 16, row 15",
+    ),
+    "diverged": (
+        {"State": column("ok", "crashed"), "diverged": column(False, True)},
+        0,
+        r"a result though not finished by State: row 15 \(crashed 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDED)
+def test_a_state_is_no_setting_and_what_did_not_finish_is_counted(case: str) -> None:
+    columns, left_out, said = ENDED[case]
+    checked = taken(sweep(**columns))
+    assert len(checked.trials) == N - left_out
+    assert checked.trials["point"].nunique() == POINTS - left_out // SEEDS
+    assert not checked.constants
+    assert not any("makes points of its own" in one for one in checked.notes)
+    assert re.search(said, "\n".join(checked.notes))
+
+
+@pytest.mark.parametrize("counter", [{}, {"st_status": "InProgress", "st_decision": "STOP"}])
+def test_trials_with_fewer_reports_are_named(counter: dict[str, str]) -> None:
+    ids = [f"t{i}" for i in range(N)]
+    rows = pd.concat([sweep(trial_id=ids, epoch=1, **counter), sweep(trial_id=ids, epoch=2)[:-1]])
+    checked = taken(rows.fillna(counter))
+    assert len(checked.trials) == N
+    assert any("Fewer reports than other trials made row 15." in note for note in checked.notes)
+
+
+@pytest.mark.parametrize("words", [("finished", "Ohio"), ("Texas", "Ohio")])
+def test_a_state_of_another_kind_is_refused_with_the_way_out(words: tuple[str, str]) -> None:
+    with pytest.raises(UsageError, match=r"found .*Ohio.*, understood: .*rename the column if it"):
+        taken(sweep(state=halves(*words)))
