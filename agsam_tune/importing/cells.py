@@ -171,8 +171,11 @@ def _refuse(source: Source, column: str, wrong: Mask, allowed: str, findings: Fi
     """One problem for all cells of a column that break the same rule."""
     if wrong.any():
         first = source.table[column].to_numpy(dtype=object)[wrong][0]
-        shown = first if isinstance(first, str) and _is_number(first) else show(first)
-        message = f"{source.rows(wrong)}: found {shown}, allowed: {allowed}"
+        text = first if isinstance(first, str) else ""
+        shown = first if _is_number(text) else show(first)
+        percent = text.endswith("%") and _is_number(text[:-1])
+        way = f"; for {text} write {float(text[:-1]) / 100:.10g}" if percent else ""
+        message = f"{source.rows(wrong)}: found {shown}, allowed: {allowed}{way}"
         findings.add(f"column {column!r}", message)
 
 

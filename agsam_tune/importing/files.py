@@ -13,7 +13,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -40,7 +40,12 @@ _DELIMITERS = (",", ";", "\t", "|")
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "<na>"})
 #: What opening a file, gzip or not, may raise.
 BROKEN = (OSError, EOFError, zlib.error)
+# Excel's first line that says what separates cells, and no header.
+_SEPARATOR = re.compile(r"\s*\"?sep=([,;\t|])\"?\s*", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_ONE_MARK = re.compile(r"[+-]?\d*([.,])\d+(?:[eE][+-]?\d+)?")
+# A number that may have its thousands apart: 1.024, 1.024.000, 1.024,5.
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}(?:\1\d{3})*(?:[.,]\d+)?")
 
 
 class FileKind(StrEnum):
@@ -96,7 +101,7 @@ def read_csv(path: Path) -> Source:
         UsageError: it cannot be read, has no rows, or its rows do not fit its header.
     """
     try:
-        records = _records(path)
+        records, delimiter = _records(path)
     except (*BROKEN, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(unreadable(path, error)) from error
     findings = Findings(origin=str(path))
@@ -109,13 +114,17 @@ def read_csv(path: Path) -> Source:
             findings.add(f"column {name!r}", f"found {count} of this name, allowed: one")
     _check_widths(rows, len(names), findings)
     findings.raise_if_any()
-    kept = [place for place, name in enumerate(names) if name]
-    cells = {names[place]: [as_cell(row[place]) for _, row in rows] for place in kept}
+    cells = {n: [row[place] for _, row in rows] for place, n in enumerate(names) if n}
+    if delimiter != ",":
+        _check_grouping(cells, findings)
+        findings.raise_if_any()
+        cells = {name: [_with_point(cell) for cell in own] for name, own in cells.items()}
+    table = {name: [as_cell(cell) for cell in own] for name, own in cells.items()}
     return Source(
         origin=str(path),
         kind="csv",
         digest=digest_of(path),
-        table=pd.DataFrame(cells, dtype=object),
+        table=pd.DataFrame(table, dtype=object),
         unit="line",
         labels=tuple(str(line) for line, _ in rows),
     )
@@ -150,23 +159,23 @@ def read_parquet(path: Path) -> Source:
     )
 
 
-def _records(path: Path) -> list[tuple[int, list[str]]]:
-    """(first line, cells) of every record that is not blank."""
+def _records(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
+    """(first line, cells) of every record that is not blank, and what separates the cells."""
     text = text_of(path)
     first = next(line for line in text.splitlines() if line.strip())
-    delimiter = max(_DELIMITERS, key=first.count)
+    said = _SEPARATOR.fullmatch(first)
+    delimiter = said[1] if said else max(_DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records, line = [], 1
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                comma = delimiter != ","
-                records.append((line, [_with_point(cell) if comma else cell for cell in row]))
+                records.append((line, row))
             line = reader.line_num + 1
     except csv.Error as error:
         msg = f"line {line}: {error}; are its quotes closed?"
         raise csv.Error(msg) from error
-    return records
+    return records[1:] if said else records, delimiter
 
 
 def text_of(path: Path) -> str:
@@ -176,6 +185,25 @@ def text_of(path: Path) -> str:
     opened = gzip.open if packed else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
         return text.read()
+
+
+def _check_grouping(cells: Mapping[str, Sequence[str]], findings: Findings) -> None:
+    """No column has only numbers like 1.024 where others have decimal commas, or the reverse."""
+    grouped: dict[str, dict[str, str]] = {}
+    decimal: dict[str, dict[str, str]] = {}
+    for name, own in cells.items():
+        for cell in map(str.strip, own):
+            for form, found in ((_GROUPED, grouped), (_ONE_MARK, decimal)):
+                if match := form.fullmatch(cell):
+                    found.setdefault(name, {}).setdefault(match[1], cell)
+                    break
+    surely = {mark: cell for own in decimal.values() for mark, cell in own.items()}
+    for name, first in grouped.items():
+        for mark, cell in first.items():
+            other = "," if mark == "." else "."
+            if other in surely and mark not in decimal.get(name, {}):
+                message = f"found {cell} beside {surely[other]} in other cells; is it a thousand?"
+                findings.add(f"column {name!r}", f"{message} Write numbers without grouping")
 
 
 def _with_point(cell: str) -> str:

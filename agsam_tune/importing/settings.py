@@ -215,8 +215,9 @@ def own_settings(
             elif has[own].any() and not _is_level(keys[own], code[own]):
                 gaps = source.rows(own & ~has)
                 message = (
-                    f"{gaps}: no finite number, though other trials of {optimizer} have one; where "
-                    "none was set, write None"
+                    f"{gaps}: no finite number, though other trials of {optimizer} have one; write "
+                    "None where none was set, inf where there was no limit, or leave the column "
+                    "out with --hyperparameter, which names the others"
                 )
                 findings.add(f"column {name!r}", message)
                 gappy.add(optimizer)

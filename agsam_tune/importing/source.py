@@ -6,6 +6,7 @@ Optuna.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS
 from agsam_tune.errors import UsageError
+from agsam_tune.study.errors import shortened
 
 #: Where it is said how files that are not read become ones that are.
 RECIPES = "docs/coming_from.md"
 
 _VERDICT = f"cannot be imported as it is ({RECIPES} has recipes)"
+_LONG_WORD = re.compile(r"[^\s,]{301,}")
 # Rows that a message names; more are counted.
 _NAMED = 5
 
@@ -140,8 +143,10 @@ class Findings:
 def refusal(origin: str, problems: Sequence[str], verdict: str = _VERDICT) -> str:
     """One message for all that is wrong; control characters of foreign texts are spelled out."""
     lines = [f"{origin}: {verdict}", *(f"  {problem}" for problem in problems)]
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(readable(line) for line in lines)
 
 
-def _printable(line: str) -> str:
+def readable(line: str) -> str:
+    """A line with names of many hundred characters shortened, and none that is no character."""
+    line = _LONG_WORD.sub(lambda word: shortened(word[0]), line)
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)

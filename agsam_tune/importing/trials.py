@@ -30,7 +30,7 @@ from agsam_tune.importing.options import ImportOptions
 from agsam_tune.importing.points import numbered
 from agsam_tune.importing.ranges import given_spaces, search_spaces
 from agsam_tune.importing.settings import KNOWN, Array, Settings, own_settings, setting_columns
-from agsam_tune.importing.source import Findings, Source
+from agsam_tune.importing.source import Findings, Source, readable
 from agsam_tune.importing.vocabulary import is_loss
 from agsam_tune.study import SearchSpace
 from agsam_tune.study.errors import nearest
@@ -114,12 +114,15 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
     chance, assumed = taken_as_chance(
         source, frame["diverged"].to_numpy(), options.chance, findings
     )
+    # Points that are not one setting each have no ranges.
+    findings.raise_if_any()
     spaces, inferred = search_spaces(source, frame, settings, given, findings)
     check_misset(source, frame, settings, spaces, findings)
     findings.raise_if_any()
     more = divergence_notes(source, frame)
     if options.candidate is None:
         more.append("Without --candidate and --baseline nothing is compared.")
+    said = (*source.notes, *columns.notes(), *settings.notes(), *inferred, *more, *assumed)
     name = study or options.name or source.stem
     return Checked(
         trials=ordered_table(frame, settings.values, name, task or options.task or name, chance),
@@ -129,10 +132,7 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
         spaces=spaces,
         constants=settings.constants,
         chance=chance,
-        notes=(
-            *(*source.notes, *columns.notes(), *settings.notes()),
-            *(*inferred, *more, *assumed),
-        ),
+        notes=tuple(map(readable, said)),
     )
 
 

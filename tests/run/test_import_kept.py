@@ -193,3 +193,46 @@ def test_trials_with_fewer_reports_are_named(counter: dict[str, str]) -> None:
 def test_a_state_of_another_kind_is_refused_with_the_way_out(words: tuple[str, str]) -> None:
     with pytest.raises(UsageError, match=r"found .*Ohio.*, understood: .*rename the column if it"):
         taken(sweep(state=halves(*words)))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"point": 0}, "column 'rho': .*another value than at other seeds of the same point"),
+        ({"clip": halves(None, 1.0)}, "write None where none was set, inf .*--hyperparameter"),
+        ({"test_accuracy": "91.3%"}, "allowed: a number; for 91.3% write 0.913"),
+        ({"k" * 900: halves(1, "x")}, "column '[k…]{250,320}': rows"),
+    ],
+)
+def test_what_is_refused_is_said_with_the_way_out(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        taken(sweep(**columns))
+
+
+def test_long_names_are_short_in_notes() -> None:
+    notes = taken(sweep(**{"k" * 900: 1})).notes
+    assert "kkk…kkk" in "".join(notes)
+    assert max(map(len, notes)) < 500
+
+
+@pytest.mark.parametrize("mark", [",", "."])
+def test_numbers_with_grouping_are_refused_and_not_read_as_small_ones(
+    mark: str, tmp_path: Path
+) -> None:
+    group = {",": ".", ".": ","}[mark]
+    path = tmp_path / "a.csv"
+    wide = sweep(size=halves(f"1{group}024", f"12{group}048{group}000"), old=f"2{mark}500")
+    wide.to_csv(path, sep=";", decimal=mark, index=False)
+    with pytest.raises(UsageError, match="'size': found 1.024 beside .*Write numbers") as caught:
+        read_tables(path)
+    assert "'old'" not in str(caught.value)
+    wide.assign(size=f"1{mark}024").to_csv(path, sep=";", decimal=mark, index=False)
+    assert set(read_tables(path).table["size"]) == {"1.024"}
+
+
+def test_the_line_that_names_the_separator_is_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("sep=;\n" + sweep().to_csv(sep=";", decimal=",", index=False))
+    source = read_tables(path)
+    assert list(source.table) == list(sweep())
+    assert source.labels[0] == "3"
