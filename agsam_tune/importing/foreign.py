@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
-from agsam_tune.importing.cells import is_missing
+from agsam_tune.importing.cells import is_missing, raw_numbers
 from agsam_tune.importing.source import Box, Findings, Source
 from agsam_tune.importing.states import ended
 from agsam_tune.importing.vocabulary import (
@@ -28,6 +28,7 @@ from agsam_tune.importing.vocabulary import (
     SEEDS,
     SYNE,
     TEST_ACCURACIES,
+    VAL_ACCURACIES,
     fold,
     split_prefix,
 )
@@ -37,6 +38,9 @@ __all__ = ["COLUMNS", "MERGED", "finished_rows", "loss_message", "one_spelling",
 
 #: This project's own columns, none of which is a hyperparameter.
 COLUMNS = frozenset({*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS})
+
+# Of these, what another program may call a setting, or something else that it measured.
+_MISTAKABLE = frozenset({*SHARPNESS, "radius", "surrogate_gap", "diverged_step", "error"})
 
 #: How the note on spellings of one optimizer begins.
 MERGED = "Taken as one optimizer"
@@ -85,7 +89,7 @@ def loss_message(column: str) -> str:
 
 def finished_rows(source: Source, findings: Findings) -> Source:
     """The rows that are the end of a training, each training once; N rows or fewer."""
-    source = ended(source, findings)
+    source = _note_own_measures(_with_validation(ended(source, findings)))
     ids = [name for name in ("run_id", "trial_id") if name in source.table]
     parents = next((name for name in source.table if fold(name).endswith("parentrunid")), None)
     if ids and parents is not None:
@@ -218,6 +222,30 @@ def _taken(source: Source, wanted: str, names: Collection[str]) -> Source:
     note = f"Taken as {wanted}: the column {found[0]}."
     settings = source.settings - {found[0]}
     return replace(source, table=renamed, settings=settings).noted(note)
+
+
+def _with_validation(source: Source) -> Source:
+    """`val_acc` taken as val_accuracy, if it is a fraction wherever there is a test accuracy."""
+    if "test_accuracy" not in source.table:
+        return source
+    taken = _taken(source, "val_accuracy", VAL_ACCURACIES)
+    if "val_accuracy" not in taken.table:
+        return source
+    test, found = (raw_numbers(taken, name)[0] for name in ("test_accuracy", "val_accuracy"))
+    is_whole = ((found >= 0) & (found <= 1))[np.isfinite(test)].all()
+    return taken if is_whole else source
+
+
+def _note_own_measures(source: Source) -> Source:
+    """The source, with a note on columns that are called as what is measured here."""
+    found = [name for name in source.table if name in _MISTAKABLE]
+    found = [name for name in found if not is_missing(source, name).all()]
+    if source.is_own or not found:
+        return source
+    return source.noted(
+        f"Taken as the columns of trials.parquet of these names, and as no settings: "
+        f"{', '.join(found)}; rename what is something else."
+    )
 
 
 def _one_optimizer(source: Source) -> Source:

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from agsam_tune.report.figures.all_plates import PLATE_KEY, all_plates
-from agsam_tune.report.figures.panel import Panel, shorten_pair
+from agsam_tune.report.figures.panel import Panel, plain_log, shorten_pair
 from agsam_tune.report.figures.plates import Plate
 from agsam_tune.report.figures.sheet import draw_sheet, laid_out
 from agsam_tune.report.svg import PNG_DPI, drawing, png_bytes
@@ -167,3 +167,12 @@ def test_a_png_is_what_it_was_made_of() -> None:
 )
 def test_two_names_share_a_line(one: str, other: str, shown: str) -> None:
     assert " − ".join(shorten_pair(one, other, 24)) == shown
+
+
+@pytest.mark.parametrize(("first", "scale"), [(0.01, "log"), (0.0, "log"), (-0.5, "linear")])
+def test_what_has_no_logarithm_is_on_a_linear_axis(first: float, scale: str) -> None:
+    ax = Figure().subplots()
+    ax.plot([first, 0.3, 0.9], [1, 2, 3])
+    ax.axhline(0.5)
+    plain_log(ax, "rho")
+    assert (ax.get_xscale(), "log scale" in ax.get_xlabel()) == (scale, scale == "log")

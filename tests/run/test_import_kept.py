@@ -223,7 +223,7 @@ def test_numbers_with_grouping_are_refused_and_not_read_as_small_ones(
     path = tmp_path / "a.csv"
     wide = sweep(size=halves(f"1{group}024", f"12{group}048{group}000"), old=f"2{mark}500")
     wide.to_csv(path, sep=";", decimal=mark, index=False)
-    with pytest.raises(UsageError, match="'size': found 1.024 beside .*Write numbers") as caught:
+    with pytest.raises(UsageError, match=r"'size': found 1.024 beside .*Write numbers") as caught:
         read_tables(path)
     assert "'old'" not in str(caught.value)
     wide.assign(size=f"1{mark}024").to_csv(path, sep=";", decimal=mark, index=False)
@@ -236,3 +236,28 @@ def test_the_line_that_names_the_separator_is_no_header(tmp_path: Path) -> None:
     source = read_tables(path)
     assert list(source.table) == list(sweep())
     assert source.labels[0] == "3"
+
+
+def test_columns_called_as_what_is_measured_here_are_named() -> None:
+    notes = "\n".join(taken(sweep(gap=halves(1, 2), error="boom", radius=None)).notes)
+    assert "trials.parquet of these names, and as no settings: gap, error; rename" in notes
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_taken"),
+    [
+        ({"val_acc": np.linspace(0.4, 0.8, N)}, True),
+        ({"Val/Accuracy": np.linspace(0.4, 0.8, N)}, True),
+        ({"val_acc": np.linspace(40, 80, N)}, False),
+        ({"val_acc": column(0.5, None)}, False),
+        ({"val_acc": 0.5, "valid_acc": 0.6}, False),
+    ],
+)
+def test_a_validation_accuracy_is_taken_where_it_can_only_be_it(
+    columns: dict[str, Any], is_taken: bool
+) -> None:
+    checked = taken(sweep(**columns).rename(columns={"test_accuracy": "acc"}))
+    said = [note for note in checked.notes if note.startswith("Taken as val_accuracy")]
+    assert bool(said) == is_taken
+    same = np.allclose(checked.trials["val_accuracy"], checked.trials["test_accuracy"])
+    assert same != is_taken

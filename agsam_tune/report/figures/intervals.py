@@ -151,8 +151,7 @@ def gap_panel(curve: pd.DataFrame, colours: Mapping[str, str]) -> Panel:
         ax.yaxis.set_major_formatter(FuncFormatter(signed))
         ax.set_ylabel("difference (points)")
         ax.grid(axis="y", color=MUTED, alpha=0.22, linewidth=0.6)
-        plain_log(ax)
-        ax.set_xlabel("rho (log scale)")
+        plain_log(ax, "rho")
         ax.legend(loc="best", fontsize=8)
 
     alt = "Total gap in accuracy, its unit part and its direction part against rho."

@@ -81,8 +81,7 @@ def rho_panel(curve: pd.DataFrame, behind: Backdrop) -> Panel:
             return nothing(ax, "no map phase yet")
         _bands(ax, curve, behind.styles)
         behind.draw(ax)
-        plain_log(ax)
-        ax.set_xlabel("rho (log scale)")
+        plain_log(ax, "rho")
         return None
 
     return Panel(key="accuracy-rho", alt="Test accuracy against rho, by optimizer.", draw=draw)
@@ -150,8 +149,7 @@ def radius_panel(curve: pd.DataFrame, points: pd.DataFrame, behind: Backdrop) ->
                 )
         _bands(ax, curve, behind.styles)
         behind.draw(ax)
-        plain_log(ax)
-        ax.set_xlabel("measured radius ‖Δw‖ (log scale)")
+        plain_log(ax, "measured radius ‖Δw‖")
         return None
 
     return Panel(

@@ -60,16 +60,23 @@ def shorten_pair(one: str, other: str, most: int) -> tuple[str, str]:
     return first, shorten(other, most - len(first))
 
 
-def plain_log(ax: Axes, axis: str = "x") -> None:
-    """A log axis with ticks at powers of ten, written 0.01, 0.1, 1, …"""
-    (ax.set_xscale if axis == "x" else ax.set_yscale)("log")
-    one = ax.xaxis if axis == "x" else ax.yaxis
-    one.set_major_locator(LogLocator(base=10))
-    one.set_minor_locator(NullLocator())
-    low, high = sorted(one.get_view_interval())
+def plain_log(ax: Axes, label: str) -> None:
+    """A log x axis with ticks at powers of ten, written 0.01, 0.1, 1, …, after all is drawn.
+
+    It is linear where something that was drawn has no logarithm.
+    """
+    first, last = ax.dataLim.intervalx
+    if first < 0 or last <= 0:
+        ax.set_xlabel(label)
+        return
+    ax.set_xscale("log")
+    ax.set_xlabel(f"{label} (log scale)")
+    ax.xaxis.set_major_locator(LogLocator(base=10))
+    ax.xaxis.set_minor_locator(NullLocator())
+    low, high = sorted(ax.xaxis.get_view_interval())
     if low > 0 and np.log10(high / low) < 1.3:
-        one.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
-    one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def percent_axis(ax: Axes, label: str = "test accuracy (%)") -> None:
