@@ -1,0 +1,167 @@
+"""The score against the key: a smooth curve, and the largest mean of it over a window.
+
+In: trainings as (replicate, log10 of the key, score). Out: the curve, and the best window with the
+values without each replicate.
+
+The curve is a local-linear fit (J. Fan, "Design-adaptive nonparametric regression", JASA 87, 1992)
+with a Gaussian kernel of one width for all, in decades: a width that followed the box would give
+the wider box the smoother curve. It is a function of five sums over trainings, which add up over
+replicates, so that leaving one out is a subtraction.
+
+A window is chosen where its mean is largest, and the largest of noisy numbers is too large. So it
+is chosen on one half of the replicates and measured on the other, and conversely, and the two are
+averaged. Since both are maxima, a window that is a little off costs nothing to first order.
+
+Shapes: N trainings, R replicates, G points of the grid, C windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agsam_tune.analysis.lenses.estimates import Estimate
+
+__all__ = ["BANDWIDTH", "KeyCurve", "Window"]
+
+Array = NDArray[np.float64]
+
+#: The kernel's standard deviation in decades of the key.
+BANDWIDTH = 0.13
+
+#: The grid's largest step in decades: a sixth of the bandwidth, beyond which sums of the curve
+#: over a window change by less than 1e-4 of its height.
+_STEP = 0.02
+
+#: Where the trainings around a point of the grid spread by less than this share of the bandwidth
+#: they bear no line, and the curve is their mean.
+_LEAST_SPREAD = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The best window of a curve.
+
+    Attributes:
+        mean: the curve's mean over the window, chosen on one half and measured on the other.
+        centres: log10 of the key at the window's middle, as each half chose it.
+    """
+
+    mean: Estimate
+    centres: tuple[float, float]
+
+
+class KeyCurve:
+    """The score of one optimizer against log10 of its key, over [low, high].
+
+    Args:
+        replicate_N: which replicate each training belongs to, in [0, R).
+        x_N: log10 of the key.
+        score_N: higher is better.
+        low, high: where the curve is wanted, log10.
+        replicates: R; every replicate may be empty, but not all.
+    """
+
+    def __init__(
+        self,
+        replicate_N: NDArray[np.int64],
+        x_N: Array,
+        score_N: Array,
+        *,
+        low: float,
+        high: float,
+        replicates: int,
+    ) -> None:
+        steps = max(int(np.ceil((high - low) / _STEP - 1e-9)), 1)
+        self.grid_G: Array = np.linspace(low, high, steps + 1)
+        offset_NG = (x_N[:, None] - self.grid_G) / BANDWIDTH
+        kernel_NG = np.exp(-0.5 * offset_NG**2)
+        terms = [kernel_NG, kernel_NG * offset_NG, kernel_NG * offset_NG**2]
+        terms += [term * score_N[:, None] for term in terms[:2]]
+        self._sums_R5G = np.zeros((replicates, len(terms), len(self.grid_G)))
+        for row, term_NG in enumerate(terms):
+            np.add.at(self._sums_R5G[:, row], replicate_N, term_NG)
+
+    @property
+    def curve_G(self) -> Array:
+        """The curve of all replicates at `grid_G`."""
+        return _fitted(self._sums_R5G.sum(axis=0))
+
+    @property
+    def curves_left_out_RG(self) -> Array:
+        """The curve without each replicate."""
+        return _fitted(self._sums_R5G.sum(axis=0) - self._sums_R5G)
+
+    def window_means(self, width: float, low: float, high: float) -> tuple[Array, Array]:
+        """Centres (C,) in [low, high] and the mean of the whole curve over each window."""
+        centre_C = self._centres(width, low, high)
+        return centre_C, self._means(self.curve_G, centre_C, width)
+
+    def best_window(self, width: float, low: float, high: float) -> Window:
+        """The largest mean over a window of `width` decades whose middle lies in [low, high]."""
+        centre_C = self._centres(width, low, high)
+        R = len(self._sums_R5G)
+        half_R = np.arange(R) % 2
+        if R == 1:
+            half_sums = np.repeat(self._sums_R5G, 2, axis=0)
+        else:
+            half_sums = np.stack([self._sums_R5G[half_R == h].sum(axis=0) for h in (0, 1)])
+        without = half_sums[half_R] - self._sums_R5G
+        # Two or three replicates leave a half empty: the other one stands in for it.
+        counts = np.bincount(half_R, minlength=2)[half_R]
+        without[counts == 1] = half_sums[1 - half_R[counts == 1]]
+        whole_2C = self._means(_fitted(half_sums), centre_C, width)
+        without_RC = self._means(_fitted(without), centre_C, width)
+        value, chosen = _measured_across(whole_2C)
+        left_out_R = np.empty(R)
+        for r, half in enumerate(half_R):
+            pair_2C = whole_2C.copy()
+            pair_2C[half] = without_RC[r]
+            left_out_R[r] = _measured_across(pair_2C)[0]
+        return Window(
+            mean=Estimate(value=value, left_out=(left_out_R,)),
+            centres=(float(centre_C[chosen[0]]), float(centre_C[chosen[1]])),
+        )
+
+    def _centres(self, width: float, low: float, high: float) -> Array:
+        first, last = self.grid_G[0] + width / 2, self.grid_G[-1] - width / 2
+        low, high = max(low, first), min(high, last)
+        if high < low - 1e-9:
+            msg = f"no window of {width:.3g} decades fits between {low:.3g} and {high:.3g}"
+            raise ValueError(msg)
+        return np.linspace(low, max(high, low), max(int(np.ceil((high - low) / _STEP)), 0) + 1)
+
+    def _means(self, curve: Array, centre_C: Array, width: float) -> Array:
+        """Means of curves (…, G) over windows, by the trapezoidal rule: (…, C)."""
+        step = self.grid_G[1] - self.grid_G[0]
+        pieces = (curve[..., 1:] + curve[..., :-1]) * (step / 2)
+        integral = np.concatenate([np.zeros((*curve.shape[:-1], 1)), pieces.cumsum(-1)], axis=-1)
+        upper, lower = (
+            _interpolated(integral, (centre_C + side - self.grid_G[0]) / step)
+            for side in (width / 2, -width / 2)
+        )
+        return np.asarray((upper - lower) / width)
+
+
+def _fitted(sums_5G: Array) -> Array:
+    """The curve (…, G) from its five sums (…, 5, G)."""
+    s0, s1, s2, t0, t1 = (sums_5G[..., i, :] for i in range(5))
+    determinant = s0 * s2 - s1**2
+    line = determinant > (_LEAST_SPREAD * s0) ** 2
+    mean = t0 / np.where(s0 > 0, s0, 1.0)
+    return np.where(line, (s2 * t0 - s1 * t1) / np.where(line, determinant, 1.0), mean)
+
+
+def _interpolated(integral: Array, position_C: Array) -> Array:
+    """Values of (…, G) at positions counted in steps of the grid."""
+    i = np.clip(np.floor(position_C).astype(int), 0, integral.shape[-1] - 2)
+    share = position_C - i
+    return np.asarray(integral[..., i] * (1 - share) + integral[..., i + 1] * share)
+
+
+def _measured_across(means_2C: Array) -> tuple[float, tuple[int, int]]:
+    """Each half's best window measured on the other half, the mean of both; and which they are."""
+    even, odd = (int(np.argmax(means_C)) for means_C in means_2C)
+    return float(means_2C[1, even] + means_2C[0, odd]) / 2, (even, odd)
