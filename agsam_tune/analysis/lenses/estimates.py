@@ -91,12 +91,30 @@ class Estimate:
         ]
 
 
-def mean_estimate(value_R: Sequence[float] | Array) -> Estimate:
-    """The mean over replicates of a number that each of them gives."""
-    values = np.asarray(value_R, dtype=float)
-    R = len(values)
-    left_out = (values.sum() - values) / (R - 1) if R > 1 else values
-    return Estimate(value=float(values.mean()), left_out=(left_out,))
+def mean_estimate(
+    replicate_N: NDArray[np.int64], value_N: Array, *, replicates: int
+) -> Estimate:
+    """The mean over trainings, with their replicates as what is independent.
+
+    Where every replicate has as many trainings it is the mean of the replicates' means, and its
+    interval Student's.
+
+    Args:
+        replicate_N: which replicate each training belongs to, in [0, replicates).
+        value_N: a number of each training.
+        replicates: R.
+
+    Raises:
+        ValueError: if there is no training.
+    """
+    if not len(value_N):
+        raise ValueError("found no trainings, allowed: one or more")
+    sum_R = np.bincount(replicate_N, weights=value_N, minlength=replicates)
+    count_R = np.bincount(replicate_N, minlength=replicates)
+    value, rest_R = sum_R.sum() / count_R.sum(), count_R.sum() - count_R
+    # Where one replicate has all there is, nothing is known of the spread: it stays the value.
+    left_out_R = np.where(rest_R > 0, (sum_R.sum() - sum_R) / np.maximum(rest_R, 1), value)
+    return Estimate(value=float(value), left_out=(left_out_R,))
 
 
 def difference(one: Estimate, other: Estimate, *, paired: bool) -> Estimate:
