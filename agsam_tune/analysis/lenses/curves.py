@@ -133,15 +133,21 @@ class KeyCurve:
         return np.linspace(low, max(high, low), max(int(np.ceil((high - low) / _STEP)), 0) + 1)
 
     def _means(self, curve: Array, centre_C: Array, width: float) -> Array:
-        """Means of curves (…, G) over windows, by the trapezoidal rule: (…, C)."""
+        """Means of curves (…, G) over windows, (…, C): integrals of lines between grid points."""
         step = self.grid_G[1] - self.grid_G[0]
         pieces = (curve[..., 1:] + curve[..., :-1]) * (step / 2)
         integral = np.concatenate([np.zeros((*curve.shape[:-1], 1)), pieces.cumsum(-1)], axis=-1)
-        upper, lower = (
-            _interpolated(integral, (centre_C + side - self.grid_G[0]) / step)
-            for side in (width / 2, -width / 2)
-        )
-        return np.asarray((upper - lower) / width)
+
+        def up_to(x_C: Array) -> Array:
+            position_C = (x_C - self.grid_G[0]) / step
+            i = np.clip(np.floor(position_C).astype(int), 0, len(self.grid_G) - 2)
+            share_C = position_C - i
+            slope = curve[..., i + 1] - curve[..., i]
+            return np.asarray(
+                integral[..., i] + step * share_C * (curve[..., i] + slope * share_C / 2)
+            )
+
+        return (up_to(centre_C + width / 2) - up_to(centre_C - width / 2)) / width
 
 
 def _fitted(sums_5G: Array) -> Array:
@@ -151,13 +157,6 @@ def _fitted(sums_5G: Array) -> Array:
     line = determinant > (_LEAST_SPREAD * s0) ** 2
     mean = t0 / np.where(s0 > 0, s0, 1.0)
     return np.where(line, (s2 * t0 - s1 * t1) / np.where(line, determinant, 1.0), mean)
-
-
-def _interpolated(integral: Array, position_C: Array) -> Array:
-    """Values of (…, G) at positions counted in steps of the grid."""
-    i = np.clip(np.floor(position_C).astype(int), 0, integral.shape[-1] - 2)
-    share = position_C - i
-    return np.asarray(integral[..., i] * (1 - share) + integral[..., i + 1] * share)
 
 
 def _measured_across(means_2C: Array) -> tuple[float, tuple[int, int]]:

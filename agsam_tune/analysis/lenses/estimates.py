@@ -13,7 +13,6 @@ Shapes: R replicates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,9 +90,7 @@ class Estimate:
         ]
 
 
-def mean_estimate(
-    replicate_N: NDArray[np.int64], value_N: Array, *, replicates: int
-) -> Estimate:
+def mean_estimate(replicate_N: NDArray[np.int64], value_N: Array, *, replicates: int) -> Estimate:
     """The mean over trainings, with their replicates as what is independent.
 
     Where every replicate has as many trainings it is the mean of the replicates' means, and its

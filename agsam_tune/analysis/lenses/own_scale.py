@@ -72,9 +72,7 @@ def best_over_key(key: KeyCurve) -> Window:
     return key.best_window(BEST_WIDTH, key.grid_G[0], key.grid_G[-1])
 
 
-def _too_narrow(
-    off: KeyCurve, box: tuple[float, float], width: float, margin: float
-) -> str | None:
+def _too_narrow(off: KeyCurve, box: tuple[float, float], width: float, margin: float) -> str | None:
     """The end whose window exceeds all that lie d inside it by more than margin · 2d."""
     low, high = box
     depth = min(BEST_WIDTH, high - low)

@@ -121,9 +121,9 @@ def draw(world: World, rng: np.random.Generator, replicates: int = 16) -> Drawn:
     r_N, x_N, a_N, _ = _design(rng, replicates, RADIUS_POINTS, -0.5, 0.5, True)
     means = [
         mean_estimate(
-            _scores(
-                world, _exact(optimizer), rng, data, r_N, x_N, a_N, np.zeros(len(x_N))
-            ).reshape(replicates, -1).mean(axis=1)
+            _scores(world, _exact(optimizer), rng, data, r_N, x_N, a_N, np.zeros(len(x_N)))
+            .reshape(replicates, -1)
+            .mean(axis=1)
         )
         for optimizer in pair
     ]
@@ -137,9 +137,7 @@ def draw(world: World, rng: np.random.Generator, replicates: int = 16) -> Drawn:
 
 def _exact(optimizer: Optimizer) -> Optimizer:
     """The optimizer where its step has the length that is asked for: no unit, nothing to blur."""
-    return Optimizer(
-        score=optimizer.score, collapses=optimizer.collapses, gain=optimizer.gain
-    )
+    return Optimizer(score=optimizer.score, collapses=optimizer.collapses, gain=optimizer.gain)
 
 
 def _design(
