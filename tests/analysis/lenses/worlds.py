@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from agsam_tune.analysis.lenses.curves import KeyCurve
 from agsam_tune.analysis.lenses.estimates import Estimate, mean_estimate
 from agsam_tune.analysis.lenses.own_scale import OwnScale, own_scale
+from agsam_tune.analysis.verdict.claim_verdict import ClaimVerdict, claim_verdict
+from agsam_tune.analysis.verdict.lens_verdict import LensVerdict, lens_verdict
+from agsam_tune.analysis.verdict.looks import look_level
 
 Array = NDArray[np.float64]
 
@@ -88,51 +91,104 @@ class World:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """A study of a world: each side's lens, and its mean score at exact steps of one decade."""
+class Side:
+    """What a study says of one optimizer."""
 
-    candidate: OwnScale
-    baseline: OwnScale
-    candidate_radius: Estimate
-    baseline_radius: Estimate
+    own: OwnScale
+    radius: Estimate
 
 
-def draw(world: World, rng: np.random.Generator, replicates: int = 16) -> Drawn:
-    """One study."""
-    pair = (world.candidate, world.baseline)
-    shift_R = rng.standard_t(3, replicates) if world.heavy else rng.normal(size=replicates)
-    data = {
-        "shift_R": world.data_shift * shift_R,
-        "level_R": world.data_level * rng.normal(size=replicates),
-        "blur_R": rng.normal(size=replicates),
-    }
-    low, high = world.box[0] - np.log10(FACTOR), world.box[1] + np.log10(FACTOR)
-    curves: list[list[KeyCurve]] = [[], []]
-    for points, off in ((KEY_POINTS, False), (OFF_POINTS, True)):
-        r_N, x_N, a_N, b_N = _design(rng, replicates, points, low, high, off)
-        for side, optimizer in enumerate(pair):
-            score_N = _scores(world, optimizer, rng, data, r_N, x_N, a_N, b_N)
-            curves[side].append(
-                KeyCurve(r_N, x_N, score_N, low=low, high=high, replicates=replicates)
-            )
-    lenses = [
-        own_scale(key, off, box=world.box, factor=FACTOR, margin=MARGIN) for key, off in curves
-    ]
-    r_N, x_N, a_N, _ = _design(rng, replicates, RADIUS_POINTS, -0.5, 0.5, True)
-    means = [
-        mean_estimate(
-            _scores(world, _exact(optimizer), rng, data, r_N, x_N, a_N, np.zeros(len(x_N)))
-            .reshape(replicates, -1)
-            .mean(axis=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a study of a world came to.
+
+    Attributes:
+        own_scale, equal_radius: the verdicts at the last look.
+        replicates: how many it took.
+    """
+
+    own_scale: LensVerdict
+    equal_radius: LensVerdict
+    replicates: int
+
+
+def judge(world: World, rng: np.random.Generator, looks: tuple[int, ...] = (16, 32, 64)) -> Judged:
+    """A study that goes on until its claim is decided."""
+    trainings = Trainings(world, rng, looks[-1])
+    for number, size in enumerate(looks, start=1):
+        candidate, baseline = trainings.sides(size)
+        level = look_level(looks[:number], looks[-1], 0.025)
+        own = _verdict(
+            candidate.own.score - baseline.own.score,
+            baseline.own.regret - candidate.own.regret,
+            level,
+            MARGIN,
         )
-        for optimizer in pair
-    ]
-    return Drawn(
-        candidate=lenses[0],
-        baseline=lenses[1],
-        candidate_radius=means[0],
-        baseline_radius=means[1],
-    )
+        if candidate.own.too_narrow or baseline.own.too_narrow:
+            own = LensVerdict.UNDECIDED
+        score = candidate.radius - baseline.radius
+        equal = _verdict(score, score - (candidate.own.best - baseline.own.best), level, 2 * MARGIN)
+        if claim_verdict((own, equal)) is not ClaimVerdict.UNDECIDED:
+            break
+    return Judged(own_scale=own, equal_radius=equal, replicates=size)
+
+
+def _verdict(score: Estimate, spared: Estimate, level: float, margin: float) -> LensVerdict:
+    return lens_verdict(score.interval(level), spared.interval(level), margin)
+
+
+class Trainings:
+    """A study's trainings of both optimizers, of which the first replicates can be analysed."""
+
+    def __init__(self, world: World, rng: np.random.Generator, replicates: int) -> None:
+        self._world = world
+        shift_R = rng.standard_t(3, replicates) if world.heavy else rng.normal(size=replicates)
+        data = {
+            "shift_R": world.data_shift * shift_R,
+            "level_R": world.data_level * rng.normal(size=replicates),
+            "blur_R": rng.normal(size=replicates),
+        }
+        low, high = self._range()
+        self._phases = []
+        for points, span, off in (
+            (KEY_POINTS, (low, high), False),
+            (OFF_POINTS, (low, high), True),
+            (RADIUS_POINTS, (-0.5, 0.5), True),
+        ):
+            r_N, x_N, a_N, b_N = _design(rng, replicates, points, *span, off)
+            scores = []
+            for optimizer in (world.candidate, world.baseline):
+                at_length = points == RADIUS_POINTS
+                own = _exact(optimizer) if at_length else optimizer
+                scores.append(_scores(world, own, rng, data, r_N, x_N, a_N, b_N))
+            self._phases.append((r_N, x_N, scores))
+
+    def sides(self, replicates: int) -> tuple[Side, Side]:
+        """What the first replicates say of the candidate and of the baseline."""
+        low, high = self._range()
+        found = []
+        for side in (0, 1):
+            curves = []
+            for r_N, x_N, scores in self._phases[:2]:
+                n = r_N < replicates
+                curves.append(
+                    KeyCurve(
+                        r_N[n], x_N[n], scores[side][n], low=low, high=high, replicates=replicates
+                    )
+                )
+            r_N, _, scores = self._phases[2]
+            n = r_N < replicates
+            found.append(
+                Side(
+                    own=own_scale(*curves, box=self._world.box, factor=FACTOR, margin=MARGIN),
+                    radius=mean_estimate(r_N[n], scores[side][n], replicates=replicates),
+                )
+            )
+        return found[0], found[1]
+
+    def _range(self) -> tuple[float, float]:
+        low, high = self._world.box
+        return low - float(np.log10(FACTOR)), high + float(np.log10(FACTOR))
 
 
 def _exact(optimizer: Optimizer) -> Optimizer:
