@@ -62,6 +62,11 @@ class Pack:
         return self.trials[0].phase
 
     @property
+    def has_exact_steps(self) -> bool:
+        """Whether each ascent step is scaled to the length rho, whatever the rule makes of rho."""
+        return self.phase == "radius"
+
+    @property
     def replicate(self) -> int:
         """The first trial's replicate, −1 outside a map: an order among packs."""
         replicate = self.trials[0].replicate

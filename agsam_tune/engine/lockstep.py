@@ -25,7 +25,7 @@ from agsam_tune.engine.record import Record
 from agsam_tune.engine.schedules import lr_factors, rho_factors
 from agsam_tune.optimizers import Rule, rule
 from agsam_tune.optimizers.kinds import mark_weights
-from agsam_tune.optimizers.rows import norm, unit
+from agsam_tune.optimizers.rows import norm, of_length, unit
 from agsam_tune.optimizers.rules import IS_WEIGHT
 from agsam_tune.streams import stream, stream_seed
 from agsam_tune.study import Training
@@ -49,6 +49,7 @@ class Lockstep:
     columns: dict[str, Tensor]
     lr_factors: list[float]
     rho_factors: list[float]
+    exact: bool  # ascent steps of exactly the length rho
     train: Evaluation
     choosing: Evaluation
     test: Evaluation
@@ -104,6 +105,7 @@ class Lockstep:
             | ({IS_WEIGHT: _is_weight(model, w_KP)} if update_rule.asks_for_weights else {}),
             lr_factors=lr.tolist(),
             rho_factors=rho_factors(training.rho_schedule, lr).tolist(),
+            exact=pack.has_exact_steps,
             train=train,
             choosing=test
             if task.validation is None
@@ -163,6 +165,7 @@ class Lockstep:
                 batch.index_KB,
                 columns,
                 nesterov=self.base.training.nesterov,
+                exact=self.exact,
                 alive_K=self.alive_K,
                 matrices=(self.w_KP, self.g_KP, self.gp_KP, *state, w_KP),
             )
@@ -180,6 +183,8 @@ class Lockstep:
         fp_K, gp_KP, radius_K = f_K, g_KP, None
         if self.rule.ascent is not None:
             ascent_KP = self.rule.ascent_step(self.w_KP, g_KP, columns)
+            if self.exact:
+                ascent_KP = of_length(ascent_KP, columns["rho"])
             radius_K = norm(ascent_KP)[:, 0]
             # The weights themselves are never written to, so they need no restoring.
             ahead_KP = torch.add(self.w_KP, ascent_KP, out=self.ahead_KP)

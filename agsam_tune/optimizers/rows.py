@@ -40,6 +40,16 @@ def unit(x_KP: Tensor) -> Tensor:
     return torch.div(y_KP, divisor_K1)
 
 
+def of_length(x_KP: Tensor, length_K1: Tensor) -> Tensor:
+    """x · length / ‖x‖₂ row by row, (K, P); a row of zeros stays zero.
+
+    The norm is taken in float64, so that the length is exact to the rounding of the entries.
+    """
+    y_KP, _, _ = _rescaled(x_KP)
+    norm_K1 = torch.linalg.vector_norm(y_KP, dim=1, keepdim=True, dtype=torch.float64)
+    return y_KP * quotient(length_K1.double(), norm_K1).to(x_KP.dtype)
+
+
 def orthogonal(x_KP: Tensor, onto_KP: Tensor) -> Tensor:
     """The part of x that is orthogonal to `onto`: x − (⟨x, onto⟩ / ‖onto‖²) onto, (K, P).
 

@@ -27,6 +27,7 @@ from agsam_tune.engine.compiled.tile import LANES, product
 from agsam_tune.engine.losses import Loss
 from agsam_tune.models import cifar_cnn, digits_cnn, mnist_cnn, paper_cnn, perceptron
 from agsam_tune.optimizers import RULES, optimizer, rules
+from agsam_tune.optimizers.rows import of_length
 from agsam_tune.study import Sharpness, Training
 from agsam_tune.tasks.task import Network, Task
 from agsam_tune.trials import Outcome, Pack
@@ -80,21 +81,23 @@ def test_losses_are_those_of_the_engine(kind: str, outputs: int) -> None:
 SIZES = (0.0, 1e-42, 1e-30, 1e-8, 1.0, 1e8, 1e18)
 
 
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("name", ASCENTS)
-def test_ascent_steps_are_those_of_the_rules(name: str) -> None:
+def test_ascent_steps_are_those_of_the_rules(name: str, exact: bool) -> None:
     rng = np.random.default_rng(0)
     for size in SIZES * 10:
         w, g = (rng.normal(size=40).astype(np.float32) for _ in range(2))
         g *= np.float32(size)
         rho, gamma = np.float32(rng.uniform(0, 3)), np.float32(rng.uniform(0, 1))
         ahead = np.empty_like(w)
-        radius = ascend(ASCENTS[name], w, g, rho, gamma, ahead)
+        radius = ascend(ASCENTS[name], w, g, rho, gamma, exact, ahead)
         columns = {"rho": torch.tensor([[rho]]), "gamma": torch.tensor([[gamma]])}
+        columns = {key: column.double() for key, column in columns.items()}
         step = RULES["gsam" if name == "ball" else name].ascent_step(
-            torch.tensor(w[None]).double(),
-            torch.tensor(g[None]).double(),
-            {key: column.double() for key, column in columns.items()},
+            torch.tensor(w[None]).double(), torch.tensor(g[None]).double(), columns
         )
+        if exact:
+            step = of_length(step, columns["rho"])
         np.testing.assert_allclose(radius, torch.linalg.vector_norm(step).item(), rtol=1e-6)
         np.testing.assert_allclose(ahead, w + step[0].numpy(), rtol=1e-6, atol=1e-6)
         if not size:

@@ -124,6 +124,7 @@ class CompiledRows:
         columns: Mapping[str, Tensor],
         *,
         nesterov: bool,
+        exact: bool,
         alive_K: Tensor,
         matrices: Sequence[Tensor],
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -138,6 +139,7 @@ class CompiledRows:
             index_KB: the examples of each row's batch.
             columns: hyperparameters and lr, momentum and weight_decay, (K, 1).
             nesterov: whether momentum is Nesterov's.
+            exact: whether ascent steps have exactly the length rho.
             alive_K: rows to compute; rows that become non-finite are struck out.
             matrices: the weights; and what receives g, gp, the running means of SGD, which are
                 brought up to date, and the weights after the step.
@@ -162,6 +164,7 @@ class CompiledRows:
             _code(DIRECTIONS, rule.direction),
             settings_KS.numpy(),
             nesterov,
+            exact,
             alive_K.numpy(),
             *(tensor.numpy() for tensor in (*written, f_K, fp_K, radius_K)),
         )
@@ -181,6 +184,7 @@ class CompiledRows:
             torch.zeros(1, 1, dtype=torch.int64),
             {},
             nesterov=False,
+            exact=False,
             alive_K=torch.ones(1, dtype=torch.bool),
             matrices=[w_KP, *(torch.zeros_like(w_KP) for _ in range(4))],
         )

@@ -56,8 +56,8 @@ def _products(g_P, gp_P):
 
 
 @njit(boundscheck=False)
-def ascend(code, w_P, g_P, rho, gamma, ahead_P):
-    """w + Δw is written to `ahead_P`; returns the radius ‖Δw‖."""
+def ascend(code, w_P, g_P, rho, gamma, exact, ahead_P):
+    """w + Δw is written to `ahead_P`; returns the radius ‖Δw‖, which is rho where `exact`."""
     if code == _ASAM:
         divisor, length = _scaled_norm(w_P, g_P, gamma, False), _scaled_norm(w_P, g_P, gamma, True)
     else:
@@ -68,6 +68,8 @@ def ascend(code, w_P, g_P, rho, gamma, ahead_P):
     if code == _MATCHED and divisor > 0:
         scale *= length / divisor
         length = divisor
+    if exact:
+        scale = rho / length if length > 0 else 0.0
     if code == _ADAPTIVE:
         for i in range(len(w_P)):
             ahead_P[i] = w_P[i] + w_P.dtype.type(scale * g_P[i] * (abs(np.float64(w_P[i])) + gamma))

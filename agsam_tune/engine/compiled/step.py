@@ -51,7 +51,7 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
     @njit(cache=cache, boundscheck=False)
     def sgd_step(
         w_KP, x_ND, y_N, index_KB, tables, kind, smoothing, x_X, y_B, d_P,
-        ascent, direction, settings_KS, nesterov, alive_K,
+        ascent, direction, settings_KS, nesterov, exact, alive_K,
         g_KP, gp_KP, velocity_KP, next_KP, f_K, fp_K, radius_K,
     ):  # fmt: skip
         """A whole step of each row that is alive; see `CompiledRows.sgd_step`.
@@ -71,6 +71,7 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
             direction: code of the update direction.
             settings_KS: rho, gamma, α or λ, lr, momentum and weight decay of each row.
             nesterov: whether momentum is Nesterov's.
+            exact: whether ascent steps have exactly the length rho.
             alive_K: rows to compute; one that becomes non-finite is struck out.
             g_KP: receives the gradient at w, as `gp_KP` that at w + Δw.
             gp_KP: see above.
@@ -92,7 +93,7 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
             fp = f
             if ascent != ONE_PASS:
                 # The row of the weights after the step holds those ahead until then.
-                radius_K[k] = ascend(ascent, w_P, g_P, rho, gamma, out_P)
+                radius_K[k] = ascend(ascent, w_P, g_P, rho, gamma, exact, out_P)
                 fp = loss_and_gradient(out_P, x_X, y_B, tables, kind, smoothing, gp_P)
             direct(direction, g_P, gp_P, weight, d_P)
             descend(w_P, d_P, velocity_KP[k], lr, momentum, decay, nesterov, out_P)
