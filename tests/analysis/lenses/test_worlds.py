@@ -9,8 +9,8 @@ from scipy import stats
 from agsam_tune.analysis.verdict.lens_verdict import LensVerdict
 from tests.analysis.lenses.worlds import (
     TRIVIAL,
+    ImaginedStudy,
     Optimizer,
-    Trainings,
     World,
     cliff,
     judge,
@@ -116,25 +116,14 @@ COVERED = ("null, cliff", "null, peak", "collapses, cliff", "data sets with heav
 def test_intervals_of_the_lens_cover(name, replicates):
     """500 studies; the truth is the same functional of 3,000 replicates."""
     rng = np.random.default_rng(list(WORLDS).index(name) + 100)
-    truth = _numbers(Trainings(WORLDS[name], rng, 3000), 3000)
-    covered = Counter()
+    truth = ImaginedStudy(WORLDS[name], rng, 3000).numbers(3000)
+    covered: Counter[str] = Counter()
     for _ in range(500):
-        for key, estimate in _numbers(Trainings(WORLDS[name], rng, replicates), replicates).items():
+        for key, estimate in (
+            ImaginedStudy(WORLDS[name], rng, replicates).numbers(replicates).items()
+        ):
             interval = estimate.interval(0.05)
             covered[key] += interval.low <= truth[key].value <= interval.high
     print(name, replicates, {key: count / 500 for key, count in covered.items()})  # noqa: T201
     least = stats.binom.ppf(0.0005, 500, 0.95)
     assert all(covered[key] >= least for key in truth)
-
-
-def _numbers(trainings, replicates):
-    candidate, baseline = trainings.sides(replicates)
-    return {
-        "best": candidate.own.best,
-        "score": candidate.own.score,
-        "regret": candidate.own.regret,
-        "radius": candidate.radius,
-        "score difference": candidate.own.score - baseline.own.score,
-        "regret difference": candidate.own.regret - baseline.own.regret,
-        "radius difference": candidate.radius - baseline.radius,
-    }

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from agsam_tune.analysis.lenses.curves import KeyCurve
 from agsam_tune.analysis.lenses.estimates import Estimate, mean_estimate
-from agsam_tune.analysis.lenses.own_scale import OwnScale, own_scale
-from agsam_tune.analysis.verdict.claim_verdict import ClaimVerdict, claim_verdict
-from agsam_tune.analysis.verdict.lens_verdict import LensVerdict, lens_verdict
-from agsam_tune.analysis.verdict.looks import look_level
+from agsam_tune.analysis.lenses.own_scale import own_scale
+from agsam_tune.analysis.lenses.pair import Lens, PairSettings, Trainings, judge_pair
+from agsam_tune.analysis.verdict.claim_verdict import ClaimVerdict
+from agsam_tune.analysis.verdict.lens_verdict import LensVerdict
 
 Array = NDArray[np.float64]
 
@@ -91,14 +91,6 @@ class World:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """What a study says of one optimizer."""
-
-    own: OwnScale
-    radius: Estimate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """What a study of a world came to.
 
@@ -114,30 +106,24 @@ class Judged:
 
 def judge(world: World, rng: np.random.Generator, looks: tuple[int, ...] = (16, 32, 64)) -> Judged:
     """A study that goes on until its claim is decided."""
-    trainings = Trainings(world, rng, looks[-1])
+    study = ImaginedStudy(world, rng, looks[-1])
     for number, size in enumerate(looks, start=1):
-        candidate, baseline = trainings.sides(size)
-        level = look_level(looks[:number], looks[-1], 0.025)
-        own = _verdict(
-            candidate.own.score - baseline.own.score,
-            baseline.own.regret - candidate.own.regret,
-            level,
-            MARGIN,
+        found = judge_pair(
+            *study.sides(size),
+            study.settings(looks[:number], looks[-1]),
+            not_applicable={Lens.SAME_SETTING: "no map"},
         )
-        if candidate.own.too_narrow or baseline.own.too_narrow:
-            own = LensVerdict.UNDECIDED
-        score = candidate.radius - baseline.radius
-        equal = _verdict(score, score - (candidate.own.best - baseline.own.best), level, 2 * MARGIN)
-        if claim_verdict((own, equal)) is not ClaimVerdict.UNDECIDED:
+        if found.claim is not ClaimVerdict.UNDECIDED:
             break
-    return Judged(own_scale=own, equal_radius=equal, replicates=size)
+    verdicts = {row.lens: row.verdict for row in found.comparisons}
+    return Judged(
+        own_scale=verdicts[Lens.OWN_SCALE],
+        equal_radius=verdicts[Lens.EQUAL_RADIUS],
+        replicates=size,
+    )
 
 
-def _verdict(score: Estimate, spared: Estimate, level: float, margin: float) -> LensVerdict:
-    return lens_verdict(score.interval(level), spared.interval(level), margin)
-
-
-class Trainings:
+class ImaginedStudy:
     """A study's trainings of both optimizers, of which the first replicates can be analysed."""
 
     def __init__(self, world: World, rng: np.random.Generator, replicates: int) -> None:
@@ -148,47 +134,76 @@ class Trainings:
             "level_R": world.data_level * rng.normal(size=replicates),
             "blur_R": rng.normal(size=replicates),
         }
-        low, high = self._range()
-        self._phases = []
-        for points, span, off in (
-            (KEY_POINTS, (low, high), False),
-            (OFF_POINTS, (low, high), True),
-            (RADIUS_POINTS, (-0.5, 0.5), True),
+        self._phases: dict[str, tuple[NDArray[np.int64], Array, list[Array]]] = {}
+        for phase, points, span, off in (
+            ("key", KEY_POINTS, self.span, False),
+            ("off", OFF_POINTS, self.span, True),
+            ("radius", RADIUS_POINTS, (-0.5, 0.5), True),
         ):
             r_N, x_N, a_N, b_N = _design(rng, replicates, points, *span, off)
-            scores = []
-            for optimizer in (world.candidate, world.baseline):
-                at_length = points == RADIUS_POINTS
-                own = _exact(optimizer) if at_length else optimizer
-                scores.append(_scores(world, own, rng, data, r_N, x_N, a_N, b_N))
-            self._phases.append((r_N, x_N, scores))
+            pair = (world.candidate, world.baseline)
+            scores = [
+                _scores(world, _exact(o) if phase == "radius" else o, rng, data, r_N, x_N, a_N, b_N)
+                for o in pair
+            ]
+            self._phases[phase] = (r_N, x_N, scores)
 
-    def sides(self, replicates: int) -> tuple[Side, Side]:
-        """What the first replicates say of the candidate and of the baseline."""
-        low, high = self._range()
-        found = []
-        for side in (0, 1):
-            curves = []
-            for r_N, x_N, scores in self._phases[:2]:
-                n = r_N < replicates
-                curves.append(
-                    KeyCurve(
-                        r_N[n], x_N[n], scores[side][n], low=low, high=high, replicates=replicates
-                    )
-                )
-            r_N, _, scores = self._phases[2]
-            n = r_N < replicates
-            found.append(
-                Side(
-                    own=own_scale(*curves, box=self._world.box, factor=FACTOR, margin=MARGIN),
-                    radius=mean_estimate(r_N[n], scores[side][n], replicates=replicates),
-                )
-            )
-        return found[0], found[1]
-
-    def _range(self) -> tuple[float, float]:
+    @property
+    def span(self) -> tuple[float, float]:
+        """log10 of the ends of what the key is drawn from."""
         low, high = self._world.box
         return low - float(np.log10(FACTOR)), high + float(np.log10(FACTOR))
+
+    def settings(self, looks: tuple[int, ...], largest: int) -> PairSettings:
+        return PairSettings(
+            box=self._world.box,
+            key_range=self.span,
+            off_range=self.span,
+            factor=FACTOR,
+            trivial=TRIVIAL,
+            margin=2 * MARGIN,
+            confidence=0.95,
+            looks=looks,
+            largest=largest,
+            paired=True,
+        )
+
+    def sides(self, replicates: int) -> tuple[dict[str, Trainings], dict[str, Trainings]]:
+        """What the first replicates have of the candidate and of the baseline."""
+        sides = []
+        for side in (0, 1):
+            own = {}
+            for phase, (r_N, x_N, scores) in self._phases.items():
+                n = r_N < replicates
+                own[phase] = Trainings(replicate_N=r_N[n], x_N=x_N[n], score_N=scores[side][n])
+            sides.append(own)
+        return sides[0], sides[1]
+
+    def numbers(self, replicates: int) -> dict[str, Estimate]:
+        """Each estimate of the candidate, and their differences from the baseline's."""
+        found = []
+        for own in self.sides(replicates):
+            curves = {
+                phase: KeyCurve(
+                    own[phase].replicate_N,
+                    own[phase].x_N,
+                    own[phase].score_N,
+                    low=self.span[0],
+                    high=self.span[1],
+                    replicates=replicates,
+                )
+                for phase in ("key", "off")
+            }
+            lens = own_scale(**curves, box=self._world.box, factor=FACTOR, margin=MARGIN)
+            at = own["radius"]
+            radius = mean_estimate(at.replicate_N, at.score_N, replicates=replicates)
+            found.append(
+                {"best": lens.best, "score": lens.score, "regret": lens.regret, "radius": radius}
+            )
+        candidate, baseline = found
+        return candidate | {
+            f"{name} difference": candidate[name] - baseline[name] for name in candidate
+        }
 
 
 def _exact(optimizer: Optimizer) -> Optimizer:

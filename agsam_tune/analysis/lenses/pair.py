@@ -1,0 +1,242 @@
+"""Candidate against baseline along the three lenses: differences, verdicts, the claim.
+
+In: the trainings of both optimizers by phase. Out: a record of each comparison, and the claim.
+
+Where both are from one study, differences are taken replicate by replicate; two runs of different
+designs are compared as independent ones (Welch).
+
+Shapes: N trainings of one optimizer and phase, R replicates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agsam_tune.analysis.lenses.curves import KeyCurve
+from agsam_tune.analysis.lenses.estimates import Estimate, Interval, difference, mean_estimate
+from agsam_tune.analysis.lenses.own_scale import OwnScale, best_over_key, own_scale
+from agsam_tune.analysis.verdict.claim_verdict import ClaimVerdict, claim_verdict
+from agsam_tune.analysis.verdict.lens_verdict import LensVerdict, lens_verdict
+from agsam_tune.analysis.verdict.looks import look_level
+
+__all__ = ["Comparison", "Judgement", "Lens", "PairSettings", "Trainings", "judge_pair"]
+
+Array = NDArray[np.float64]
+
+
+class Lens(StrEnum):
+    """What two optimizers are compared along."""
+
+    SAME_SETTING = "same_setting"
+    OWN_SCALE = "own_scale"
+    EQUAL_RADIUS = "equal_radius"
+
+
+#: The lenses that the claim is read from; a shared setting is another step for each optimizer.
+FAIR = (Lens.OWN_SCALE, Lens.EQUAL_RADIUS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainings:
+    """The trainings of one optimizer in one phase.
+
+    Attributes:
+        replicate_N: in [0, R).
+        x_N: log10 of the key; of the length of the step in the phase `radius`.
+        score_N: higher is better, no worse than trivial, trivial where it diverged.
+    """
+
+    replicate_N: NDArray[np.int64]
+    x_N: Array
+    score_N: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSettings:
+    """What a comparison is made by.
+
+    Attributes:
+        box: log10 of both ends of the union of the boxes of the key.
+        key_range, off_range: log10 of the ends of what the phases `key` and `off` draw.
+        factor: F > 1, by how much everything may be off.
+        trivial: the trivial score.
+        margin: the study's margin; half of it counts in `own_scale`.
+        confidence: of intervals that no verdict is made of.
+        looks: replicates at each look so far, this one last.
+        largest: replicates at most.
+        paired: whether both optimizers are from one study.
+    """
+
+    box: tuple[float, float]
+    key_range: tuple[float, float]
+    off_range: tuple[float, float]
+    factor: float
+    trivial: float
+    margin: float
+    confidence: float
+    looks: tuple[int, ...]
+    largest: int
+    paired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One difference, candidate − baseline; of a regret, how much less the candidate loses.
+
+    Attributes:
+        lens: along what.
+        metric: `score` or `regret`.
+        estimate: the difference in terms of the score; None where it cannot be asked.
+        interval: at the study's confidence.
+        verdict_interval: that the verdict is made of, wider where it is looked at repeatedly.
+        verdict: of the lens.
+        reason: why the lens is not applicable, or what keeps it undecided besides width.
+    """
+
+    lens: Lens
+    metric: str
+    estimate: float | None
+    interval: Interval | None
+    verdict_interval: Interval | None
+    verdict: LensVerdict
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a study says of a pair."""
+
+    comparisons: tuple[Comparison, ...]
+    claim: ClaimVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Numbers:
+    """The two numbers of an optimizer in a lens."""
+
+    score: Estimate
+    regret: Estimate
+
+
+def judge_pair(
+    candidate: Mapping[str, Trainings],
+    baseline: Mapping[str, Trainings],
+    settings: PairSettings,
+    *,
+    not_applicable: Mapping[Lens, str],
+) -> Judgement:
+    """Every lens that can be asked, and the claim.
+
+    Args:
+        candidate, baseline: the trainings by phase: `key`, and `map`, `off`, `radius` for the
+            lenses that can be asked.
+        settings: see `PairSettings`.
+        not_applicable: lenses that the study's file rules out, with the reason.
+    """
+    sides = (candidate, baseline)
+    replicates = settings.looks[-1]
+    curves = [
+        {phase: _curve(side, phase, settings) for phase in ("key", "off") if phase in side}
+        for side in sides
+    ]
+    best = [best_over_key(own["key"]).mean for own in curves]
+    height = max(one.value for one in best) - settings.trivial
+    applicable = [lens for lens in FAIR if lens not in not_applicable]
+    comparisons: list[Comparison] = []
+    for lens in Lens:
+        if lens in not_applicable:
+            comparisons += _not_asked(lens, not_applicable[lens])
+            continue
+        share = 0.5 if lens is Lens.OWN_SCALE else 1.0
+        margin = share * settings.margin * min(1.0, 2 * height)
+        narrow = None
+        if lens is Lens.OWN_SCALE:
+            found = [
+                own_scale(
+                    own["key"], own["off"], box=settings.box, factor=settings.factor, margin=margin
+                )
+                for own in curves
+            ]
+            numbers = [_Numbers(score=one.score, regret=one.regret) for one in found]
+            narrow = _narrow(found)
+        else:
+            phase = "map" if lens is Lens.SAME_SETTING else "radius"
+            numbers = [
+                _means(side[phase], own, replicates) for side, own in zip(sides, best, strict=True)
+            ]
+        level = (1 - settings.confidence) / (len(applicable) if lens in FAIR else 1)
+        level = look_level(settings.looks, settings.largest, level)
+        comparisons += _compared(lens, numbers, margin, level, settings, narrow)
+    fair = {row.lens: row.verdict for row in comparisons if row.lens in FAIR}
+    return Judgement(comparisons=tuple(comparisons), claim=claim_verdict(tuple(fair.values())))
+
+
+def _curve(side: Mapping[str, Trainings], phase: str, settings: PairSettings) -> KeyCurve:
+    low, high = settings.key_range if phase == "key" else settings.off_range
+    own = side[phase]
+    return KeyCurve(
+        own.replicate_N, own.x_N, own.score_N, low=low, high=high, replicates=settings.looks[-1]
+    )
+
+
+def _means(trainings: Trainings, best: Estimate, replicates: int) -> _Numbers:
+    score = mean_estimate(trainings.replicate_N, trainings.score_N, replicates=replicates)
+    return _Numbers(score=score, regret=best - score)
+
+
+def _narrow(found: Sequence[OwnScale]) -> str | None:
+    ends = sorted({one.too_narrow for one in found if one.too_narrow})
+    if not ends:
+        return None
+    return f"the box is too narrow: its {' and its '.join(ends)} end should move outwards"
+
+
+def _compared(
+    lens: Lens,
+    numbers: Sequence[_Numbers],
+    margin: float,
+    level: float,
+    settings: PairSettings,
+    narrow: str | None,
+) -> list[Comparison]:
+    candidate, baseline = numbers
+    differences = {
+        "score": difference(candidate.score, baseline.score, paired=settings.paired),
+        "regret": difference(baseline.regret, candidate.regret, paired=settings.paired),
+    }
+    judged = {metric: own.interval(level) for metric, own in differences.items()}
+    verdict = lens_verdict(judged["score"], judged["regret"], margin)
+    if narrow is not None:
+        verdict = LensVerdict.UNDECIDED
+    return [
+        Comparison(
+            lens=lens,
+            metric=metric,
+            estimate=own.value,
+            interval=own.interval(1 - settings.confidence),
+            verdict_interval=judged[metric],
+            verdict=verdict,
+            reason=narrow,
+        )
+        for metric, own in differences.items()
+    ]
+
+
+def _not_asked(lens: Lens, reason: str) -> list[Comparison]:
+    return [
+        Comparison(
+            lens=lens,
+            metric=metric,
+            estimate=None,
+            interval=None,
+            verdict_interval=None,
+            verdict=LensVerdict.NOT_APPLICABLE,
+            reason=reason,
+        )
+        for metric in ("score", "regret")
+    ]
