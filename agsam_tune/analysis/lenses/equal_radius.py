@@ -1,39 +1,22 @@
-"""`equal_radius`: at ascent steps of the same length, whose direction is better?
+"""The lengths at which `equal_radius` asks whose direction is better.
 
-In: the trainings of the phase `radius`, whose steps have exactly the length they are asked for;
-and, for the lengths themselves, those of the phase `key`. Out: the score, the regret, and the
-decade of lengths in which directions differ.
+In: the trainings of the phase `key`, with the measured lengths of their steps. Out: the decade of
+lengths in which directions differ.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agsam_tune.analysis.lenses.curves import BANDWIDTH, KeyCurve
-from agsam_tune.analysis.lenses.estimates import Estimate
 
-__all__ = ["KEPT", "EqualRadius", "decade_of_radii", "radius_at_the_edge"]
+__all__ = ["KEPT", "decade_of_radii", "radius_at_the_edge"]
 
 Array = NDArray[np.float64]
 
 #: Of best − trivial, what a curve keeps where it does not fail yet.
 KEPT = 0.9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EqualRadius:
-    """One optimizer at steps of given lengths.
-
-    Attributes:
-        score: the mean over the lengths.
-        regret: best − score, with the best of `own_scale`.
-    """
-
-    score: Estimate
-    regret: Estimate
 
 
 def radius_at_the_edge(
