@@ -34,7 +34,15 @@ from agsam_tune.importing.vocabulary import (
 )
 from agsam_tune.study.errors import nearest
 
-__all__ = ["COLUMNS", "MERGED", "finished_rows", "loss_message", "one_spelling", "own_names"]
+__all__ = [
+    "COLUMNS",
+    "MERGED",
+    "finished_rows",
+    "loss_message",
+    "note_own_measures",
+    "one_spelling",
+    "own_names",
+]
 
 #: This project's own columns, none of which is a hyperparameter.
 COLUMNS = frozenset({*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS})
@@ -89,7 +97,7 @@ def loss_message(column: str) -> str:
 
 def finished_rows(source: Source, findings: Findings) -> Source:
     """The rows that are the end of a training, each training once; N rows or fewer."""
-    source = _note_own_measures(_with_validation(ended(source, findings)))
+    source = _with_validation(ended(source, findings))
     ids = [name for name in ("run_id", "trial_id") if name in source.table]
     parents = next((name for name in source.table if fold(name).endswith("parentrunid")), None)
     if ids and parents is not None:
@@ -236,7 +244,7 @@ def _with_validation(source: Source) -> Source:
     return taken if is_whole else source
 
 
-def _note_own_measures(source: Source) -> Source:
+def note_own_measures(source: Source) -> Source:
     """The source, with a note on columns that are called as what is measured here."""
     found = [name for name in source.table if name in _MISTAKABLE]
     found = [name for name in found if not is_missing(source, name).all()]

@@ -22,6 +22,7 @@ from agsam_tune.importing.foreign import (
     MERGED,
     finished_rows,
     loss_message,
+    note_own_measures,
     one_spelling,
     own_names,
 )
@@ -90,7 +91,7 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
         findings.add("--metric", loss_message(source.metric))
     source, study = only_named(source, "study", options.name, "--name", findings)
     source, task = only_named(source, "task", options.task, "--task", findings)
-    source = one_spelling(finished_rows(source, findings))
+    source = one_spelling(note_own_measures(finished_rows(source, findings)))
     if source.table.empty:
         findings.add("rows", "; ".join(("found none that is a training", *source.notes)))
     findings.raise_if_any()
