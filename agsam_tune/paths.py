@@ -113,10 +113,10 @@ def _read_only(file: SQLiteFile) -> sqlite3.Connection:
     """The file to read: nothing in it is changed, and no other file is made beside it."""
     mode = "mode=ro"
     if _has_log(file.path):
-        if _beside(file.path, "-wal").exists() and not _beside(file.path, "-shm").exists():
-            return _recovered(file)  # else SQLite would make the log's index
         if not _beside(file.path, "-wal").exists():
-            mode = "immutable=1"  # else SQLite would make the log itself
+            mode = "immutable=1"  # else SQLite would make the log
+        elif not _beside(file.path, "-shm").exists():
+            return _recovered(file)  # else SQLite would make the log's index
     uri = f"file:{quote(os.fsencode(file.path))}?{mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=file.timeout, check_same_thread=False)
     try:

@@ -16,10 +16,7 @@ from agsam_tune.study.checks import check_all
 from agsam_tune.study.draft import Draft
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
 from agsam_tune.study.explain import add_validation_error
-from agsam_tune.study.files import (
-    find_search_spaces,
-    read_table,
-)
+from agsam_tune.study.files import find_search_spaces, read_table
 from agsam_tune.study.model import PHASE_NAMES, UNKNOWN_TRAINING, Phase, SearchSpace
 from agsam_tune.study.overrides import apply_overrides
 from agsam_tune.study.references import announced_optimizers, shorten

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agsam_tune.analysis.lenses.curves import KeyCurve, Window
+from agsam_tune.analysis.lenses.curves import KeyCurve
 from agsam_tune.analysis.lenses.estimates import Estimate
 
-__all__ = ["BEST_WIDTH", "OwnScale", "own_scale"]
+__all__ = ["BEST_WIDTH", "OwnScale", "best_over_key", "own_scale"]
 
 #: Decades over which the best is a mean: the curve at one key would be luck.
 BEST_WIDTH = 0.5
@@ -45,18 +45,18 @@ class OwnScale:
 
 
 def own_scale(
-    key: KeyCurve, off: KeyCurve, *, box: tuple[float, float], factor: float, margin: float
+    best: Estimate, off: KeyCurve, *, box: tuple[float, float], factor: float, margin: float
 ) -> OwnScale:
     """The lens's two numbers of one optimizer.
 
     Args:
-        key, off: the curves of the two phases, over the box and `factor` beyond it.
+        best: what the key alone reaches, of `best_over_key`.
+        off: the curve of the phase `off`, over the box and `factor` beyond it.
         box: log10 of both ends of the union of the boxes.
         factor: F > 1.
         margin: the lens's margin, in terms of the score.
     """
     width = 2 * np.log10(factor)
-    best = best_over_key(key).mean
     window = off.best_window(width, *box)
     return OwnScale(
         best=best,
@@ -67,9 +67,9 @@ def own_scale(
     )
 
 
-def best_over_key(key: KeyCurve) -> Window:
+def best_over_key(key: KeyCurve) -> Estimate:
     """The best half decade of the curve of `key`, anywhere on it."""
-    return key.best_window(BEST_WIDTH, key.grid_G[0], key.grid_G[-1])
+    return key.best_window(BEST_WIDTH, key.grid_G[0], key.grid_G[-1]).mean
 
 
 def _too_narrow(off: KeyCurve, box: tuple[float, float], width: float, margin: float) -> str | None:

@@ -144,7 +144,7 @@ def judge_pair(
         {phase: _curve(side, phase, settings) for phase in ("key", "off") if phase in side}
         for side in sides
     ]
-    best = [best_over_key(own["key"]).mean for own in curves]
+    best = [best_over_key(own["key"]) for own in curves]
     height = max(one.value for one in best) - settings.trivial
     applicable = [lens for lens in FAIR if lens not in not_applicable]
     comparisons: list[Comparison] = []
@@ -158,9 +158,9 @@ def judge_pair(
         if lens is Lens.OWN_SCALE:
             found = [
                 own_scale(
-                    own["key"], own["off"], box=settings.box, factor=settings.factor, margin=margin
+                    reached, own["off"], box=settings.box, factor=settings.factor, margin=margin
                 )
-                for own in curves
+                for reached, own in zip(best, curves, strict=True)
             ]
             numbers = [_Numbers(score=one.score, regret=one.regret) for one in found]
             narrow = _narrow(found)

@@ -31,11 +31,6 @@ class LensVerdict(StrEnum):
         return sides.get(self.value, 0)
 
     @property
-    def level(self) -> bool:
-        """Whether one side is better everywhere, and loses as much."""
-        return self in (LensVerdict.LEVEL_CANDIDATE, LensVerdict.LEVEL_BASELINE)
-
-    @property
     def mirrored(self) -> LensVerdict:
         """The same with candidate and baseline exchanged."""
         pairs = {"candidate": "baseline", "level_candidate": "level_baseline"}

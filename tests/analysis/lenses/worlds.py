@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agsam_tune.analysis.lenses.curves import KeyCurve
 from agsam_tune.analysis.lenses.estimates import Estimate, mean_estimate
-from agsam_tune.analysis.lenses.own_scale import own_scale
+from agsam_tune.analysis.lenses.own_scale import best_over_key, own_scale
 from agsam_tune.analysis.lenses.pair import Lens, PairSettings, Trainings, judge_pair
 from agsam_tune.analysis.verdict.claim_verdict import ClaimVerdict
 from agsam_tune.analysis.verdict.lens_verdict import LensVerdict
@@ -194,7 +194,13 @@ class ImaginedStudy:
                 )
                 for phase in ("key", "off")
             }
-            lens = own_scale(**curves, box=self._world.box, factor=FACTOR, margin=MARGIN)
+            lens = own_scale(
+                best_over_key(curves["key"]),
+                curves["off"],
+                box=self._world.box,
+                factor=FACTOR,
+                margin=MARGIN,
+            )
             at = own["radius"]
             radius = mean_estimate(at.replicate_N, at.score_N, replicates=replicates)
             found.append(
