@@ -28,16 +28,19 @@ class Trial:
 
     Attributes:
         optimizer: the name of its update rule.
-        phase: `map`, `tune`, `iid`, `misset` or `fixed`.
-        replicate: which scrambling of the map's design the point is from; else None.
-        point: the number of the point within its phase, from 0.
-        seed: decides the initial weights and the batches, from 0.
+        phase: one of `study.PHASE_NAMES`.
+        replicate: the small study that it belongs to, from 0; in `fixed` its seed.
+        index: the number of the point within its phase and replicate, from 0.
+        point: the same within its phase: replicate × points of a replicate + index; in `fixed`
+            the index.
+        seed: 0, 1 for a second seed of the map; in `default` and `fixed` from 0 on.
         hyperparameters: (name, value) of each hyperparameter, in canonical order.
     """
 
     optimizer: str
     phase: str
-    replicate: int | None
+    replicate: int
+    index: int
     point: int
     seed: int
     hyperparameters: tuple[tuple[str, float], ...]
@@ -68,17 +71,15 @@ class Pack:
 
     @property
     def replicate(self) -> int:
-        """The first trial's replicate, −1 outside a map: an order among packs."""
-        replicate = self.trials[0].replicate
-        return -1 if replicate is None else replicate
+        """The first trial's replicate: an order among packs."""
+        return self.trials[0].replicate
 
     @property
     def name(self) -> str:
         """A readable name, such as `map-3/gsam/48x0…63x3`."""
         first, last = self.trials[0], self.trials[-1]
-        part = "" if first.replicate is None else f"-{first.replicate}"
         span = f"{first.point}x{first.seed}…{last.point}x{last.seed}"
-        return f"{first.phase}{part}/{first.optimizer}/{span}"
+        return f"{first.phase}-{first.replicate}/{first.optimizer}/{span}"
 
     def to_list(self) -> list[dict[str, Any]]:
         return [asdict(trial) for trial in self.trials]

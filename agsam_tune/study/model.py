@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 __all__ = [
     "BASE_HYPERPARAMETERS",
+    "DEFAULT_FACTOR",
     "HYPERPARAMETER_LIMITS",
     "NOT_ALLOWED",
     "PHASE_NAMES",
@@ -40,13 +41,16 @@ __all__ = [
 K = TypeVar("K")
 V = TypeVar("V")
 
-PHASE_NAMES = ("map", "tune", "iid", "misset", "fixed")
+PHASE_NAMES = ("map", "key", "off", "radius", "tune", "misset", "default", "iid", "fixed")
 
 #: Hyperparameters of the base optimizer that a search space may hold besides an optimizer's own.
 BASE_HYPERPARAMETERS = ("lr", "momentum", "weight_decay")
 
 #: The type of our own errors, whose message is what is allowed.
 NOT_ALLOWED: Final = "not_allowed"
+
+#: By how much everything may be off in `own_scale` where a study does not say it.
+DEFAULT_FACTOR = 10.0
 
 _FIRST = ("rho", "alpha", "gamma")
 
@@ -130,6 +134,12 @@ class Range(Record):
     high: float = Field(description="largest value; more than low")
     log: bool = Field(default=False, description="whether points are uniform in the logarithm")
     default: float = Field(description="a sound value, between low and high")
+    min: float | None = Field(
+        default=None, description="what a drawn value is never less than, mis-set or not"
+    )
+    max: float | None = Field(
+        default=None, description="what a drawn value is never more than, mis-set or not"
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Range":
@@ -162,6 +172,10 @@ class SearchSpace(Record):
         default=None,
         description="where an update rule of one's own is, as 'package.module:function'; "
         "null for a built-in",
+    )
+    ascent: bool = Field(
+        default=True,
+        description="whether the rule has an ascent step, so that it can be compared at equal radius",
     )
 
     @field_validator("ranges", mode="after")
@@ -252,37 +266,53 @@ class FixedPoint(Record):
 
 
 class Phase(Record):
-    """A set of points with one purpose and one sampler.
+    """A set of points with one purpose and one sampler; what a phase does not have is null.
 
-    `sampler` is null in misset and fixed; `points` is null there too, for the points of misset
-    follow from the best point and those of fixed are listed in `fixed`. `replicates` is 1 but in
-    map. In iid every point has the one seed that is its number, and `seeds` is 1.
+    Points are per replicate, each with one seed; every fourth of `map` has a second one.
     """
 
-    name: Literal["map", "tune", "iid", "misset", "fixed"] = Field(description="which phase it is")
-    sampler: str | None = Field(default=None, description="what draws the points")
-    points: int | None = Field(default=None, ge=1, description="points per optimizer")
-    replicates: PositiveInt = Field(
-        default=1, description="independent blocks of points / replicates consecutive points each"
+    name: Literal["map", "key", "off", "radius", "tune", "misset", "default", "iid", "fixed"] = (
+        Field(description="which phase it is")
     )
-    seeds: PositiveInt = Field(default=1, description="trials per point")
+    sampler: str | None = Field(default=None, description="what draws the points")
+    points: int | None = Field(default=None, ge=1, description="points per replicate and optimizer")
+    seeds: PositiveInt = Field(
+        default=1, description="trials per point: of default in each replicate, of fixed in all"
+    )
+    optimizers: Annotated[tuple[str, ...], AsTuple] | None = Field(
+        default=None, description="whose points are trained; null for what the phase is made for"
+    )
+    factor: float | None = Field(
+        default=None, gt=1, description="by how much everything may be off in `off`"
+    )
+    low: float | None = Field(default=None, gt=0, description="shortest step of `radius`")
+    high: float | None = Field(default=None, gt=0, description="longest step of `radius`")
     fixed: Annotated[tuple[FixedPoint, ...], AsTuple] = Field(
         default=(), description="the points of a `fixed` phase, in the file's order"
     )
 
 
 class AnalysisSettings(Record):
-    """What the analysis takes as large, as equal and as sure; accuracies are fractions."""
+    """What the analysis takes as large, as equal and as sure; scores are fractions."""
 
     margin: Fraction = Field(
-        default=0.005, description="half width of the interval of differences that count as none"
+        default=0.02,
+        description="differences up to it count as none; half of it in own_scale",
+    )
+    key: str | None = Field(
+        default=None,
+        description="the hyperparameter that sets the scale of a comparison; "
+        "by default rho where both have it, else lr",
     )
     epsilons: Annotated[tuple[Fraction, ...], AsTuple, Field(min_length=1)] = Field(
         default=(0.01, 0.03, 0.05),
         json_schema_extra={"uniqueItems": True},
-        description="accuracy losses of the tolerance volumes",
+        description="losses of score that one might tolerate",
     )
     confidence: Fraction = Field(default=0.95, description="coverage of the intervals")
+    max_replicates: PositiveInt = Field(
+        default=64, description="where --until-decided ends, or at `replicates` if they are more"
+    )
 
     @field_validator("epsilons", mode="after")
     @classmethod

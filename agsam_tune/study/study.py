@@ -7,20 +7,22 @@ Optuna or pandas.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, ValidationError, field_validator
 
 from agsam_tune.study.errors import Problems, StudyError, show
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.model import (
+    DEFAULT_FACTOR,
     PHASE_NAMES,
     AnalysisSettings,
     AsTuple,
     Frozen,
     Packs,
     Phase,
+    PositiveInt,
     Record,
     Reference,
     Resources,
@@ -35,7 +37,13 @@ __all__ = ["Study", "changed_keys"]
 
 #: They say where a study runs and how it is described, not what it is: a study may be carried on
 #: with others, so they are not part of its hash.
-_NOT_HASHED = ("packs", "resources")
+_NOT_HASHED = ("packs", "resources", "replicates", "format")
+
+#: The version of the form that studies are written in. 1: seeds crossed with points.
+FORMAT = 2
+
+#: Phases that are for all optimizers unless they say otherwise; the rest is for the pair.
+_FOR_ALL = ("map", "default")
 
 #: Keys that came later, with what a study without them means: there they are not part of its
 #: hash, so that runs made before stay what they are.
@@ -60,6 +68,10 @@ class Study(Record):
     the constructor checks types and ranges only.
     """
 
+    format: Literal[1, 2] = Field(
+        default=FORMAT,
+        description="version of the form; a study of 1 can be read and analysed, not run",
+    )
     name: str = Field(description="the study file's name without its ending")
     task: str = Field(
         description="a built-in task, one that a package announces, or 'package.module:function'"
@@ -77,12 +89,18 @@ class Study(Record):
         default=None, description="the baseline's direction with the candidate's length of step"
     )
     seed: int = Field(default=0, ge=0, description="the root of all random streams")
+    replicates: PositiveInt = Field(
+        default=1, description="independent small studies within the study; not hashed"
+    )
+    data: Literal["per_replicate", "fixed"] = Field(
+        default="per_replicate", description="whether each replicate draws data of its own"
+    )
     training: Training = Field(description="the recipe that every trial is trained by")
     search_spaces: Annotated[dict[str, SearchSpace], Frozen] = Field(
         description="optimizer → its search space, the study's overrides applied"
     )
     phases: Annotated[tuple[Phase, ...], AsTuple] = Field(
-        description="in the order map, tune, iid, misset, fixed"
+        description=f"in the order {', '.join(PHASE_NAMES)}"
     )
     analysis: AnalysisSettings = Field(
         default_factory=AnalysisSettings, description="for the report"
@@ -100,8 +118,72 @@ class Study(Record):
         return tuple(sorted(phases, key=lambda phase: PHASE_NAMES.index(phase.name)))
 
     def phase(self, name: str) -> Phase | None:
-        """The phase called `name` ("map", "tune", "iid", "misset" or "fixed"), or None."""
+        """The phase of this name, one of `PHASE_NAMES`, or None."""
         return next((phase for phase in self.phases if phase.name == name), None)
+
+    def optimizers_of(self, name: str) -> tuple[str, ...]:
+        """Whose points the phase trains, in the study's order; () where the study has it not."""
+        phase = self.phase(name)
+        if phase is None:
+            return ()
+        if name == "fixed":
+            asked: Iterable[str] = {point.optimizer for point in phase.fixed}
+        elif phase.optimizers is not None:
+            asked = phase.optimizers
+        elif name in _FOR_ALL or self.candidate is None or self.baseline is None:
+            asked = self.optimizers
+        else:
+            asked = (self.candidate, self.baseline)
+        return tuple(
+            optimizer
+            for optimizer in self.optimizers
+            if optimizer in asked
+            and (name in ("map", "fixed") or self.search_spaces[optimizer].names)
+        )
+
+    @property
+    def key(self) -> str | None:
+        """The hyperparameter that sets the scale of the pair's comparison, or None.
+
+        rho where both have it, else lr where both have it, else what the study names.
+        """
+        if self.candidate is None or self.baseline is None:
+            return None
+        both = set(self.search_spaces[self.candidate].names) & set(
+            self.search_spaces[self.baseline].names
+        )
+        wanted = (self.analysis.key,) if self.analysis.key else ("rho", "lr")
+        return next((name for name in wanted if name in both), None)
+
+    @property
+    def key_box(self) -> tuple[float, float] | None:
+        """The union of both boxes of the key, or None where there is no key."""
+        if self.key is None or self.candidate is None or self.baseline is None:
+            return None
+        pair = [
+            self.search_spaces[name].ranges[self.key] for name in (self.candidate, self.baseline)
+        ]
+        return min(box.low for box in pair), max(box.high for box in pair)
+
+    @property
+    def factor(self) -> float:
+        """F, by how much everything may be off in `own_scale`."""
+        phase = self.phase("off")
+        return (phase and phase.factor) or DEFAULT_FACTOR
+
+    @property
+    def max_replicates(self) -> int:
+        """How far --until-decided may go."""
+        return max(self.analysis.max_replicates, self.replicates)
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Replicates at the looks that are planned: once, twice, four times … as many."""
+        sizes, size = [self.replicates], 2 * self.replicates
+        while size <= self.max_replicates:
+            sizes.append(size)
+            size *= 2
+        return tuple(sizes)
 
     @property
     def hyperparameters(self) -> tuple[str, ...]:

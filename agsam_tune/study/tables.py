@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from agsam_tune.study.model import (
+    DEFAULT_FACTOR,
     AnalysisSettings,
     AsTuple,
     FixedPoint,
@@ -38,7 +39,8 @@ __all__ = [
     "SearchSpaceTable",
 ]
 
-DEFAULT_REPLICATES = 8
+#: Replicates of a study that names none.
+DEFAULT_REPLICATES = 16
 
 
 class Header(Record):
@@ -66,6 +68,14 @@ class Header(Record):
         description="the baseline's direction with the candidate's length of step",
     )
     seed: int = Field(default=0, ge=0, description="the root of all random streams")
+    replicates: PositiveInt = Field(
+        default=DEFAULT_REPLICATES,
+        description="independent small studies within the study; intervals are made from them",
+    )
+    data: Literal["per_replicate", "fixed"] = Field(
+        default="per_replicate",
+        description="whether each replicate draws data of its own, or all share one data set",
+    )
 
 
 class SearchSpaceTable(Record):
@@ -79,6 +89,9 @@ class SearchSpaceTable(Record):
         "or 'package.module:function' for one's own"
     )
     description: str = Field(default="", description="one line for `agsam-tune list`")
+    ascent: bool = Field(
+        default=True, description="false for a rule that makes no ascent step, such as sgd"
+    )
 
 
 class FixedPointTable(Record):
@@ -94,73 +107,100 @@ class FixedPointTable(Record):
         return FixedPoint(optimizer=self.optimizer, hyperparameters=dict(self.__pydantic_extra__))
 
 
-class MapTable(Record):
-    """`map`: the surface, over the whole search space."""
+Optimizers = Annotated[tuple[str, ...], AsTuple, Field(min_length=1)]
+
+
+class _Table(Record):
+    """What all phases' tables have in common."""
+
+    def record(self) -> Phase:
+        """The phase as a record."""
+        return Phase.model_validate(self.model_dump())
+
+
+class _DrawnTable(_Table):
+    points: PositiveInt = Field(description="points per replicate and optimizer")
+    optimizers: Optimizers | None = Field(
+        default=None,
+        json_schema_extra={"uniqueItems": True},
+        description="whose points are trained; by default the candidate's and the baseline's, "
+        "of map and default all optimizers'",
+    )
+
+
+class MapTable(_DrawnTable):
+    """`map`: the surface, over the whole search space; every fourth point has a second seed."""
 
     name: Literal["map"] = Field(description="the phase")
     sampler: Literal["sobol", "grid", "random"] = Field(
         default="sobol", description="what draws the points"
     )
-    points: PositiveInt = Field(description="points per optimizer")
-    replicates: PositiveInt | None = Field(
-        default=None,
-        description="independent designs of points / replicates points each; "
-        f"by default {DEFAULT_REPLICATES} with sobol, else 1",
+
+
+class KeyTable(_DrawnTable):
+    """`key`: the key over both boxes and beyond, the other hyperparameters at their defaults."""
+
+    name: Literal["key"] = Field(description="the phase")
+
+
+class OffTable(_DrawnTable):
+    """`off`: everything off at once, the key as in `key`, the others by up to a factor."""
+
+    name: Literal["off"] = Field(description="the phase")
+    factor: float = Field(
+        default=DEFAULT_FACTOR, gt=1, description="by how much everything may be off, up or down"
     )
-    seeds: PositiveInt = Field(description="trials per point")
-
-    def record(self) -> Phase:
-        """The phase as a record."""
-        default = DEFAULT_REPLICATES if self.sampler == "sobol" else 1
-        return Phase(
-            name=self.name,
-            sampler=self.sampler,
-            points=self.points,
-            replicates=self.replicates or default,
-            seeds=self.seeds,
-        )
 
 
-class TuneTable(Record):
-    """`tune`: each optimizer's own best."""
+class RadiusTable(_DrawnTable):
+    """`radius`: ascent steps of exactly the same length, the others off as in `off`."""
+
+    name: Literal["radius"] = Field(description="the phase")
+    low: float | None = Field(
+        default=None,
+        gt=0,
+        description="shortest step; without both ends it is one decade around where the first "
+        "of the two begins to fail",
+    )
+    high: float | None = Field(default=None, gt=0, description="longest step")
+
+
+class TuneTable(_DrawnTable):
+    """`tune`: the search of an Optuna sampler in each replicate."""
 
     name: Literal["tune"] = Field(description="the phase")
     sampler: Literal["tpe", "gp", "random", "sobol"] = Field(
         default="tpe", description="what asks for the points"
     )
-    points: PositiveInt = Field(description="points per optimizer")
-    seeds: PositiveInt = Field(description="trials per point")
-
-    def record(self) -> Phase:
-        """The phase as a record."""
-        return Phase(name=self.name, sampler=self.sampler, points=self.points, seeds=self.seeds)
 
 
-class IidTable(Record):
-    """`iid`: independent draws, with one seed a point."""
+class MissetTable(_DrawnTable):
+    """`misset`: around each replicate's own best, half with all off, half with one."""
+
+    name: Literal["misset"] = Field(description="the phase")
+
+
+class IidTable(_DrawnTable):
+    """`iid`: independent draws, for tuning curves."""
 
     name: Literal["iid"] = Field(description="the phase")
     sampler: Literal["random"] = Field(default="random", description="what draws the points")
-    points: PositiveInt = Field(description="points, and trials, per optimizer")
-
-    def record(self) -> Phase:
-        """The phase as a record."""
-        return Phase(name=self.name, sampler=self.sampler, points=self.points)
 
 
-class MissetTable(Record):
-    """`misset`: around each optimizer's own best, with fresh seeds."""
+class DefaultTable(_Table):
+    """`default`: each search space's defaults, in every replicate."""
 
-    name: Literal["misset"] = Field(description="the phase")
-    seeds: PositiveInt = Field(description="fresh seeds per point")
-
-    def record(self) -> Phase:
-        """The phase as a record."""
-        return Phase(name=self.name, seeds=self.seeds)
+    name: Literal["default"] = Field(description="the phase")
+    seeds: PositiveInt = Field(default=1, description="trials per replicate")
+    optimizers: Optimizers | None = Field(
+        default=None,
+        json_schema_extra={"uniqueItems": True},
+        description="whose defaults are trained; by default all optimizers'",
+    )
 
 
 class FixedTable(Record):
-    """`fixed`: the settings that are listed."""
+    """`fixed`: the settings that are listed; each seed is a replicate."""
 
     name: Literal["fixed"] = Field(description="the phase")
     points: Annotated[tuple[FixedPointTable, ...], AsTuple, Field(min_length=1)] = Field(
@@ -174,14 +214,28 @@ class FixedTable(Record):
         return Phase(name=self.name, seeds=self.seeds, fixed=points)
 
 
-PhaseTable = MapTable | TuneTable | IidTable | MissetTable | FixedTable
+PhaseTable = (
+    MapTable
+    | KeyTable
+    | OffTable
+    | RadiusTable
+    | TuneTable
+    | MissetTable
+    | DefaultTable
+    | IidTable
+    | FixedTable
+)
 
 PHASE_TABLES: Mapping[str, type[PhaseTable]] = MappingProxyType(
     {
         "map": MapTable,
+        "key": KeyTable,
+        "off": OffTable,
+        "radius": RadiusTable,
         "tune": TuneTable,
-        "iid": IidTable,
         "misset": MissetTable,
+        "default": DefaultTable,
+        "iid": IidTable,
         "fixed": FixedTable,
     }
 )
