@@ -153,7 +153,7 @@ def _check_points(draft: Draft, problems: Problems) -> None:
         if phase.name == "map" and phase.points is not None:
             message = _map_problem(phase, phase.points)
             if message:
-                related = ["phases.map.replicates", "phases.map.sampler"]
+                related = ["phases.map.sampler"]
                 problems.add("phases.map.points", message, related=related)
 
 
@@ -168,21 +168,11 @@ def _check_size(draft: Draft, problems: Problems) -> None:
 
 
 def _map_problem(phase: Phase, points: int) -> str | None:
-    if phase.sampler == "grid":
-        if phase.replicates > 1:
-            return f"found {phase.replicates} replicates of a grid, allowed: replicates = 1"
+    """Sobol designs are balanced at powers of two."""
+    if phase.sampler != "sobol" or not points & (points - 1):
         return None
-    each, rest = divmod(points, phase.replicates)
-    if phase.sampler == "random" and rest:
-        return f"found {points}, allowed: a multiple of replicates = {phase.replicates}"
-    if phase.sampler == "sobol" and (rest or each & (each - 1)):
-        below = phase.replicates << max(0, each.bit_length() - 1)
-        near = [below, 2 * below] if each else [phase.replicates]
-        return (
-            f"found {points}, allowed: replicates = {phase.replicates} times a power of two, "
-            f"such as {' or '.join(map(str, near))}"
-        )
-    return None
+    below = 1 << (points.bit_length() - 1)
+    return f"found {points}, allowed: a power of two, such as {below} or {2 * below}"
 
 
 def _check_misset(draft: Draft, problems: Problems) -> None:

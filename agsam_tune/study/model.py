@@ -175,7 +175,7 @@ class SearchSpace(Record):
     )
     ascent: bool = Field(
         default=True,
-        description="whether the rule has an ascent step, so that it can be compared at equal radius",
+        description="whether the rule has an ascent step, to be compared at equal radius",
     )
 
     @field_validator("ranges", mode="after")

@@ -1,0 +1,195 @@
+"""The trials table as arrays: what every estimate is computed from.
+
+In: the trials table, the study, the facts. Out: one `Data`. Must not import torch, Ray or Optuna.
+
+Shapes: N trainings of one optimizer in one phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from agsam_tune.analysis.facts import AnalysisFacts
+from agsam_tune.study import Study
+
+__all__ = ["Data", "PhaseData", "read_data"]
+
+Array = NDArray[np.float64]
+Whole = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_NEEDED = ("optimizer", "phase", "replicate", "point", "seed", "test_accuracy")
+#: Of the way from trivial to best, what a training must get to count as one.
+COLLAPSED = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PhaseData:
+    """The trainings of one optimizer in one phase that ran to their end, diverged ones included.
+
+    Attributes:
+        replicate_N: in [0, R), the same number for all optimizers where they are paired.
+        point_N, seed_N: of the trial's key.
+        settings: hyperparameter → its values (N,).
+        score_N: on the test split, higher is better, no worse than trivial, trivial where the
+            training diverged.
+        chosen_by_N: the score on the validation split, or on the test split without one.
+        radius_N: mean length of the ascent step; NaN where there is none.
+        diverged_N: whether weights or loss became non-finite.
+    """
+
+    replicate_N: Whole
+    point_N: Whole
+    seed_N: Whole
+    settings: Mapping[str, Array]
+    score_N: Array
+    chosen_by_N: Array
+    radius_N: Array
+    diverged_N: Flags
+
+    def __len__(self) -> int:
+        return len(self.score_N)
+
+    def only(self, keep_N: Flags) -> PhaseData:
+        """Some of the trainings."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        settings = {name: value_N[keep_N] for name, value_N in values.pop("settings").items()}
+        kept = {name: value_N[keep_N] for name, value_N in values.items()}
+        return PhaseData(settings=settings, **kept)
+
+    @property
+    def first_seeds(self) -> PhaseData:
+        """Without the second seeds, which measure noise and are in no mean."""
+        return self.only(self.seed_N == 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Data:
+    """All trainings of a study.
+
+    Attributes:
+        replicates: optimizer → its number of replicates R; one number for all where paired.
+        phases: (optimizer, phase) → its trainings; a phase without any has no entry.
+        best_seen: the largest score of all, to say what has collapsed.
+        failed: optimizer → trainings that raised, which are in no estimate.
+        trainings: optimizer → trainings that are stored, failed ones included.
+    """
+
+    study: Study
+    facts: AnalysisFacts
+    replicates: Mapping[str, int]
+    phases: Mapping[tuple[str, str], PhaseData]
+    best_seen: float
+    failed: Mapping[str, int]
+    trainings: Mapping[str, int]
+
+    def get(self, optimizer: str, phase: str) -> PhaseData | None:
+        """The trainings of an optimizer in a phase, or None."""
+        return self.phases.get((optimizer, phase))
+
+    def collapsed_N(self, data: PhaseData, best: float | None = None) -> Flags:
+        """Which diverged, or score no better than trivial + 1 % of (best − trivial).
+
+        Args:
+            data: the trainings.
+            best: the best score; by default the best of all trainings.
+        """
+        top = self.best_seen if best is None else best
+        worst = self.facts.trivial + COLLAPSED * (top - self.facts.trivial)
+        return data.diverged_N | (data.score_N <= worst)
+
+
+def read_data(trials: pd.DataFrame, study: Study, facts: AnalysisFacts) -> Data:
+    """The trials as arrays.
+
+    Args:
+        trials: the trials table, one row a trial; `replicate` may be numbered anyhow.
+        study: what was run.
+        facts: what else there is to know.
+
+    Raises:
+        ValueError: if a column is missing or a trial's key comes twice.
+    """
+    missing = [name for name in _NEEDED if name not in trials.columns]
+    if missing:
+        msg = f"the trials table lacks {', '.join(missing)}"
+        raise ValueError(msg)
+    key = ["optimizer", "phase", "point", "seed"]
+    if trials.duplicated(key).any():
+        twice = trials[trials.duplicated(key)].iloc[0]
+        msg = f"a trial comes twice: {', '.join(f'{name} {twice[name]}' for name in key)}"
+        raise ValueError(msg)
+    ran = trials if "state" not in trials else trials[trials["state"] == "COMPLETE"]
+    ran = ran.assign(replicate=_numbered(ran, paired=facts.paired))
+    phases = {
+        (str(optimizer), str(phase)): _phase(
+            group, study.search_spaces[str(optimizer)].names, facts
+        )
+        for (optimizer, phase), group in ran.groupby(["optimizer", "phase"], sort=False)
+        if optimizer in study.search_spaces
+    }
+    counts = trials["optimizer"].value_counts()
+    ran_counts = ran["optimizer"].value_counts()
+    own = ran[ran["phase"] != "fixed"].groupby("optimizer")["replicate"].max() + 1
+    common = int(own.max()) if len(own) else 0
+    names = study.optimizers
+    return Data(
+        study=study,
+        facts=facts,
+        replicates={n: common if facts.paired else int(own.get(n, 0)) for n in names},
+        phases=phases,
+        best_seen=max(
+            (float(data.score_N.max()) for data in phases.values()), default=facts.trivial
+        ),
+        failed={n: int(counts.get(n, 0) - ran_counts.get(n, 0)) for n in names},
+        trainings={n: int(counts.get(n, 0)) for n in names},
+    )
+
+
+def _numbered(trials: pd.DataFrame, *, paired: bool) -> Whole:
+    """Replicates from 0 without gaps: over all optimizers, or of each where they are unpaired.
+
+    Those of `fixed`, which are its seeds, are numbered for themselves.
+    """
+    groups = [trials["phase"] == "fixed"]
+    if not paired:
+        groups.append(trials["optimizer"])
+    numbered = trials.groupby(groups)["replicate"].rank(method="dense")
+    whole_N: Whole = (numbered.to_numpy() - 1).astype(np.int64)
+    return whole_N
+
+
+def _phase(group: pd.DataFrame, names: tuple[str, ...], facts: AnalysisFacts) -> PhaseData:
+    group = group.sort_values(["point", "seed"])
+    diverged_N = _column(group, "diverged", 0.0).astype(bool)
+    return PhaseData(
+        replicate_N=group["replicate"].to_numpy(np.int64),
+        point_N=group["point"].to_numpy(np.int64),
+        seed_N=group["seed"].to_numpy(np.int64),
+        settings={name: _column(group, name, np.nan) for name in names},
+        score_N=_score(_column(group, "test_accuracy", np.nan), diverged_N, facts),
+        chosen_by_N=_score(
+            _column(group, "val_accuracy" if "val_accuracy" in group else "test_accuracy", np.nan),
+            diverged_N,
+            facts,
+        ),
+        radius_N=_column(group, "radius", np.nan),
+        diverged_N=diverged_N,
+    )
+
+
+def _score(value_N: Array, diverged_N: Flags, facts: AnalysisFacts) -> Array:
+    known_N = np.where(diverged_N | np.isnan(value_N), facts.trivial, value_N)
+    return np.maximum(known_N, facts.trivial)
+
+
+def _column(group: pd.DataFrame, name: str, missing: float) -> Array:
+    if name not in group:
+        return np.full(len(group), missing)
+    value_N: Array = group[name].to_numpy(np.float64, na_value=missing)
+    return value_N
