@@ -1,34 +1,26 @@
 """Estimates with intervals from the trials table: pure functions, no training, no storage.
 
-In: the trials table and the study. Out: `analyse` gives `summary.json`, `best_points` the own
-best settings, and the others, from one `Context`, the tables behind the figures. Must not import
-torch, Ray or Optuna.
+In: the trials table and the study. Out: `analyse` gives the record of which `summary.json` is the
+serialised form; `best_settings` and `radius_range` give what later phases are drawn around. Must
+not import torch, Ray or Optuna.
 """
 
-from agsam_tune.analysis.best import BestPoint, best_points
-from agsam_tune.analysis.context import Context, make_context
-from agsam_tune.analysis.profiles import (
-    accuracy_along,
-    accuracy_along_radius,
-    around_own_best,
-    gap_along,
-    reference_lines,
-)
-from agsam_tune.analysis.summary import analyse, summarise
-from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
+from agsam_tune.analysis.analyse import analyse, analyse_data
+from agsam_tune.analysis.data import Data, PhaseData, read_data
+from agsam_tune.analysis.facts import AnalysisFacts
+from agsam_tune.analysis.own_best import BestSetting, best_settings
+from agsam_tune.analysis.radius_range import radius_range
+from agsam_tune.analysis.record import Summary
 
 __all__ = [
-    "BestPoint",
-    "Context",
-    "Surfaces",
-    "accuracy_along",
-    "accuracy_along_radius",
+    "AnalysisFacts",
+    "BestSetting",
+    "Data",
+    "PhaseData",
+    "Summary",
     "analyse",
-    "around_own_best",
-    "best_points",
-    "fit_surfaces",
-    "gap_along",
-    "make_context",
-    "reference_lines",
-    "summarise",
+    "analyse_data",
+    "best_settings",
+    "radius_range",
+    "read_data",
 ]

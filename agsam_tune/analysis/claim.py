@@ -1,153 +1,184 @@
-"""What the comparisons say about the claim that the candidate is more robust.
+"""What the lenses say of the claim that the candidate is the more robust one, in plain English.
 
-In: the entries of `comparisons`. Out: `summary.json`'s `claim`. Imports nothing but the standard
-library.
+In: the pair's judgement. Out: the record's `claim`. Must not import pandas, torch, Ray or Optuna.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
-__all__ = ["claim"]
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-_LENSES = {
-    "rho": "at the same settings",
-    "own_best": "around each one's own best setting",
-    "radius": "at the same measured radius",
+from agsam_tune.analysis.lenses.pair import FAIR, Comparison, Judgement, Lens
+from agsam_tune.analysis.record import Claim, Needed
+from agsam_tune.analysis.verdict.lens_verdict import LensVerdict
+
+__all__ = ["NO_PAIR", "Wording", "claim_of"]
+
+NO_PAIR = Claim(
+    verdict="not_applicable", text="The study names no candidate and baseline to compare."
+)
+
+_WHERE: Mapping[Lens, str] = {
+    Lens.OWN_SCALE: "on own scale",
+    Lens.EQUAL_RADIUS: "at equal step length",
+}
+_ASKED: Mapping[Lens, str] = {
+    Lens.SAME_SETTING: "At the same settings",
+    Lens.OWN_SCALE: "Each on its own scale, placed well and off in everything",
+    Lens.EQUAL_RADIUS: "At steps of the same length",
+}
+_SAID = {
+    "supported": "Supported",
+    "contradicted": "Contradicted",
+    "mixed": "Mixed",
+    "no_difference": "No difference",
+    "not_applicable": "Not applicable",
+    "undecided": "Undecided",
 }
 
 
-def claim(
-    comparisons: Sequence[Mapping[str, Any]],
-    candidate: str | None,
-    baseline: str | None,
-    *,
-    gap: Mapping[str, Any] | None = None,
-    best: Mapping[str, Mapping[str, Any]] | None = None,
-) -> dict[str, Any]:
-    """The verdict that `regret_sensitivity` gives over the three lenses, in plain English.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How the text calls things.
 
-    Supported when the candidate wins in own_best and in radius and does not lose in rho;
-    contradicted when in both own_best and radius the baseline wins or they are equivalent; mixed
-    when the candidate wins in one lens and the baseline in another; else undecided.
+    Attributes:
+        candidate, baseline: their names.
+        points: whether scores are shares, which people read in points.
+        command: what adds replicates; None where there can be no more.
+        largest: how many replicates this study may come to have.
+    """
+
+    candidate: str
+    baseline: str
+    points: bool
+    command: str | None
+    largest: int
+
+    def amount(self, difference: float) -> str:
+        """The size of a difference, such as `3.6 points`."""
+        return f"{abs(100 * difference):.1f} points" if self.points else f"{abs(difference):.3g}"
+
+    def signed(self, value: float) -> str:
+        """With a true minus, and no sign before what is shown as nothing."""
+        digits = f"{abs(100 * value):.2f}" if self.points else f"{abs(value):.3g}"
+        sign = "" if not float(digits) else "−" if value < 0 else "+"
+        return sign + digits
+
+
+def claim_of(
+    judgement: Judgement, wording: Wording, needed: Sequence[Needed], besides: Iterable[str] = ()
+) -> Claim:
+    """The claim's verdict, headline, and a sentence for each lens.
 
     Args:
-        comparisons: the entries of `comparisons`.
-        candidate, baseline: the pair, or None.
-        gap: the parts of the mean accuracy's gap, as leaves.
-        best: optimizer -> the leaf of its accuracy at the own best.
-
-    Returns:
-        text, verdict and because: a sentence for each of the three lenses, then, where they are
-        known, one on the gap's parts and one on plain sgd. These two bear on no verdict.
+        judgement: what the lenses say.
+        wording: names.
+        needed: how many replicates would decide what is undecided.
+        besides: further sentences that bear on no verdict.
     """
-    if candidate is None or baseline is None:
-        text = "The study names no candidate and baseline, so there is no claim to judge."
-        return {"text": text, "verdict": "undecided", "because": [text]}
-    rows = {row["lens"]: row for row in comparisons if row["metric"] == "regret_sensitivity"}
-    if not rows:
-        text = "The study maps no settings, so it says nothing about robustness to them."
-        return {"text": text, "verdict": "undecided", "because": [text]}
-    verdicts = {lens: rows[lens]["verdict"] if lens in rows else "undecided" for lens in _LENSES}
-    verdict = _verdict(verdicts)
-    because = [_because(lens, rows.get(lens), candidate, baseline) for lens in _LENSES]
-    because += _gap_sentence(gap or {}, candidate, baseline)
-    because += _sgd_sentence(best or {}, candidate, baseline)
-    text = f"{verdict.capitalize()}: when mis-set, {_findings(rows, candidate, baseline)}."
-    return {"text": text, "verdict": verdict, "because": because}
-
-
-def _verdict(verdicts: Mapping[str, str]) -> str:
-    fair = (verdicts["own_best"], verdicts["radius"])
-    if fair == ("candidate", "candidate") and verdicts["rho"] != "baseline":
-        return "supported"
-    if all(verdict in ("baseline", "equivalent") for verdict in fair):
-        return "contradicted"
-    if {"candidate", "baseline"} <= set(verdicts.values()):
-        return "mixed"
-    return "undecided"
-
-
-def _findings(rows: Mapping[str, Mapping[str, Any]], candidate: str, baseline: str) -> str:
-    """What the three lenses found, those with the same finding together."""
-    where_of: dict[str, list[str]] = {}
-    for lens, where in _LENSES.items():
-        where_of.setdefault(_finding(rows.get(lens), candidate, baseline), []).append(where)
-    return "; ".join(f"{finding} {_listed(places)}" for finding, places in where_of.items())
-
-
-def _finding(row: Mapping[str, Any] | None, candidate: str, baseline: str) -> str:
-    if row is None or row["difference"] is None:
-        return f"nothing is known of {candidate} and {baseline}"
-    if row["verdict"] == "undecided":
-        return f"there is no clear difference between {candidate} and {baseline}"
-    if row["verdict"] == "equivalent":
-        return f"{candidate} loses as much as {baseline}"
-    more = "less" if row["verdict"] == "candidate" else "more"
-    return f"{candidate} loses {abs(100 * row['difference']):.1f} points {more} than {baseline}"
-
-
-def _listed(places: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(places[:-1]), places[-1]]))
-
-
-def _because(lens: str, row: Mapping[str, Any] | None, candidate: str, baseline: str) -> str:
-    where = _LENSES[lens]
-    if row is None:
-        return f"{where.capitalize()} nothing was measured."
-    if row["difference"] is None:
-        return f"{where.capitalize()} there is no estimate: {row.get('reason', 'no data')}."
-    points, low, high = (100 * row[key] for key in ("difference", "low", "high"))
-    more = "less" if points < 0 else "more"
-    conclusion = {
-        "candidate": f"{candidate} is the more robust one",
-        "baseline": f"{baseline} is the more robust one",
-        "equivalent": "no difference that matters",
-        "undecided": "no clear difference"
-        if low <= 0 <= high
-        else "clear by itself, but not once the lens's other metrics are allowed for",
-    }[row["verdict"]]
-    return (
-        f"{where.capitalize()} {candidate} loses {abs(points):.2f} points {more} than {baseline} "
-        f"(interval of the difference {_signed(low)} to {_signed(high)} points, "
-        f"p {_p_value(row['p_value'])} after Holm): {conclusion}."
+    rows = {(row.lens, row.metric): row for row in judgement.comparisons}
+    verdict = judgement.claim.value
+    because = [
+        _sentence(lens, rows[lens, "score"], rows[lens, "regret"], wording, needed)
+        for lens in (*FAIR, Lens.SAME_SETTING)
+    ]
+    return Claim(
+        verdict=verdict,
+        text=_headline(verdict, rows, wording),
+        because=(*because, *besides),
     )
 
 
-def _gap_sentence(gap: Mapping[str, Any], candidate: str, baseline: str) -> list[str]:
-    parts = [gap.get(part, {}) for part in ("total", "unit_part", "direction_part")]
-    if any(part.get("value") is None for part in parts):
-        return []
-    total, unit, direction = parts
-    return [
-        f"Of the {_number(100 * total['value'])} points of mean accuracy between them at the same "
-        f"rho ({candidate} − {baseline}), {_with_interval(unit)} are the unit of rho and "
-        f"{_with_interval(direction)} the direction of the step."
+def _headline(verdict: str, rows: Mapping[tuple[Lens, str], Comparison], wording: Wording) -> str:
+    """At most 30 words: what was decided, then what was not."""
+    asked = [
+        lens for lens in FAIR if rows[lens, "regret"].verdict is not LensVerdict.NOT_APPLICABLE
     ]
+    if not asked:
+        return "Not applicable: neither fair lens can be asked of this study."
+    said: dict[str, list[str]] = {}
+    for lens in sorted(
+        asked, key=lambda lens: rows[lens, "regret"].verdict is LensVerdict.UNDECIDED
+    ):
+        finding = _finding(rows[lens, "score"], rows[lens, "regret"], wording)
+        said.setdefault(finding, []).append(_WHERE[lens])
+    findings = "; ".join(f"{what} {' and '.join(where)}" for what, where in said.items())
+    return f"{_SAID[verdict]}: {findings}."
 
 
-def _sgd_sentence(best: Mapping[str, Any], candidate: str, baseline: str) -> list[str]:
-    values = [best.get(name, {}).get("value") for name in ("sgd", candidate, baseline)]
-    if any(value is None for value in values):
-        return []
-    sgd, ours, theirs = (f"{100 * value:.2f} %" for value in values)
-    return [f"Plain sgd reaches {sgd}; {candidate} at its own best {ours}, {baseline} {theirs}."]
+def _finding(score: Comparison, regret: Comparison, wording: Wording) -> str:
+    """What a lens found, in at most 13 words."""
+    ours, theirs = wording.candidate, wording.baseline
+    match regret.verdict:
+        case LensVerdict.CANDIDATE:
+            return f"{ours} loses {wording.amount(regret.estimate or 0)} less than {theirs}"
+        case LensVerdict.BASELINE:
+            return f"{theirs} loses {wording.amount(regret.estimate or 0)} less than {ours}"
+        case LensVerdict.EQUIVALENT:
+            return f"{ours} equals {theirs}"
+        case LensVerdict.LEVEL_CANDIDATE:
+            return f"{ours} is better by {wording.amount(score.estimate or 0)}, loses as much"
+        case LensVerdict.LEVEL_BASELINE:
+            return f"{theirs} is better by {wording.amount(score.estimate or 0)}, loses as much"
+        case LensVerdict.OPPOSED:
+            better = ours if (score.estimate or 0) > 0 else theirs
+            return f"{better} scores better but loses more"
+        case _:
+            return "not decided yet"
 
 
-def _with_interval(leaf: Mapping[str, Any]) -> str:
-    value, low, high = (100 * leaf[key] for key in ("value", "low", "high"))
-    return f"{_number(value)} ({_signed(low)} to {_signed(high)})"
+def _sentence(
+    lens: Lens,
+    score: Comparison,
+    regret: Comparison,
+    wording: Wording,
+    needed: Sequence[Needed],
+) -> str:
+    start = _ASKED[lens]
+    if regret.verdict is LensVerdict.NOT_APPLICABLE:
+        return f"{start}: not applicable, {regret.reason}."
+    numbers = " and ".join(
+        f"{_number(row, wording)} {what}"
+        for row, what in ((score, "in score"), (regret, "less lost"))
+        if row.estimate is not None
+    )
+    unit = " points" if wording.points else ""
+    text = (
+        f"{start} {wording.candidate} − {wording.baseline} is {numbers}{unit}" if numbers else start
+    )
+    text += f": {_concluded(score, regret, wording)}"
+    if lens not in FAIR:
+        return f"{text} (no part of the claim: the same number is another step)."
+    if regret.verdict is LensVerdict.UNDECIDED:
+        text += _what_would_decide(lens, regret, wording, needed)
+    return f"{text}."
 
 
-def _p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
+def _number(row: Comparison, wording: Wording) -> str:
+    value = wording.signed(row.estimate or 0.0)
+    interval = row.verdict_interval
+    if interval is None or not abs(interval.high - interval.low) < float("inf"):
+        return value
+    return f"{value} ({wording.signed(interval.low)} to {wording.signed(interval.high)})"
 
 
-def _signed(points: float) -> str:
-    text = _number(points)
-    return f"+{text}" if points > 0 and float(text) else text
+def _concluded(score: Comparison, regret: Comparison, wording: Wording) -> str:
+    if regret.verdict is LensVerdict.UNDECIDED:
+        return "undecided"
+    if regret.verdict is LensVerdict.EQUIVALENT:
+        return f"no difference beyond {wording.amount(regret.margin or 0.0)}"
+    return _finding(score, regret, wording)
 
 
-def _number(points: float) -> str:
-    """Two decimals with a true minus; never a negative zero."""
-    text = f"{abs(points):.2f}"
-    return f"−{text}" if points < 0 and float(text) else text
+def _what_would_decide(
+    lens: Lens, regret: Comparison, wording: Wording, needed: Sequence[Needed]
+) -> str:
+    if regret.reason is not None:
+        return f", {regret.reason}"
+    row = next((row for row in needed if row.lens == lens.value), None)
+    if row is None or row.replicates is None:
+        return ", and more of the same would not decide it"
+    text = f"; about {row.replicates} replicates would decide it"
+    if row.replicates > wording.largest:
+        return f"{text}, in a new study: in this one there can be {wording.largest}"
+    return f"{text}: {wording.command}" if wording.command is not None else text

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from agsam_tune.analysis.facts import AnalysisFacts
 from agsam_tune.study import Study
 
-__all__ = ["Data", "PhaseData", "read_data"]
+__all__ = ["LENGTH", "Data", "PhaseData", "read_data"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _NEEDED = ("optimizer", "phase", "replicate", "point", "seed", "test_accuracy")
+#: The column in which trials of the phase `radius` have the length of their steps.
+LENGTH = "rho"
 #: Of the way from trivial to best, what a training must get to count as one.
 COLLAPSED = 0.01
 
@@ -39,6 +41,7 @@ class PhaseData:
         score_N: on the test split, higher is better, no worse than trivial, trivial where the
             training diverged.
         chosen_by_N: the score on the validation split, or on the test split without one.
+        loss_N: mean loss of the test split; NaN where the training diverged.
         radius_N: mean length of the ascent step; NaN where there is none.
         diverged_N: whether weights or loss became non-finite.
     """
@@ -49,6 +52,7 @@ class PhaseData:
     settings: Mapping[str, Array]
     score_N: Array
     chosen_by_N: Array
+    loss_N: Array
     radius_N: Array
     diverged_N: Flags
 
@@ -128,7 +132,7 @@ def read_data(trials: pd.DataFrame, study: Study, facts: AnalysisFacts) -> Data:
     ran = ran.assign(replicate=_numbered(ran, paired=facts.paired))
     phases = {
         (str(optimizer), str(phase)): _phase(
-            group, study.search_spaces[str(optimizer)].names, facts
+            group, _settings(study, str(optimizer), str(phase)), facts
         )
         for (optimizer, phase), group in ran.groupby(["optimizer", "phase"], sort=False)
         if optimizer in study.search_spaces
@@ -164,6 +168,12 @@ def _numbered(trials: pd.DataFrame, *, paired: bool) -> Whole:
     return whole_N
 
 
+def _settings(study: Study, optimizer: str, phase: str) -> tuple[str, ...]:
+    """An optimizer's hyperparameters, and what holds the length of its steps in `radius`."""
+    names = study.search_spaces[optimizer].names
+    return names if phase != "radius" or LENGTH in names else (LENGTH, *names)
+
+
 def _phase(group: pd.DataFrame, names: tuple[str, ...], facts: AnalysisFacts) -> PhaseData:
     group = group.sort_values(["point", "seed"])
     diverged_N = _column(group, "diverged", 0.0).astype(bool)
@@ -173,11 +183,8 @@ def _phase(group: pd.DataFrame, names: tuple[str, ...], facts: AnalysisFacts) ->
         seed_N=group["seed"].to_numpy(np.int64),
         settings={name: _column(group, name, np.nan) for name in names},
         score_N=_score(_column(group, "test_accuracy", np.nan), diverged_N, facts),
-        chosen_by_N=_score(
-            _column(group, "val_accuracy" if "val_accuracy" in group else "test_accuracy", np.nan),
-            diverged_N,
-            facts,
-        ),
+        chosen_by_N=_score(_chosen_by(group), diverged_N, facts),
+        loss_N=_column(group, "test_loss", np.nan),
         radius_N=_column(group, "radius", np.nan),
         diverged_N=diverged_N,
     )
@@ -186,6 +193,13 @@ def _phase(group: pd.DataFrame, names: tuple[str, ...], facts: AnalysisFacts) ->
 def _score(value_N: Array, diverged_N: Flags, facts: AnalysisFacts) -> Array:
     known_N = np.where(diverged_N | np.isnan(value_N), facts.trivial, value_N)
     return np.maximum(known_N, facts.trivial)
+
+
+def _chosen_by(group: pd.DataFrame) -> Array:
+    """Validation scores, test scores where there is no validation split."""
+    test_N = _column(group, "test_accuracy", np.nan)
+    validation_N = _column(group, "val_accuracy", np.nan)
+    return np.where(np.isnan(validation_N), test_N, validation_N)
 
 
 def _column(group: pd.DataFrame, name: str, missing: float) -> Array:

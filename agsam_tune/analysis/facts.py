@@ -28,6 +28,7 @@ class AnalysisFacts:
             are compared are independent of each other.
         ranges: phase (`key`, `off`) → ends of what the key was drawn from, where the study does
             not say it, as of a table that is imported; else empty.
+        metric: what the score is, `accuracy` where it is a share that people read in points.
         can_grow: whether more replicates could be had; a table is what it is.
     """
 
@@ -37,4 +38,5 @@ class AnalysisFacts:
     radius_range: Ends | None = None
     paired: bool = True
     ranges: Mapping[str, Ends] = field(default_factory=dict)
+    metric: str = "accuracy"
     can_grow: bool = True

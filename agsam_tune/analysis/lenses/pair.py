@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,16 @@ from agsam_tune.analysis.verdict.claim_verdict import ClaimVerdict, claim_verdic
 from agsam_tune.analysis.verdict.lens_verdict import LensVerdict, lens_verdict
 from agsam_tune.analysis.verdict.looks import look_level
 
-__all__ = ["Comparison", "Judgement", "Lens", "PairSettings", "Trainings", "judge_pair"]
+__all__ = [
+    "FAIR",
+    "PHASES",
+    "Comparison",
+    "Judgement",
+    "Lens",
+    "PairSettings",
+    "Trainings",
+    "judge_pair",
+]
 
 Array = NDArray[np.float64]
 
@@ -39,6 +49,14 @@ class Lens(StrEnum):
 
 #: The lenses that the claim is read from; a shared setting is another step for each optimizer.
 FAIR = (Lens.OWN_SCALE, Lens.EQUAL_RADIUS)
+
+#: The phase whose trainings a lens looks at.
+PHASES: Mapping[Lens, str] = MappingProxyType(
+    {Lens.SAME_SETTING: "map", Lens.OWN_SCALE: "off", Lens.EQUAL_RADIUS: "radius"}
+)
+
+#: Heights above the trivial score up to it are none.
+_NO_HEIGHT = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +87,7 @@ class PairSettings:
         confidence: of intervals that no verdict is made of.
         looks: replicates at each look so far, this one last.
         largest: replicates at most.
+        replicates: of the candidate and of the baseline that there are.
         paired: whether both optimizers are from one study.
     """
 
@@ -81,6 +100,7 @@ class PairSettings:
     confidence: float
     looks: tuple[int, ...]
     largest: int
+    replicates: tuple[int, int]
     paired: bool
 
 
@@ -96,6 +116,8 @@ class Comparison:
         verdict_interval: that the verdict is made of, wider where it is looked at repeatedly.
         verdict: of the lens.
         reason: why the lens is not applicable, or what keeps it undecided besides width.
+        standard_error: of the estimate.
+        margin: differences up to it count as none.
     """
 
     lens: Lens
@@ -105,14 +127,25 @@ class Comparison:
     verdict_interval: Interval | None
     verdict: LensVerdict
     reason: str | None = None
+    standard_error: float | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What a study says of a pair."""
+    """What a study says of a pair.
+
+    Attributes:
+        comparisons: score and regret of each lens.
+        claim: what the fair ones say together.
+        best: what the key alone reaches, of the better of the two; None where it is not known.
+        lenses: how many fair lenses share the level.
+    """
 
     comparisons: tuple[Comparison, ...]
     claim: ClaimVerdict
+    best: float | None
+    lenses: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,58 +162,86 @@ def judge_pair(
     settings: PairSettings,
     *,
     not_applicable: Mapping[Lens, str],
+    undecided: Mapping[Lens, str] = MappingProxyType({}),
+    best: Sequence[Estimate] | None = None,
 ) -> Judgement:
     """Every lens that can be asked, and the claim.
 
     Args:
-        candidate, baseline: the trainings by phase: `key`, and `map`, `off`, `radius` for the
-            lenses that can be asked.
+        candidate, baseline: the trainings by phase; a lens whose phase one of them lacks is
+            undecided.
         settings: see `PairSettings`.
         not_applicable: lenses that the study's file rules out, with the reason.
+        undecided: lenses that may have numbers and no verdict yet, with the reason.
+        best: what each reaches, where there is no phase `key` to say it.
     """
     sides = (candidate, baseline)
-    replicates = settings.looks[-1]
     curves = [
-        {phase: _curve(side, phase, settings) for phase in ("key", "off") if phase in side}
-        for side in sides
+        {
+            phase: _curve(side[phase], phase, replicates, settings)
+            for phase in ("key", "off")
+            if phase in side
+        }
+        for side, replicates in zip(sides, settings.replicates, strict=True)
     ]
-    best = [best_over_key(own["key"]) for own in curves]
-    height = max(one.value for one in best) - settings.trivial
-    applicable = [lens for lens in FAIR if lens not in not_applicable]
+    if best is None and all("key" in own for own in curves):
+        best = [best_over_key(own["key"]) for own in curves]
+    height = max(one.value for one in best) - settings.trivial if best else None
+    if height is not None and height <= _NO_HEIGHT:
+        not_applicable = dict.fromkeys(Lens, "neither does better than the trivial score")
+    asked = [lens for lens in FAIR if lens not in not_applicable]
     comparisons: list[Comparison] = []
     for lens in Lens:
+        phase = PHASES[lens]
         if lens in not_applicable:
-            comparisons += _not_asked(lens, not_applicable[lens])
-            continue
-        share = 0.5 if lens is Lens.OWN_SCALE else 1.0
-        margin = share * settings.margin * min(1.0, 2 * height)
-        narrow = None
-        if lens is Lens.OWN_SCALE:
-            found = [
-                own_scale(
-                    reached, own["off"], box=settings.box, factor=settings.factor, margin=margin
-                )
-                for reached, own in zip(best, curves, strict=True)
-            ]
-            numbers = [_Numbers(score=one.score, regret=one.regret) for one in found]
-            narrow = _narrow(found)
+            verdict = LensVerdict.NOT_APPLICABLE
+            comparisons += _without_numbers(lens, verdict, not_applicable[lens])
+        elif best is None or height is None or any(phase not in side for side in sides):
+            why = undecided.get(lens, f"trainings of the phases key or {phase} are missing")
+            comparisons += _without_numbers(lens, LensVerdict.UNDECIDED, why)
         else:
-            phase = "map" if lens is Lens.SAME_SETTING else "radius"
-            numbers = [
-                _means(side[phase], own, replicates) for side, own in zip(sides, best, strict=True)
-            ]
-        level = (1 - settings.confidence) / (len(applicable) if lens in FAIR else 1)
-        level = look_level(settings.looks, settings.largest, level)
-        comparisons += _compared(lens, numbers, margin, level, settings, narrow)
+            share = 0.5 if lens is Lens.OWN_SCALE else 1.0
+            margin = share * settings.margin * min(1.0, 2 * height)
+            numbers, narrow = _numbers(lens, sides, curves, best, margin, settings)
+            level = (1 - settings.confidence) / (len(asked) if lens in FAIR else 1)
+            level = look_level(settings.looks, settings.largest, level)
+            reason = undecided.get(lens, narrow)
+            comparisons += _compared(lens, numbers, margin, level, settings, reason)
     fair = {row.lens: row.verdict for row in comparisons if row.lens in FAIR}
-    return Judgement(comparisons=tuple(comparisons), claim=claim_verdict(tuple(fair.values())))
+    return Judgement(
+        comparisons=tuple(comparisons),
+        claim=claim_verdict(tuple(fair.values())),
+        best=None if height is None else height + settings.trivial,
+        lenses=len(asked),
+    )
 
 
-def _curve(side: Mapping[str, Trainings], phase: str, settings: PairSettings) -> KeyCurve:
+def _numbers(
+    lens: Lens,
+    sides: Sequence[Mapping[str, Trainings]],
+    curves: Sequence[Mapping[str, KeyCurve]],
+    best: Sequence[Estimate],
+    margin: float,
+    settings: PairSettings,
+) -> tuple[list[_Numbers], str | None]:
+    """Score and regret of both, and what keeps them from a verdict."""
+    if lens is Lens.OWN_SCALE:
+        found = [
+            own_scale(reached, own["off"], box=settings.box, factor=settings.factor, margin=margin)
+            for reached, own in zip(best, curves, strict=True)
+        ]
+        return [_Numbers(score=one.score, regret=one.regret) for one in found], _narrow(found)
+    means = [
+        _means(side[PHASES[lens]], reached, replicates)
+        for side, reached, replicates in zip(sides, best, settings.replicates, strict=True)
+    ]
+    return means, None
+
+
+def _curve(own: Trainings, phase: str, replicates: int, settings: PairSettings) -> KeyCurve:
     low, high = settings.key_range if phase == "key" else settings.off_range
-    own = side[phase]
     return KeyCurve(
-        own.replicate_N, own.x_N, own.score_N, low=low, high=high, replicates=settings.looks[-1]
+        own.replicate_N, own.x_N, own.score_N, low=low, high=high, replicates=replicates
     )
 
 
@@ -202,7 +263,7 @@ def _compared(
     margin: float,
     level: float,
     settings: PairSettings,
-    narrow: str | None,
+    reason: str | None,
 ) -> list[Comparison]:
     candidate, baseline = numbers
     differences = {
@@ -211,7 +272,7 @@ def _compared(
     }
     judged = {metric: own.interval(level) for metric, own in differences.items()}
     verdict = lens_verdict(judged["score"], judged["regret"], margin)
-    if narrow is not None:
+    if reason is not None:
         verdict = LensVerdict.UNDECIDED
     return [
         Comparison(
@@ -221,13 +282,15 @@ def _compared(
             interval=own.interval(1 - settings.confidence),
             verdict_interval=judged[metric],
             verdict=verdict,
-            reason=narrow,
+            reason=reason,
+            standard_error=own.standard_error,
+            margin=margin,
         )
         for metric, own in differences.items()
     ]
 
 
-def _not_asked(lens: Lens, reason: str) -> list[Comparison]:
+def _without_numbers(lens: Lens, verdict: LensVerdict, reason: str) -> list[Comparison]:
     return [
         Comparison(
             lens=lens,
@@ -235,7 +298,7 @@ def _not_asked(lens: Lens, reason: str) -> list[Comparison]:
             estimate=None,
             interval=None,
             verdict_interval=None,
-            verdict=LensVerdict.NOT_APPLICABLE,
+            verdict=verdict,
             reason=reason,
         )
         for metric in ("score", "regret")

@@ -165,6 +165,7 @@ class ImaginedStudy:
             confidence=0.95,
             looks=looks,
             largest=largest,
+            replicates=(looks[-1], looks[-1]),
             paired=True,
         )
 
