@@ -5,16 +5,41 @@ In: the trials table, the study, the facts. Out: a `Summary`. Must not import to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pandas as pd
 
+from agsam_tune.analysis.around import (
+    around_best,
+    around_default,
+    clipped_share,
+    own_best_record,
+)
 from agsam_tune.analysis.claim import NO_PAIR, Wording, claim_of
 from agsam_tune.analysis.comparing import needed_rows, verdict_rows
 from agsam_tune.analysis.data import Data, read_data
 from agsam_tune.analysis.facts import AnalysisFacts
+from agsam_tune.analysis.fixed import fixed_comparisons, fixed_points, published_numbers
+from agsam_tune.analysis.gap import gap_rows
+from agsam_tune.analysis.lens_curves import lens_curves
 from agsam_tune.analysis.lenses.pair import Judgement
 from agsam_tune.analysis.measured import key_range
-from agsam_tune.analysis.pairing import judge, largest
-from agsam_tune.analysis.record import Claim, Counts, Design, Needed, OptimizerRecord, Summary
+from agsam_tune.analysis.metrics import lens_quantities
+from agsam_tune.analysis.notes import notes_of
+from agsam_tune.analysis.pairing import PAIR_PHASES, common_data, judge, largest
+from agsam_tune.analysis.quantities import Quantity, comparison_rows, metric_row
+from agsam_tune.analysis.reach import Reach, reach_of
+from agsam_tune.analysis.record import (
+    Claim,
+    Comparison,
+    Counts,
+    Design,
+    Needed,
+    OptimizerRecord,
+    Summary,
+)
+from agsam_tune.analysis.wins import net_wins, win_row, win_share
 from agsam_tune.study import Study
 
 __all__ = ["analyse", "analyse_data"]
@@ -37,8 +62,13 @@ def analyse(trials: pd.DataFrame, study: Study, facts: AnalysisFacts) -> Summary
 def analyse_data(data: Data) -> Summary:
     """The same of trials that are already read, as whoever draws figures has them."""
     study = data.study
-    judgement = judge(data)
-    needed = needed_rows(data, judgement) if judgement is not None else []
+    reach = reach_of(data)
+    pair = _pair(data)
+    judgement = judge(pair.common) if pair is not None else None
+    needed = needed_rows(pair.common, judgement) if pair is not None and judgement else []
+    wins = net_wins(pair.common, pair.names, pair.reach) if pair is not None else []
+    optimizers = {name: _optimizer(data, name, reach, pair, wins) for name in study.optimizers}
+    points = fixed_points(data)
     return Summary(
         study=study.name,
         task=study.task,
@@ -47,19 +77,74 @@ def analyse_data(data: Data) -> Summary:
         control=study.control,
         counts=_counts(data, *study.optimizers),
         design=_design(data, judgement),
-        optimizers={name: _optimizer(data, name) for name in study.optimizers},
-        comparisons=tuple(verdict_rows(data, judgement) if judgement is not None else ()),
+        optimizers=optimizers,
+        comparisons=tuple(_comparisons(data, pair, judgement, wins)),
+        gap=tuple(gap_rows(data)),
         claim=_claim(data, judgement, needed),
         needed=tuple(needed),
+        fixed=tuple(points),
+        published=tuple(published_numbers(data, points)),
+        notes=tuple(notes_of(data, optimizers)),
     )
 
 
-def _optimizer(data: Data, optimizer: str) -> OptimizerRecord:
-    counts = _counts(data, optimizer)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Pair:
+    """The pair with the trainings that both have, and what each reaches by those."""
+
+    names: tuple[str, str]
+    common: Data
+    reach: Reach
+
+
+def _pair(data: Data) -> _Pair | None:
+    study = data.study
+    if study.candidate is None or study.baseline is None:
+        return None
+    names = (study.candidate, study.baseline)
+    common = common_data(data, names, PAIR_PHASES)
+    return _Pair(names=names, common=common, reach=reach_of(common))
+
+
+def _comparisons(
+    data: Data, pair: _Pair | None, judgement: Judgement | None, wins: Sequence[Quantity]
+) -> list[Comparison]:
+    """The verdicts' rows first, then what no verdict is made of."""
+    if pair is None or judgement is None:
+        return []
+    confidence = data.study.analysis.confidence
+    ours, theirs = (_quantities(pair.common, name, pair.reach) for name in pair.names)
+    return [
+        *verdict_rows(pair.common, judgement),
+        *comparison_rows(ours, theirs, pair.names, paired=data.facts.paired, confidence=confidence),
+        *(win_row(one, pair.names, confidence) for one in wins),
+        *fixed_comparisons(data),
+    ]
+
+
+def _quantities(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:
+    return [
+        *lens_quantities(data, optimizer, reach),
+        *around_best(data, optimizer, reach),
+        *around_default(data, optimizer, reach),
+    ]
+
+
+def _optimizer(
+    data: Data, optimizer: str, reach: Reach, pair: _Pair | None, wins: Sequence[Quantity]
+) -> OptimizerRecord:
+    quantities = _quantities(data, optimizer, reach)
+    if pair is not None and optimizer in pair.names:
+        first = optimizer == pair.names[0]
+        quantities += [win_share(one, first=first) for one in wins]
+    confidence = data.study.analysis.confidence
     return OptimizerRecord(
         hyperparameters=data.study.search_spaces[optimizer].names,
-        **counts.model_dump(),
-        clipped_share=0.0,
+        **_counts(data, optimizer).model_dump(),
+        clipped_share=clipped_share(data, optimizer),
+        metrics=tuple(metric_row(one, confidence) for one in quantities),
+        curves=tuple(lens_curves(data, optimizer, reach)),
+        own_best=own_best_record(data, optimizer, reach),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from agsam_tune.analysis.lenses.pair import FAIR, Comparison, Judgement, Lens
 from agsam_tune.analysis.record import Claim, Needed
+from agsam_tune.analysis.verdict.claim_verdict import ClaimVerdict
 from agsam_tune.analysis.verdict.lens_verdict import LensVerdict
 
 __all__ = ["NO_PAIR", "Wording", "claim_of"]
@@ -77,19 +78,21 @@ def claim_of(
         besides: further sentences that bear on no verdict.
     """
     rows = {(row.lens, row.metric): row for row in judgement.comparisons}
-    verdict = judgement.claim.value
+    verdict = judgement.claim
     because = [
         _sentence(lens, rows[lens, "score"], rows[lens, "regret"], wording, needed)
         for lens in (*FAIR, Lens.SAME_SETTING)
     ]
     return Claim(
-        verdict=verdict,
+        verdict=verdict.value,
         text=_headline(verdict, rows, wording),
         because=(*because, *besides),
     )
 
 
-def _headline(verdict: str, rows: Mapping[tuple[Lens, str], Comparison], wording: Wording) -> str:
+def _headline(
+    verdict: ClaimVerdict, rows: Mapping[tuple[Lens, str], Comparison], wording: Wording
+) -> str:
     """At most 30 words: what was decided, then what was not."""
     asked = [
         lens for lens in FAIR if rows[lens, "regret"].verdict is not LensVerdict.NOT_APPLICABLE
@@ -97,13 +100,18 @@ def _headline(verdict: str, rows: Mapping[tuple[Lens, str], Comparison], wording
     if not asked:
         return "Not applicable: neither fair lens can be asked of this study."
     said: dict[str, list[str]] = {}
-    for lens in sorted(
-        asked, key=lambda lens: rows[lens, "regret"].verdict is LensVerdict.UNDECIDED
-    ):
+    for lens in sorted(asked, key=lambda lens: _rank(rows[lens, "regret"].verdict)):
         finding = _finding(rows[lens, "score"], rows[lens, "regret"], wording)
         said.setdefault(finding, []).append(_WHERE[lens])
     findings = "; ".join(f"{what} {' and '.join(where)}" for what, where in said.items())
-    return f"{_SAID[verdict]}: {findings}."
+    return f"{_SAID[verdict.value]}: {findings}."
+
+
+def _rank(verdict: LensVerdict) -> int:
+    """Who wins comes first, what is not decided last."""
+    if verdict is LensVerdict.UNDECIDED:
+        return 2
+    return 1 if verdict is LensVerdict.EQUIVALENT else 0
 
 
 def _finding(score: Comparison, regret: Comparison, wording: Wording) -> str:

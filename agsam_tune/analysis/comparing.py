@@ -8,19 +8,15 @@ from __future__ import annotations
 import math
 
 from agsam_tune.analysis.data import Data
-from agsam_tune.analysis.lenses.estimates import Estimate, Interval
-from agsam_tune.analysis.lenses.pair import FAIR, Judgement, Lens
+from agsam_tune.analysis.lenses.estimates import Interval
+from agsam_tune.analysis.lenses.pair import FAIR, Judgement
 from agsam_tune.analysis.needed import Spread, level_of_looks, replicates_needed, sizes_after
 from agsam_tune.analysis.pairing import largest
-from agsam_tune.analysis.record import Comparison, LensName, Needed
+from agsam_tune.analysis.quantities import finite
+from agsam_tune.analysis.record import Comparison, Needed
 from agsam_tune.analysis.verdict.lens_verdict import LensVerdict
 
-__all__ = ["finite", "needed_rows", "secondary", "verdict_rows"]
-
-
-def finite(number: float | None) -> float | None:
-    """The number, or None where it is none or infinite."""
-    return None if number is None or not math.isfinite(number) else float(number)
+__all__ = ["needed_rows", "verdict_rows"]
 
 
 def verdict_rows(data: Data, judgement: Judgement) -> list[Comparison]:
@@ -43,32 +39,12 @@ def verdict_rows(data: Data, judgement: Judgement) -> list[Comparison]:
                 verdict_low=finite(judged.low),
                 verdict_high=finite(judged.high),
                 verdict=row.verdict.value,
+                margin=row.margin,
                 reason=row.reason,
                 replicates=0 if row.estimate is None else _replicates(data, pair),
             )
         )
     return rows
-
-
-def secondary(
-    data: Data,
-    lens: LensName,
-    metric: str,
-    pair: tuple[str, str],
-    difference: Estimate,
-) -> Comparison:
-    """A comparison that no verdict is made of."""
-    interval = difference.interval(1 - data.study.analysis.confidence)
-    return Comparison(
-        lens=lens,
-        metric=metric,
-        candidate=pair[0],
-        baseline=pair[1],
-        estimate=finite(difference.value),
-        low=finite(interval.low),
-        high=finite(interval.high),
-        replicates=min(len(part) for part in difference.left_out),
-    )
 
 
 def needed_rows(data: Data, judgement: Judgement) -> list[Needed]:

@@ -1,118 +1,146 @@
-"""A phase of fixed points: each point's accuracy and loss over seeds, and paired differences.
+"""The settings of the phase `fixed`, whose seeds are its replicates.
 
-In: a `Context`. Out: the `points` of `summary.json`'s optimizers, comparison entries with the lens
-"fixed", and the published numbers beside ours. Must not import torch, Ray or Optuna.
+In: `Data`. Out: rows of each point, contrasts of the pair's points, published numbers beside ours.
+Must not import torch, Ray or Optuna.
 
-The points are given, so that seeds are all that varies: t-intervals over seeds, paired by seed.
-Losses are averaged over the trials that did not diverge, and `n` says how many those were.
+Shapes: N trainings of one point, S seeds.
 """
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agsam_tune.analysis.comparisons import Contrast
-from agsam_tune.analysis.context import Context
-from agsam_tune.analysis.estimate import Estimate, difference, to_leaf
-from agsam_tune.analysis.leaf import Unknown, null
-from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.data import Data, PhaseData
+from agsam_tune.analysis.lenses.estimates import mean_estimate
+from agsam_tune.analysis.quantities import Quantity, comparison, metric_row
+from agsam_tune.analysis.record import Comparison, FixedPoint, Metric, PublishedNumber
 
-__all__ = ["fixed_contrasts", "fixed_points", "reference"]
+__all__ = ["fixed_comparisons", "fixed_points", "published_numbers"]
 
-NO_TRIAL = Unknown(reason="no finished trial of this point")
-
-
-def fixed_points(context: Context, optimizer: str) -> list[dict[str, Any]]:
-    """One entry per fixed point of the optimizer: hyperparameters, accuracy and loss leaves."""
-    cells = context.table.get(optimizer, "fixed")
-    if cells is None:
-        return []
-    confidence = context.study.analysis.confidence
-    return [
-        {
-            "point": int(point),
-            "hyperparameters": {
-                name: float(values[row])
-                for name, values in cells.settings.items()
-                if np.isfinite(values[row])
-            },
-            "accuracy": to_leaf(_mean(cells.accuracy_PS[row], cells.seeds, high=1.0), confidence),
-            "loss": to_leaf(_mean(cells.loss_PS[row], cells.seeds), confidence),
-            "failure_rate": float(np.nanmean(cells.failed_PS[row])),
-        }
-        for row, point in enumerate(cells.points)
-    ]
+Array = NDArray[np.float64]
 
 
-def fixed_contrasts(context: Context, one: str, other: str) -> list[Contrast]:
-    """Paired differences of every fixed point of the one with every one of the other."""
-    ours, theirs = (context.table.get(name, "fixed") for name in (one, other))
-    if ours is None or theirs is None:
-        return []
+def fixed_points(data: Data) -> list[FixedPoint]:
+    """Every point that was trained, with its mean score, collapse rate and loss."""
+    confidence = data.study.analysis.confidence
     found = []
-    for i, point in enumerate(ours.points):
-        for j, opponent in enumerate(theirs.points):
-            labels = {"points": [int(point), int(opponent)]}
-            for metric in ("accuracy", "loss"):
-                estimate = _paired(ours, i, theirs, j, metric)
-                contrast = Contrast(lens="fixed", metric=metric, estimate=estimate, labels=labels)
-                found.append(contrast)
+    for optimizer in data.study.optimizers:
+        for point, own in _points(data, optimizer).items():
+            settings = {name: float(values[0]) for name, values in own.settings.items()}
+            found.append(
+                FixedPoint(
+                    optimizer=optimizer,
+                    point=point,
+                    hyperparameters={n: v for n, v in settings.items() if np.isfinite(v)},
+                    metrics=tuple(metric_row(one, confidence) for one in _quantities(data, own)),
+                )
+            )
     return found
 
 
-def reference(context: Context) -> list[dict[str, Any]]:
-    """The study's published numbers, each with our estimates of the same optimizer beside it."""
-    published = context.study.reference
+def fixed_comparisons(data: Data) -> list[Comparison]:
+    """Each point of the candidate against each of the baseline, seed by seed."""
+    study = data.study
+    if study.candidate is None or study.baseline is None:
+        return []
+    pair = (study.candidate, study.baseline)
+    ours, theirs = (_points(data, name) for name in pair)
+    several = len(ours) > 1 or len(theirs) > 1
     rows = []
-    for result in published.results:
-        points = fixed_points(context, result.optimizer)
-        ours = points[0] if points else None
-        absent = null("no fixed point of this optimizer was run")
-        rows.append(
-            {
-                "source": published.source,
-                "optimizer": result.optimizer,
-                "published": {"accuracy": result.test_accuracy, "loss": result.test_loss},
-                "ours": {
-                    "accuracy": ours["accuracy"] if ours else absent,
-                    "loss": ours["loss"] if ours else absent,
-                },
-            }
-        )
+    for i, one in ours.items():
+        for j, other in theirs.items():
+            seeds = np.intersect1d(one.replicate_N, other.replicate_N)
+            mine = _quantities(data, one.only(np.isin(one.replicate_N, seeds)))
+            yours = _quantities(data, other.only(np.isin(other.replicate_N, seeds)))
+            for a, b in zip(mine, yours, strict=True):
+                if a.estimate is None or b.estimate is None:
+                    continue
+                rows.append(
+                    comparison(
+                        a,
+                        b,
+                        pair,
+                        paired=data.facts.paired,
+                        confidence=study.analysis.confidence,
+                        metric=f"{a.metric}, point {i} against {j}" if several else None,
+                    )
+                )
     return rows
 
 
-def _paired(ours: Cells, i: int, theirs: Cells, j: int, metric: str) -> Estimate | Unknown:
-    seeds, a, b = np.intersect1d(ours.seeds, theirs.seeds, return_indices=True)
-    if metric == "accuracy":
-        one, other = ours.accuracy_PS[i][a], theirs.accuracy_PS[j][b]
-    else:
-        one, other = ours.loss_PS[i][a], theirs.loss_PS[j][b]
-    both = np.isfinite(one) & np.isfinite(other)
-    one, other = np.where(both, one, np.nan), np.where(both, other, np.nan)
-    high = 1.0 if metric == "accuracy" else np.inf
-    return difference(_mean(one, seeds, high=high), _mean(other, seeds, high=high))
+def published_numbers(data: Data, points: list[FixedPoint]) -> list[PublishedNumber]:
+    """The study's published numbers, beside its first fixed point of the same optimizer."""
+    ours: dict[tuple[str, str], Metric] = {}
+    for point in points:
+        for row in point.metrics:
+            ours.setdefault((point.optimizer, row.metric), row)
+    reference = data.study.reference
+    found = []
+    for result in reference.results:
+        numbers = (
+            ("test_accuracy", "mean_score", result.test_accuracy),
+            ("test_loss", "loss", result.test_loss),
+        )
+        for name, metric, published in numbers:
+            if published is None:
+                continue
+            own = ours.get((result.optimizer, metric))
+            found.append(
+                PublishedNumber(
+                    source=reference.source,
+                    optimizer=result.optimizer,
+                    metric="test_accuracy" if name == "test_accuracy" else "test_loss",
+                    published=published,
+                    ours=own.value if own is not None else None,
+                    low=own.low if own is not None else None,
+                    high=own.high if own is not None else None,
+                )
+            )
+    return found
 
 
-def _mean(
-    values_S: NDArray[np.float64], seeds: NDArray[np.int64], *, high: float = np.inf
-) -> Estimate | Unknown:
-    """Of accuracies or losses, which are at least 0 and at most `high`."""
-    has = np.isfinite(values_S)
-    count = int(has.sum())
-    if not count:
-        return NO_TRIAL
-    mean = float(values_S[has].mean())
-    moved_S = np.where(has, values_S - mean, 0.0) * (len(seeds) / count)
-    return Estimate(
-        value=mean,
-        influence_RS=moved_S[None, :],
-        clusters=1,
-        seeds=count,
-        cluster_degrees=0,
-        n=count,
-        method="t over seeds",
-        low=0.0,
-        high=high,
+def _points(data: Data, optimizer: str) -> dict[int, PhaseData]:
+    trainings = data.get(optimizer, "fixed")
+    if trainings is None:
+        return {}
+    numbers = np.unique(trainings.point_N)
+    return {int(number): trainings.only(trainings.point_N == number) for number in numbers}
+
+
+def _quantities(data: Data, own: PhaseData) -> list[Quantity]:
+    """Over the seeds that ran; the loss over those that did not diverge, and says so."""
+    known_N = np.isfinite(own.loss_N)
+    lacking = int((~known_N).sum())
+    return [
+        _quantity("mean_score", own, own.score_N),
+        _quantity("collapse_rate", own, data.collapsed_N(own).astype(float), share=True),
+        _quantity(
+            "loss",
+            own.only(known_N),
+            own.loss_N[known_N],
+            reason=f"without {lacking} that diverged or have none" if lacking else None,
+        ),
+    ]
+
+
+def _quantity(
+    metric: str,
+    own: PhaseData,
+    value_N: Array,
+    *,
+    share: bool = False,
+    reason: str | None = None,
+) -> Quantity:
+    if not len(own):
+        return Quantity(lens="fixed", metric=metric, estimate=None, reason=reason or "no training")
+    members_S, place_N = np.unique(own.replicate_N, return_inverse=True)
+    return Quantity(
+        lens="fixed",
+        metric=metric,
+        estimate=mean_estimate(place_N.astype(np.int64), value_N, replicates=len(members_S)),
+        trainings=len(own),
+        share=share,
+        reason=reason,
+        members=tuple(members_S.tolist()),
     )

@@ -1,79 +1,109 @@
-"""The gap between candidate and baseline, split by the control, as numbers and over rho.
+"""The gap between candidate and baseline at the same settings, split by the control.
 
-In: a `Context`. Out: `summary.json`'s `gap`. Must not import torch, Ray or Optuna.
+In: `Data`. Out: rows of the record's `gap`, and how long the control's steps were. Must not
+import torch, Ray or Optuna.
 
 The control has the baseline's direction with the candidate's length of step: what it differs from
-the baseline in is the unit of rho, and what the candidate differs from it in is the direction. So
-on the points that all three have, total = candidate - baseline = direction_part + unit_part.
+the baseline in is the unit of the key, and what the candidate differs from it in is the
+direction. So on the points of the map that all three have, total = direction_part + unit_part.
+The regret is from what each one's own map offers, chosen by validation score in each replicate:
+the control has no phase `key`.
 """
 
-from typing import Any
+from __future__ import annotations
 
-from agsam_tune.analysis import rho_lens
-from agsam_tune.analysis.comparisons import DIFFERENT_BOXES, common_cells, same_settings
-from agsam_tune.analysis.context import Context
-from agsam_tune.analysis.estimate import Estimate, difference, to_leaf
-from agsam_tune.analysis.leaf import Unknown, null
+import numpy as np
 
-__all__ = ["PARTS", "gap", "part_pairs"]
+from agsam_tune.analysis.data import Data
+from agsam_tune.analysis.lenses.estimates import Estimate, mean_estimate
+from agsam_tune.analysis.measured import mean_of
+from agsam_tune.analysis.own_best import own_bests
+from agsam_tune.analysis.pairing import common_data
+from agsam_tune.analysis.quantities import Quantity, comparison
+from agsam_tune.analysis.record import Comparison
 
-METRICS = ("mean_accuracy", "regret_sensitivity")
-PARTS = ("total", "unit_part", "direction_part")
+__all__ = ["gap_note", "gap_rows"]
 
 
-def part_pairs(candidate: str, baseline: str, control: str) -> dict[str, tuple[str, str]]:
-    """Each part of the gap as the pair whose difference it is."""
-    return {
+def gap_rows(data: Data) -> list[Comparison]:
+    """total, unit_part and direction_part of `mean_score` and `regret`; [] without a control."""
+    names = _three(data)
+    if names is None:
+        return []
+    common = common_data(data, names, ("map",))
+    if any(common.get(name, "map") is None for name in names):
+        return []
+    candidate, baseline, control = names
+    parts = {
         "total": (candidate, baseline),
         "unit_part": (control, baseline),
         "direction_part": (candidate, control),
     }
-
-
-def gap(context: Context) -> dict[str, Any]:
-    """The two metrics' gaps, each with its three parts as leaves."""
-    study = context.study
-    estimates = _estimates(context)
-    if isinstance(estimates, Unknown):
-        return {metric: dict.fromkeys(PARTS, null(estimates.reason)) for metric in METRICS}
-    pairs = part_pairs(str(study.candidate), str(study.baseline), str(study.control))
-    return {
-        metric: {
-            part: to_leaf(
-                difference(estimates[one, metric], estimates[other, metric]),
-                study.analysis.confidence,
+    rows = []
+    for metric in ("mean_score", "regret"):
+        own = {name: _quantity(common, name, metric) for name in names}
+        for part, (one, other) in parts.items():
+            first, second = own[one], own[other]
+            if first is None or second is None:
+                continue
+            row = comparison(
+                first,
+                second,
+                (one, other),
+                paired=True,
+                confidence=data.study.analysis.confidence,
+                metric=f"{metric}.{part}",
             )
-            for part, (one, other) in pairs.items()
-        }
-        for metric in METRICS
-    }
+            rows.append(row)
+    return rows
 
 
-def gap_reason(context: Context) -> Unknown | None:
-    """Why there is no gap to split, if so."""
-    study = context.study
-    if study.candidate is None or study.baseline is None:
-        return Unknown(reason="the study names no candidate and baseline")
-    if study.control is None:
-        return Unknown(reason="the study names no control")
-    if study.phase("map") is None:
-        return Unknown(reason="the study has no map phase")
-    pairs = ((study.candidate, study.baseline), (study.control, study.baseline))
-    if not all(same_settings(context, *pair) for pair in pairs):
-        return DIFFERENT_BOXES
-    return None
+def gap_note(data: Data) -> str | None:
+    """How long the control's steps were beside the candidate's, where both are known.
+
+    It takes the candidate's length along its own trajectory, so the lengths differ.
+    """
+    names = _three(data)
+    if names is None:
+        return None
+    candidate, _, control = names
+    common = common_data(data, names, ("map",))
+    ours, theirs = common.get(control, "map"), common.get(candidate, "map")
+    if ours is None or theirs is None:
+        return None
+    ours, theirs = ours.first_seeds, theirs.first_seeds
+    known_N = (ours.radius_N > 0) & (theirs.radius_N > 0)
+    if not known_N.any():
+        return None
+    ratio_N = ours.radius_N[known_N] / theirs.radius_N[known_N]
+    low, middle, high = np.quantile(ratio_N, (0.05, 0.5, 0.95))
+    return (
+        f"On the same points of the map the steps of {control} measure {middle:.2g} times those "
+        f"of {candidate} in the middle, {low:.2g} to {high:.2g} times in nine of ten."
+    )
 
 
-def _estimates(context: Context) -> dict[tuple[str, str], Estimate | Unknown] | Unknown:
-    reason = gap_reason(context)
-    if reason is not None:
-        return reason
-    study = context.study
-    trio = (str(study.candidate), str(study.baseline), str(study.control))
-    cells = common_cells([context.map_cells(name) for name in trio])
-    found: dict[tuple[str, str], Estimate | Unknown] = {}
-    for name, own in zip(trio, cells, strict=True):
-        mean = rho_lens.mean_accuracy(own, context.chance)
-        found[name, "mean_accuracy"] = mean
-        found[name, "regret_sensitivity"] = rho_lens.regret(mean, context.best[name])
-    return found
+def _three(data: Data) -> tuple[str, str, str] | None:
+    study = data.study
+    if study.candidate is None or study.baseline is None or study.control is None:
+        return None
+    if study.control in (study.candidate, study.baseline) or not data.facts.paired:
+        return None
+    return study.candidate, study.baseline, study.control
+
+
+def _quantity(data: Data, optimizer: str, metric: str) -> Quantity | None:
+    trainings = data.get(optimizer, "map")
+    if trainings is None:
+        return None
+    own = trainings.first_seeds
+    estimate: Estimate | None = mean_of(data, optimizer, own, own.score_N)
+    if metric == "regret" and estimate is not None:
+        chosen = own_bests(data, optimizer, ("map",))
+        if chosen is None:
+            return None
+        best = mean_estimate(
+            chosen.replicate_R, chosen.score_R, replicates=data.replicates[optimizer]
+        )
+        estimate = best - estimate
+    return Quantity(lens="same_setting", metric=metric, estimate=estimate, trainings=len(own))

@@ -19,7 +19,9 @@ from agsam_tune.analysis.own_best import own_bests
 
 __all__ = [
     "best_of",
+    "centre_of",
     "curve_of",
+    "factors_of",
     "key_curve",
     "key_range",
     "log_key",
@@ -106,6 +108,27 @@ def best_of(data: Data, optimizer: str) -> Estimate | None:
         if curve is not None and ends[1] - ends[0] >= BEST_WIDTH:
             return best_over_key(curve)
     return tuned(data, optimizer)
+
+
+def centre_of(data: Data, optimizer: str) -> dict[str, float]:
+    """What `off` is around: hyperparameter → the baseline's default, else its own."""
+    spaces = data.study.search_spaces
+    common = spaces[data.study.baseline].ranges if data.study.baseline is not None else {}
+    own = spaces[optimizer].ranges
+    return {name: common.get(name, box).default for name, box in own.items()}
+
+
+def factors_of(data: Data, optimizer: str, trainings: PhaseData) -> dict[str, Array]:
+    """By what each hyperparameter but the key is off: hyperparameter → factors (N,).
+
+    One whose default is 0 cannot be off by a factor, and is left out.
+    """
+    centre = centre_of(data, optimizer)
+    return {
+        name: trainings.settings[name] / value
+        for name, value in centre.items()
+        if name != data.study.key and value != 0
+    }
 
 
 def tuned(data: Data, optimizer: str) -> Estimate | None:

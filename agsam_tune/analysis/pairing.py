@@ -6,7 +6,8 @@ which have no verdict yet, and the numbers. Must not import torch, Ray or Optuna
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,21 +25,29 @@ from agsam_tune.analysis.measured import best_of, key_range, log_key
 from agsam_tune.analysis.radius_range import GIVE_THE_RANGE
 from agsam_tune.study import Study, planned_trials
 
-__all__ = ["judge", "largest", "not_applicable", "paired_trainings"]
+__all__ = ["PAIR_PHASES", "common_data", "judge", "largest", "not_applicable"]
 
-_PAIR_PHASES = ("map", "key", "off", "radius")
+#: The phases in which the pair is compared.
+PAIR_PHASES = ("map", "key", "off", "radius", "misset", "default")
+
+_LENS_PHASES = ("map", "key", "off", "radius")
 
 
 def judge(data: Data) -> Judgement | None:
-    """What the lenses say of the pair, or None where the study names no pair."""
+    """What the lenses say of the pair, or None where the study names no pair.
+
+    Args:
+        data: with the pair's common trainings, see `common_data`.
+    """
     study = data.study
     if study.candidate is None or study.baseline is None:
         return None
     ruled_out = not_applicable(study) | _too_narrow_table(data)
     sides: tuple[dict[str, Trainings], dict[str, Trainings]] = ({}, {})
-    for phase in _PAIR_PHASES:
-        for side, own in zip(sides, paired_trainings(data, phase), strict=True):
-            trainings = _trainings(data, own, phase) if own is not None else None
+    for phase in _LENS_PHASES:
+        for side, name in zip(sides, (study.candidate, study.baseline), strict=True):
+            own = data.get(name, phase)
+            trainings = _trainings(data, own.first_seeds, phase) if own is not None else None
             if trainings is not None:
                 side[phase] = trainings
     best = None
@@ -76,24 +85,34 @@ def largest(data: Data) -> int:
     return data.study.max_replicates if data.facts.can_grow else data.facts.looks[-1]
 
 
-def paired_trainings(
-    data: Data, phase: str, names: tuple[str, ...] | None = None
-) -> list[PhaseData | None]:
-    """The trainings of both in a phase, without second seeds; None where one has none.
+def common_data(data: Data, names: Sequence[str], phases: Sequence[str]) -> Data:
+    """The data with only such trainings in these phases as all of these optimizers have.
 
-    Where replicates are shared, a training that one of them lacks is left out of the other too,
-    so that a difference is of the same points, data and seeds.
+    Where replicates are shared, what one of them lacks is left out of the others too, so that a
+    difference is of the same points, data and seeds. A phase that one of them has not at all
+    stays as it is: nothing is compared there.
     """
-    study = data.study
-    pair = names or (str(study.candidate), str(study.baseline))
-    own = [data.get(name, phase) for name in pair]
-    firsts = [one.first_seeds for one in own if one is not None]
-    if len(firsts) < len(pair):
-        return [None] * len(pair)
-    if data.facts.paired:
-        common = set.intersection(*({*one.point_N.tolist()} for one in firsts))
-        firsts = [one.only(np.isin(one.point_N, [*common])) for one in firsts]
-    return [one if len(one) else None for one in firsts]
+    if not data.facts.paired:
+        return data
+    kept = dict(data.phases)
+    for phase in phases:
+        own = [data.get(name, phase) for name in names]
+        known = [one for one in own if one is not None]
+        if len(known) < len(names):
+            continue
+        places = [_places(one) for one in known]
+        common = set.intersection(*(set(place) for place in places))
+        for name, one, place in zip(names, known, places, strict=True):
+            has_N = np.fromiter((key in common for key in place), dtype=bool, count=len(one))
+            kept[name, phase] = one.only(has_N)
+            if not common:
+                del kept[name, phase]
+    return replace(data, phases=kept)
+
+
+def _places(trainings: PhaseData) -> list[tuple[int, int]]:
+    """(point, seed) of each training."""
+    return list(zip(trainings.point_N.tolist(), trainings.seed_N.tolist(), strict=True))
 
 
 def _trainings(data: Data, own: PhaseData, phase: str) -> Trainings | None:

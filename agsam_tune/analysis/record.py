@@ -93,6 +93,9 @@ class Comparison(_Record):
     verdict_low: float | None = None
     verdict_high: float | None = None
     verdict: LensVerdictName | None = None
+    margin: float | None = Field(
+        default=None, description="differences up to it count as none; of rows with a verdict"
+    )
     reason: str | None = Field(
         default=None, description="why it is not applicable, or what keeps it undecided"
     )

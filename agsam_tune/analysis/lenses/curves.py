@@ -80,8 +80,9 @@ class KeyCurve:
         kernel_NG = np.exp(-0.5 * offset_NG**2)
         terms = [kernel_NG, kernel_NG * offset_NG, kernel_NG * offset_NG**2]
         terms += [term * score_N[:, None] for term in terms[:2]]
-        member_RN = (np.arange(replicates)[:, None] == replicate_N).astype(float)
-        self._sums_R5G = np.stack([member_RN @ term_NG for term_NG in terms], axis=1)
+        self._sums_R5G = np.zeros((replicates, len(terms), len(self.grid_G)))
+        for i, term_NG in enumerate(terms):
+            np.add.at(self._sums_R5G[:, i], replicate_N, term_NG)
 
     @property
     def curve_G(self) -> Array:

@@ -1,0 +1,170 @@
+"""One number of one optimizer, with what it is made of, and how it becomes a row of the record.
+
+In: estimates. Out: rows of metrics and of comparisons. Must not import pandas, torch, Ray or
+Optuna.
+
+A share that is 0 or 1 in every replicate has no spread to make an interval from, and takes the
+exact binomial bound (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934). Its n is the number
+of replicates, not of trainings: trainings of a replicate share their data, so that what none of
+them did may still be what all of the next replicate's do. The bound is on how often a replicate
+has any such training, which is never less than their share; it is wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from agsam_tune.analysis.lenses.estimates import Estimate, Interval, difference
+from agsam_tune.analysis.record import Comparison, LensName, Metric
+
+__all__ = ["Quantity", "comparison", "comparison_rows", "finite", "interval_of", "metric_row"]
+
+#: Beginnings of the names of metrics of which less is better.
+_LESS_IS_BETTER = ("regret", "common_regret", "collapse_rate", "misset_penalty", "loss")
+#: Metrics that are no better for being more or less.
+_NEITHER = ("best", "placement")
+_WITH_VERDICTS = ("same_setting", "own_scale", "equal_radius")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A number of one optimizer.
+
+    Attributes:
+        lens, metric: what it is.
+        estimate: the number; None where the data cannot give it.
+        trainings: that it is made from.
+        share: whether it is a share of trainings, in [0, 1].
+        reason: why there is no estimate, or what it lacks.
+        members: the replicates that it is made from, where they are not all.
+    """
+
+    lens: LensName
+    metric: str
+    estimate: Estimate | None
+    trainings: int = 0
+    share: bool = False
+    reason: str | None = None
+    members: tuple[int, ...] | None = None
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, −1 where less is, 0 where neither."""
+        if self.metric.startswith(_NEITHER):
+            return 0
+        return -1 if self.metric.startswith(_LESS_IS_BETTER) else 1
+
+
+def finite(number: float | None) -> float | None:
+    """The number, or None where it is none or infinite."""
+    return None if number is None or not math.isfinite(number) else float(number)
+
+
+def interval_of(quantity: Quantity, level: float) -> Interval:
+    """The two-sided interval of a quantity with an estimate, wrong with probability `level`."""
+    estimate = quantity.estimate
+    if estimate is None:
+        return Interval(low=math.nan, high=math.nan)
+    found = estimate.interval(level)
+    if not quantity.share:
+        return found
+    if estimate.standard_error == 0 and estimate.value in (0.0, 1.0):
+        n = min(len(part) for part in estimate.left_out)
+        far = (level / 2) ** (1 / n)  # of all in n, the lower end
+        return Interval(low=far, high=1.0) if estimate.value else Interval(low=0.0, high=1 - far)
+    return Interval(low=max(found.low, 0.0), high=min(found.high, 1.0))
+
+
+def metric_row(quantity: Quantity, confidence: float) -> Metric:
+    """A quantity as a row of an optimizer's metrics."""
+    if quantity.estimate is None:
+        return Metric(
+            lens=quantity.lens, metric=quantity.metric, value=None, reason=quantity.reason
+        )
+    interval = interval_of(quantity, 1 - confidence)
+    known = quantity.share or math.isfinite(interval.low)
+    return Metric(
+        lens=quantity.lens,
+        metric=quantity.metric,
+        value=quantity.estimate.value,
+        low=finite(interval.low) if known else None,
+        high=finite(interval.high) if known else None,
+        replicates=len(quantity.estimate.left_out[0]),
+        trainings=quantity.trainings,
+        reason=quantity.reason,
+    )
+
+
+def comparison_rows(
+    ours: Iterable[Quantity],
+    theirs: Iterable[Quantity],
+    pair: tuple[str, str],
+    *,
+    paired: bool,
+    confidence: float,
+) -> list[Comparison]:
+    """candidate − baseline of every quantity that both have, turned so that more is better.
+
+    `score` and `regret` of the three lenses are left out: they have rows with a verdict. The best
+    of all is the same for both, so `common_regret` differs as the score does.
+    """
+    sides = [{(row.lens, row.metric): row for row in own} for own in (ours, theirs)]
+    rows = []
+    for lens, metric in sides[0]:
+        of = "score" if metric == "common_regret" else metric
+        one, other = (side.get((lens, of)) for side in sides)
+        if one is None or other is None or one.estimate is None or other.estimate is None:
+            continue
+        if one.sign and not (lens in _WITH_VERDICTS and metric in ("score", "regret")):
+            row = comparison(one, other, pair, paired=paired, confidence=confidence, metric=metric)
+            rows.append(row)
+    return rows
+
+
+def comparison(
+    one: Quantity,
+    other: Quantity,
+    pair: tuple[str, str],
+    *,
+    paired: bool,
+    confidence: float,
+    metric: str | None = None,
+) -> Comparison:
+    """The difference of two quantities with estimates, in their better direction."""
+    first, second = (one, other) if one.sign >= 0 else (other, one)
+    if first.estimate is None or second.estimate is None:
+        msg = f"found no estimate of {one.metric}, allowed: quantities that both are known"
+        raise ValueError(msg)
+    same = paired and first.members == second.members
+    gap = difference(first.estimate, second.estimate, paired=same)
+    found = gap.interval(1 - confidence)
+    if one.share and gap.standard_error == 0:
+        found = _of_bare_shares(first, second, 1 - confidence)
+    return Comparison(
+        lens=one.lens,
+        metric=metric or one.metric,
+        candidate=pair[0],
+        baseline=pair[1],
+        estimate=finite(gap.value),
+        low=finite(found.low),
+        high=finite(found.high),
+        replicates=min(len(part) for part in gap.left_out),
+    )
+
+
+def _of_bare_shares(one: Quantity, other: Quantity, level: float) -> Interval:
+    """Of a difference without spread: from both shares' own intervals.
+
+    G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", Statistics
+    in Medicine 27, 2008.
+    """
+    values = [0.0 if q.estimate is None else q.estimate.value for q in (one, other)]
+    ours, theirs = interval_of(one, level), interval_of(other, level)
+    gap = values[0] - values[1]
+    below = float(np.hypot(values[0] - ours.low, theirs.high - values[1]))
+    above = float(np.hypot(ours.high - values[0], values[1] - theirs.low))
+    return Interval(low=max(gap - below, -1.0), high=min(gap + above, 1.0))

@@ -1,0 +1,125 @@
+"""How often a training of the candidate does better than one of the baseline.
+
+In: `Data` with the pair's common trainings. Out: net wins: P(candidate better) − P(baseline
+better), so that exchanging the two changes the sign alone. Must not import torch, Ray or Optuna.
+
+Where both share points, draws and seeds, a training is compared with its like; on each one's own
+scale, and between runs of different designs, every training with every other (H. B. Mann and D. R.
+Whitney, 1947), and the jackknife leaves out replicates.
+
+Shapes: N trainings of the candidate, M of the baseline; R and S replicates.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agsam_tune.analysis.data import Data, PhaseData
+from agsam_tune.analysis.lenses.estimates import Estimate
+from agsam_tune.analysis.measured import mean_of
+from agsam_tune.analysis.metrics import placed, scale_of
+from agsam_tune.analysis.quantities import Quantity, finite, interval_of
+from agsam_tune.analysis.reach import Reach
+from agsam_tune.analysis.record import Comparison, LensName
+
+__all__ = ["net_wins", "win_row", "win_share"]
+
+Array = NDArray[np.float64]
+
+
+def net_wins(data: Data, pair: tuple[str, str], reach: Reach) -> list[Quantity]:
+    """Net wins of the first of the pair in each lens that has trainings of both."""
+    found = []
+    lenses: tuple[tuple[LensName, str], ...] = (
+        ("same_setting", "map"),
+        ("own_scale", "off"),
+        ("equal_radius", "radius"),
+    )
+    for lens, phase in lenses:
+        sides = [_trainings(data, name, phase, reach) for name in pair]
+        if sides[0] is None or sides[1] is None:
+            continue
+        alike = phase != "off" and data.facts.paired
+        if alike:
+            sign_N = np.sign(sides[0].score_N - sides[1].score_N)
+            estimate = mean_of(data, pair[0], sides[0], sign_N)
+        else:
+            R, S = (data.replicates[name] for name in pair)
+            estimate = _of_all(sides[0], sides[1], R, S, paired=data.facts.paired)
+        found.append(
+            Quantity(
+                lens=lens,
+                metric="win_probability",
+                estimate=estimate,
+                trainings=len(sides[0]) + len(sides[1]),
+            )
+        )
+    return found
+
+
+def win_share(net: Quantity, *, first: bool) -> Quantity:
+    """The probability that one of the two does better, ties being half a win of each."""
+    if net.estimate is None:
+        return net
+    turn = 1.0 if first else -1.0
+    left_out = tuple((1 + turn * part) / 2 for part in net.estimate.left_out)
+    value = (1 + turn * net.estimate.value) / 2
+    return replace(net, estimate=Estimate(value=value, left_out=left_out), share=True)
+
+
+def win_row(net: Quantity, pair: tuple[str, str], confidence: float) -> Comparison:
+    """The candidate's probability minus the baseline's."""
+    estimate = net.estimate
+    low, high = -math.inf, math.inf
+    if estimate is not None:
+        ours = interval_of(win_share(net, first=True), 1 - confidence)
+        theirs = interval_of(win_share(net, first=False), 1 - confidence)
+        low, high = ours.low - theirs.high, ours.high - theirs.low
+    return Comparison(
+        lens=net.lens,
+        metric=net.metric,
+        candidate=pair[0],
+        baseline=pair[1],
+        estimate=None if estimate is None else estimate.value,
+        low=finite(low),
+        high=finite(high),
+        replicates=0 if estimate is None else min(len(part) for part in estimate.left_out),
+    )
+
+
+def _trainings(data: Data, optimizer: str, phase: str, reach: Reach) -> PhaseData | None:
+    if phase == "off":
+        scale = scale_of(data, optimizer, reach)
+        own = placed(data, optimizer, scale) if scale is not None else None
+    else:
+        own = data.get(optimizer, phase)
+        own = own.first_seeds if own is not None else None
+    return own if own is not None and len(own) else None
+
+
+def _of_all(ours: PhaseData, theirs: PhaseData, R: int, S: int, *, paired: bool) -> Estimate:
+    """Net wins over all pairs of trainings, and without each replicate."""
+    sign_NM = np.sign(ours.score_N[:, None] - theirs.score_N)
+    wins_RS, pairs_RS = np.zeros((R, S)), np.zeros((R, S))
+    at = np.ix_(ours.replicate_N, theirs.replicate_N)
+    np.add.at(wins_RS, at, sign_NM)
+    np.add.at(pairs_RS, at, 1.0)
+    value = float(wins_RS.sum() / pairs_RS.sum())
+
+    def without(wins: Array, pairs: Array) -> Array:
+        return np.where(pairs > 0, wins / np.maximum(pairs, 1.0), value)
+
+    rows, columns = (
+        [table.sum() - table.sum(axis=axis) for table in (wins_RS, pairs_RS)] for axis in (1, 0)
+    )
+    if not paired:
+        return Estimate(value=value, left_out=(without(*rows), without(*columns)))
+    both = [
+        row - table.sum(axis=0) + np.diag(table)
+        for row, table in zip(rows, (wins_RS, pairs_RS), strict=True)
+    ]
+    return Estimate(value=value, left_out=(without(both[0], both[1]),))
