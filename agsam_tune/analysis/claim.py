@@ -5,6 +5,7 @@ In: the pair's judgement. Out: the record's `claim`. Must not import pandas, tor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -145,15 +146,12 @@ def _sentence(
     start = _ASKED[lens]
     if regret.verdict is LensVerdict.NOT_APPLICABLE:
         return f"{start}: not applicable, {regret.reason}."
-    numbers = " and ".join(
-        f"{_number(row, wording)} {what}"
-        for row, what in ((score, "in score"), (regret, "less lost"))
-        if row.estimate is not None
-    )
-    unit = " points" if wording.points else ""
-    text = (
-        f"{start} {wording.candidate} − {wording.baseline} is {numbers}{unit}" if numbers else start
-    )
+    text = start
+    if score.estimate is not None:
+        text += (
+            f" {wording.candidate} − {wording.baseline} is {_number(score, wording)} in score and "
+            f"{_number(regret, wording)} in what is lost less"
+        )
     text += f": {_concluded(score, regret, wording)}"
     if lens not in FAIR:
         return f"{text} (no part of the claim: the same number is another step)."
@@ -163,9 +161,10 @@ def _sentence(
 
 
 def _number(row: Comparison, wording: Wording) -> str:
-    value = wording.signed(row.estimate or 0.0)
+    """Such as `+0.07 points (−0.22 to +0.36)`."""
+    value = wording.signed(row.estimate or 0.0) + (" points" if wording.points else "")
     interval = row.verdict_interval
-    if interval is None or not abs(interval.high - interval.low) < float("inf"):
+    if interval is None or not interval.high - interval.low < math.inf:
         return value
     return f"{value} ({wording.signed(interval.low)} to {wording.signed(interval.high)})"
 
@@ -181,12 +180,13 @@ def _concluded(score: Comparison, regret: Comparison, wording: Wording) -> str:
 def _what_would_decide(
     lens: Lens, regret: Comparison, wording: Wording, needed: Sequence[Needed]
 ) -> str:
-    if regret.reason is not None:
-        return f", {regret.reason}"
+    text = f", {regret.reason}" if regret.reason is not None else ""
     row = next((row for row in needed if row.lens == lens.value), None)
-    if row is None or row.replicates is None:
-        return ", and more of the same would not decide it"
-    text = f"; about {row.replicates} replicates would decide it"
+    if row is None:
+        return text
+    if row.replicates is None:
+        return f"{text}, and more of the same would not decide it"
+    text += f"; about {row.replicates} replicates would decide it"
     if row.replicates > wording.largest:
         return f"{text}, in a new study: in this one there can be {wording.largest}"
     return f"{text}: {wording.command}" if wording.command is not None else text

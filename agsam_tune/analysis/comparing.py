@@ -10,11 +10,12 @@ import math
 from agsam_tune.analysis.data import Data
 from agsam_tune.analysis.lenses.estimates import Interval
 from agsam_tune.analysis.lenses.pair import FAIR, Judgement
+from agsam_tune.analysis.lenses.pair import Comparison as LensComparison
 from agsam_tune.analysis.needed import Spread, level_of_looks, replicates_needed, sizes_after
 from agsam_tune.analysis.pairing import largest
 from agsam_tune.analysis.quantities import finite
 from agsam_tune.analysis.record import Comparison, Needed
-from agsam_tune.analysis.verdict.lens_verdict import LensVerdict
+from agsam_tune.analysis.verdict.lens_verdict import LensVerdict, lens_verdict
 
 __all__ = ["needed_rows", "verdict_rows"]
 
@@ -48,48 +49,38 @@ def verdict_rows(data: Data, judgement: Judgement) -> list[Comparison]:
 
 
 def needed_rows(data: Data, judgement: Judgement) -> list[Needed]:
-    """For each fair lens with numbers and no verdict: what would decide it."""
+    """For each fair lens whose intervals are too wide for a verdict: what would decide it."""
+    if not data.facts.complete:
+        return []
     rows = {(row.lens, row.metric): row for row in judgement.comparisons}
-    replicates = min(
-        data.replicates[str(data.study.candidate)], data.replicates[str(data.study.baseline)]
-    )
+    replicates = _replicates(data, (str(data.study.candidate), str(data.study.baseline)))
     alpha = (1 - data.study.analysis.confidence) / max(judgement.lenses, 1)
     level = level_of_looks(data.facts.looks, largest(data), alpha)
     found = []
     for lens in FAIR:
-        pair = [rows[lens, metric] for metric in ("score", "regret")]
-        if pair[1].verdict is not LensVerdict.UNDECIDED or pair[1].margin is None:
+        score, regret = (rows[lens, metric] for metric in ("score", "regret"))
+        ours, theirs, margin = score.verdict_interval, regret.verdict_interval, score.margin
+        if ours is None or theirs is None or margin is None:
             continue
-        spreads = [
-            Spread(
-                difference=row.estimate or 0.0,
-                deviation=_known(row.standard_error) * math.sqrt(replicates),
-            )
-            for row in pair
-        ]
-        widths = [
-            (row.verdict_interval.high - row.verdict_interval.low) / 2
-            for row in pair
-            if row.verdict_interval is not None
-        ]
-        known = all(math.isfinite(one.deviation) for one in spreads) and pair[1].reason is None
+        if lens_verdict(ours, theirs, margin) is not LensVerdict.UNDECIDED:
+            continue
+        spreads = [_spread(row, replicates) for row in (score, regret)]
+        known = all(math.isfinite(one.deviation) for one in spreads)
+        sizes = sizes_after(replicates) if known else ()
         found.append(
             Needed(
                 lens=lens.value,
-                replicates=replicates_needed(
-                    *spreads, margin=pair[1].margin, level=level, sizes=sizes_after(replicates)
-                )
-                if known
-                else None,
-                half_width=finite(max(widths)),
-                margin=pair[1].margin,
+                replicates=replicates_needed(*spreads, margin=margin, level=level, sizes=sizes),
+                half_width=finite(max(ours.high - ours.low, theirs.high - theirs.low) / 2),
+                margin=margin,
             )
         )
     return found
 
 
-def _known(number: float | None) -> float:
-    return math.nan if number is None else number
+def _spread(row: LensComparison, replicates: int) -> Spread:
+    error = math.nan if row.standard_error is None else row.standard_error
+    return Spread(difference=row.estimate or 0.0, deviation=error * math.sqrt(replicates))
 
 
 def _replicates(data: Data, pair: tuple[str, str]) -> int:

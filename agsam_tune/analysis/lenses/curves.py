@@ -76,13 +76,16 @@ class KeyCurve:
     ) -> None:
         steps = max(int(np.ceil((high - low) / _STEP - 1e-9)), 1)
         self.grid_G: Array = np.linspace(low, high, steps + 1)
+        order_N = np.argsort(replicate_N, kind="stable")
+        replicate_N, x_N, score_N = replicate_N[order_N], x_N[order_N], score_N[order_N]
         offset_NG = (x_N[:, None] - self.grid_G) / BANDWIDTH
         kernel_NG = np.exp(-0.5 * offset_NG**2)
         terms = [kernel_NG, kernel_NG * offset_NG, kernel_NG * offset_NG**2]
         terms += [term * score_N[:, None] for term in terms[:2]]
+        present_R, first_R = np.unique(replicate_N, return_index=True)
         self._sums_R5G = np.zeros((replicates, len(terms), len(self.grid_G)))
         for i, term_NG in enumerate(terms):
-            np.add.at(self._sums_R5G[:, i], replicate_N, term_NG)
+            self._sums_R5G[present_R, i] = np.add.reduceat(term_NG, first_R, axis=0)
 
     @property
     def curve_G(self) -> Array:

@@ -63,7 +63,7 @@ class Estimate:
         """Degrees of freedom: R − 1, Welch's (1947) where two sets are compared."""
         degrees = [len(part) - 1 for part in self.left_out]
         variances = self._variances()
-        if len(degrees) == 1 or sum(variances) == 0:
+        if len(degrees) == 1 or min(degrees) < 1 or sum(variances) == 0:
             return float(min(degrees))
         return float(
             sum(variances) ** 2 / sum(v**2 / d for v, d in zip(variances, degrees, strict=True))
