@@ -102,24 +102,37 @@ def _trainings(data: Data, optimizer: str, phase: str, reach: Reach) -> PhaseDat
 
 
 def _of_all(ours: PhaseData, theirs: PhaseData, R: int, S: int, *, paired: bool) -> Estimate:
-    """Net wins over all pairs of trainings, and without each replicate."""
-    sign_NM = np.sign(ours.score_N[:, None] - theirs.score_N)
-    wins_RS, pairs_RS = np.zeros((R, S)), np.zeros((R, S))
-    at = np.ix_(ours.replicate_N, theirs.replicate_N)
-    np.add.at(wins_RS, at, sign_NM)
-    np.add.at(pairs_RS, at, 1.0)
-    value = float(wins_RS.sum() / pairs_RS.sum())
+    """Net wins over all pairs of trainings, and without each replicate; in whole numbers."""
+    wins_R = _net_by_replicate(ours, theirs.score_N, R)
+    losses_S = _net_by_replicate(theirs, ours.score_N, S)
+    n_R = np.bincount(ours.replicate_N, minlength=R)
+    m_S = np.bincount(theirs.replicate_N, minlength=S)
+    n, m, total = len(ours), len(theirs), wins_R.sum()
+    value = float(total / (n * m))
 
-    def without(wins: Array, pairs: Array) -> Array:
-        return np.where(pairs > 0, wins / np.maximum(pairs, 1.0), value)
+    def without(wins: Array, pairs: NDArray[np.int64]) -> Array:
+        return np.where(pairs > 0, wins / np.maximum(pairs, 1), value)
 
-    rows, columns = (
-        [table.sum() - table.sum(axis=axis) for table in (wins_RS, pairs_RS)] for axis in (1, 0)
-    )
     if not paired:
-        return Estimate(value=value, left_out=(without(*rows), without(*columns)))
-    both = [
-        row - table.sum(axis=0) + np.diag(table)
-        for row, table in zip(rows, (wins_RS, pairs_RS), strict=True)
-    ]
-    return Estimate(value=value, left_out=(without(both[0], both[1]),))
+        left = (without(total - wins_R, (n - n_R) * m), without(total + losses_S, n * (m - m_S)))
+        return Estimate(value=value, left_out=left)
+    within_R = np.array(
+        [
+            np.sign(
+                ours.score_N[ours.replicate_N == r][:, None]
+                - theirs.score_N[theirs.replicate_N == r]
+            ).sum()
+            for r in range(R)
+        ]
+    )
+    # Without replicate r neither its row nor its column of pairs counts; their crossing is in both.
+    rest_R = without(total - wins_R + losses_S + within_R, (n - n_R) * (m - m_S))
+    return Estimate(value=value, left_out=(rest_R,))
+
+
+def _net_by_replicate(own: PhaseData, other_M: Array, replicates: int) -> Array:
+    """How many more of the others each replicate's trainings beat than lose to."""
+    ordered_M = np.sort(other_M)
+    below_N = np.searchsorted(ordered_M, own.score_N, side="left")
+    above_N = len(ordered_M) - np.searchsorted(ordered_M, own.score_N, side="right")
+    return np.bincount(own.replicate_N, weights=below_N - above_N, minlength=replicates)
