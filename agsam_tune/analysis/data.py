@@ -8,7 +8,7 @@ Shapes: N trainings of one optimizer in one phase.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,6 @@ class PhaseData:
         score_N: on the test split, higher is better, no worse than trivial, trivial where the
             training diverged.
         chosen_by_N: the score on the validation split, or on the test split without one.
-        loss_N: mean loss of the test split; NaN where the training diverged.
         radius_N: mean length of the ascent step; NaN where there is none.
         diverged_N: whether weights or loss became non-finite.
     """
@@ -52,7 +51,6 @@ class PhaseData:
     settings: Mapping[str, Array]
     score_N: Array
     chosen_by_N: Array
-    loss_N: Array
     radius_N: Array
     diverged_N: Flags
 
@@ -61,7 +59,7 @@ class PhaseData:
 
     def only(self, keep_N: Flags) -> PhaseData:
         """Some of the trainings."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         settings = {name: value_N[keep_N] for name, value_N in values.pop("settings").items()}
         kept = {name: value_N[keep_N] for name, value_N in values.items()}
         return PhaseData(settings=settings, **kept)
@@ -82,6 +80,8 @@ class Data:
         best_seen: the largest score of all, to say what has collapsed.
         failed: optimizer → trainings that raised, which are in no estimate.
         trainings: optimizer → trainings that are stored, failed ones included.
+        fixed_losses: optimizer → mean losses (N,) on the test split of its trainings of `fixed`;
+            NaN where one diverged.
     """
 
     study: Study
@@ -91,6 +91,7 @@ class Data:
     best_seen: float
     failed: Mapping[str, int]
     trainings: Mapping[str, int]
+    fixed_losses: Mapping[str, Array] = field(default_factory=dict)
 
     def get(self, optimizer: str, phase: str) -> PhaseData | None:
         """The trainings of an optimizer in a phase, or None."""
@@ -130,12 +131,16 @@ def read_data(trials: pd.DataFrame, study: Study, facts: AnalysisFacts) -> Data:
         raise ValueError(msg)
     ran = trials if "state" not in trials else trials[trials["state"] == "COMPLETE"]
     ran = ran.assign(replicate=_numbered(ran, paired=facts.paired))
+    groups = {
+        key: group.sort_values(["point", "seed"])
+        for key, group in ran.groupby(["optimizer", "phase"], sort=False)
+        if key[0] in study.search_spaces
+    }
     phases = {
         (str(optimizer), str(phase)): _phase(
             group, _settings(study, str(optimizer), str(phase)), facts
         )
-        for (optimizer, phase), group in ran.groupby(["optimizer", "phase"], sort=False)
-        if optimizer in study.search_spaces
+        for (optimizer, phase), group in groups.items()
     }
     counts = trials["optimizer"].value_counts()
     ran_counts = ran["optimizer"].value_counts()
@@ -152,6 +157,11 @@ def read_data(trials: pd.DataFrame, study: Study, facts: AnalysisFacts) -> Data:
         ),
         failed={n: int(counts.get(n, 0) - ran_counts.get(n, 0)) for n in names},
         trainings={n: int(counts.get(n, 0)) for n in names},
+        fixed_losses={
+            str(optimizer): _column(group, "test_loss", np.nan)
+            for (optimizer, phase), group in groups.items()
+            if phase == "fixed"
+        },
     )
 
 
@@ -175,7 +185,6 @@ def _settings(study: Study, optimizer: str, phase: str) -> tuple[str, ...]:
 
 
 def _phase(group: pd.DataFrame, names: tuple[str, ...], facts: AnalysisFacts) -> PhaseData:
-    group = group.sort_values(["point", "seed"])
     diverged_N = _column(group, "diverged", 0.0).astype(bool)
     return PhaseData(
         replicate_N=group["replicate"].to_numpy(np.int64),
@@ -184,7 +193,6 @@ def _phase(group: pd.DataFrame, names: tuple[str, ...], facts: AnalysisFacts) ->
         settings={name: _column(group, name, np.nan) for name in names},
         score_N=_score(_column(group, "test_accuracy", np.nan), diverged_N, facts),
         chosen_by_N=_score(_chosen_by(group), diverged_N, facts),
-        loss_N=_column(group, "test_loss", np.nan),
         radius_N=_column(group, "radius", np.nan),
         diverged_N=diverged_N,
     )

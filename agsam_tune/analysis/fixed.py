@@ -26,14 +26,16 @@ def fixed_points(data: Data) -> list[FixedPoint]:
     confidence = data.study.analysis.confidence
     found = []
     for optimizer in data.study.optimizers:
-        for point, own in _points(data, optimizer).items():
+        for point, (own, loss_N) in _points(data, optimizer).items():
             settings = {name: float(values[0]) for name, values in own.settings.items()}
             found.append(
                 FixedPoint(
                     optimizer=optimizer,
                     point=point,
                     hyperparameters={n: v for n, v in settings.items() if np.isfinite(v)},
-                    metrics=tuple(metric_row(one, confidence) for one in _quantities(data, own)),
+                    metrics=tuple(
+                        metric_row(one, confidence) for one in _quantities(data, own, loss_N)
+                    ),
                 )
             )
     return found
@@ -50,9 +52,12 @@ def fixed_comparisons(data: Data) -> list[Comparison]:
     rows = []
     for i, one in ours.items():
         for j, other in theirs.items():
-            seeds = np.intersect1d(one.replicate_N, other.replicate_N)
-            mine = _quantities(data, one.only(np.isin(one.replicate_N, seeds)))
-            yours = _quantities(data, other.only(np.isin(other.replicate_N, seeds)))
+            seeds = np.intersect1d(one[0].replicate_N, other[0].replicate_N)
+            mine, yours = (
+                _quantities(data, own.only(which_N), loss_N[which_N])
+                for own, loss_N in (one, other)
+                for which_N in (np.isin(own.replicate_N, seeds),)
+            )
             for a, b in zip(mine, yours, strict=True):
                 if a.estimate is None or b.estimate is None:
                     continue
@@ -100,17 +105,22 @@ def published_numbers(data: Data, points: list[FixedPoint]) -> list[PublishedNum
     return found
 
 
-def _points(data: Data, optimizer: str) -> dict[int, PhaseData]:
+def _points(data: Data, optimizer: str) -> dict[int, tuple[PhaseData, Array]]:
+    """Each point's trainings, and their losses."""
     trainings = data.get(optimizer, "fixed")
     if trainings is None:
         return {}
-    numbers = np.unique(trainings.point_N)
-    return {int(number): trainings.only(trainings.point_N == number) for number in numbers}
+    loss_N = data.fixed_losses[optimizer]
+    found = {}
+    for number in np.unique(trainings.point_N):
+        own_N = trainings.point_N == number
+        found[int(number)] = (trainings.only(own_N), loss_N[own_N])
+    return found
 
 
-def _quantities(data: Data, own: PhaseData) -> list[Quantity]:
+def _quantities(data: Data, own: PhaseData, loss_N: Array) -> list[Quantity]:
     """Over the seeds that ran; the loss over those that did not diverge, and says so."""
-    known_N = np.isfinite(own.loss_N)
+    known_N = np.isfinite(loss_N)
     lacking = int((~known_N).sum())
     return [
         _quantity("mean_score", own, own.score_N),
@@ -118,7 +128,7 @@ def _quantities(data: Data, own: PhaseData) -> list[Quantity]:
         _quantity(
             "loss",
             own.only(known_N),
-            own.loss_N[known_N],
+            loss_N[known_N],
             reason=f"without {lacking} that diverged or have none" if lacking else None,
         ),
     ]
