@@ -7,7 +7,7 @@ not import torch, Ray or Optuna.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from agsam_tune.trials import Pack, Trial
 
@@ -20,18 +20,24 @@ def make_packs(trials: Iterable[Trial], rows: int | str) -> list[Pack]:
     """Packs of at most `rows` trials, by phase, replicate, optimizer.
 
     A pack holds trials of one phase and one optimizer, so that all have the same number of
-    steps, and whole replicates where it can: packs follow the replicates, all optimizers
-    together, and what is finished early is a balanced design of its own.
+    steps, and as many as it may, of several replicates where need be. Packs of earlier
+    replicates come first, all optimizers together, so that a phase's replicates are finished in
+    order.
 
     Args:
-        trials: in any order; they keep it within a pack.
+        trials: in any order; in a pack and from pack to pack they follow their replicates.
         rows: the largest pack, or "auto".
     """
     limit = AUTO_ROWS if isinstance(rows, str) else rows
     groups: dict[tuple[str, str], list[Trial]] = {}
     for trial in trials:
         groups.setdefault((trial.phase, trial.optimizer), []).append(trial)
-    packs = [pack for group in groups.values() for pack in _cut(group, limit)]
+    packs = [
+        Pack(trials=tuple(members[start : start + limit]))
+        for group in groups.values()
+        for members in [sorted(group, key=lambda trial: trial.replicate)]
+        for start in range(0, len(members), limit)
+    ]
     phases = list(dict.fromkeys(phase for phase, _ in groups))
     return sorted(packs, key=lambda pack: (phases.index(pack.phase), pack.replicate))
 
@@ -50,18 +56,6 @@ def halves(pack: Pack) -> tuple[Pack, Pack]:
 def alone(pack: Pack) -> list[Pack]:
     """Each of the pack's trials as a pack of its own."""
     return [Pack(trials=(trial,)) for trial in pack.trials]
-
-
-def _cut(trials: list[Trial], limit: int) -> list[Pack]:
-    """Whole replicates together while they fit; a larger one in even parts."""
-    packs: list[list[Trial]] = []
-    for _, members in groupby(trials, key=lambda trial: trial.replicate):
-        block = list(members)
-        if packs and len(packs[-1]) + len(block) <= limit:
-            packs[-1].extend(block)
-        else:
-            packs.extend(_even_parts(block, limit))
-    return [Pack(trials=tuple(pack)) for pack in packs]
 
 
 def _even_parts(block: list[Trial], limit: int) -> list[list[Trial]]:

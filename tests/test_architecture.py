@@ -24,7 +24,7 @@ OWN = {
     "words": set(),
     "failures": {"atomic", "trials"},
     "plugins": {"errors"},
-    "study": {"columns", "plugins", "regular", "tasks.catalog"},
+    "study": {"columns", "plugins", "regular", "streams", "tasks.catalog"},
     "data": {"atomic", "errors", "paths"},
     "tasks": {"data", "errors", "models", "plugins", "streams"},
     "design": {"study", "streams", "trials"},
@@ -129,7 +129,8 @@ MAY_IMPORT = {
     "pydantic": {"study", "tasks/catalog.py"},
     "sklearn": {"analysis", "tasks"},
     "pandas": {
-        *("api", "store", "analysis", "report", "reporting.py", "export.py", "importing"),
+        *("agenda/course.py", "api", "store", "analysis", "report", "reporting.py", "export.py"),
+        "importing",
         *("dashboard/plots.py", "dashboard/source.py", "elsewhere.py", "planning/detectable.py"),
     },
     "plotly": {"api"},

@@ -1,6 +1,6 @@
-"""The points of `tune`: asked of an Optuna sampler batch by batch.
+"""The points of `tune`: asked of an Optuna sampler batch by batch, in each replicate.
 
-In: the stored trials of `tune`. Out: the trials of the next batch. The sampler sees an
+In: a replicate's stored trials of `tune`. Out: the trials of its next batch. The sampler sees an
 in-memory study that is rebuilt for each batch from what is stored, in point order, so the
 points depend neither on the order of finishing nor on crashes. Must not import torch, Ray
 or the engine.
@@ -21,7 +21,9 @@ from agsam_tune.streams import stream_seed
 from agsam_tune.study import SearchSpace, Study
 from agsam_tune.trials import Trial
 
-BATCH = 16
+#: Points that are asked for before any of them is told. The replicates' batches fill packs
+#: together, so a batch may be small; one of 16 would leave a search of 16 nothing to learn from.
+BATCH = 8
 
 
 def batch_sizes(points: int) -> tuple[int, ...]:
@@ -30,16 +32,21 @@ def batch_sizes(points: int) -> tuple[int, ...]:
 
 
 def tune_batch(
-    study: Study, optimizer: str, batch: int, told: Sequence[tuple[Mapping[str, float], float]]
+    study: Study,
+    optimizer: str,
+    replicate: int,
+    batch: int,
+    told: Sequence[tuple[Mapping[str, float], float]],
 ) -> tuple[Trial, ...]:
-    """The trials of batch number `batch`, by point and seed.
+    """The trials of batch number `batch` in a replicate, by point.
 
     Args:
         study: a study with a `tune` phase.
         optimizer: one with hyperparameters.
+        replicate: from 0.
         batch: its number, from 0.
-        told: of every point before the batch, in point order: its hyperparameters and the
-            mean val_accuracy over the even seeds (NaN where all of them failed to run).
+        told: of every point before the batch, in point order: its hyperparameters and its
+            val_accuracy (NaN where it failed to run).
     """
     phase = study.phase("tune")
     if phase is None or phase.points is None:
@@ -52,33 +59,38 @@ def tune_batch(
     own: dict[str, int | str] = {}
     if name != "sobol":
         own = {"optimizer": optimizer, "batch": batch}
-    seed = stream_seed(study_seed=study.seed, phase="tune", **own)
+    seed = stream_seed(study_seed=study.seed, phase="tune", replicate=replicate, **own)
     sampler = make_sampler(name, seed=seed, points=phase.points, dimensions=len(box))
     memory = optuna.create_study(
         storage=optuna.storages.InMemoryStorage(), sampler=sampler, direction="maximize"
     )
     memory.add_trials([_told(values, score, box) for values, score in told])
     points = [memory.ask(box).params for _ in range(batch_sizes(phase.points)[batch])]
-    return tune_trials(study, optimizer, batch, points)
+    return tune_trials(study, optimizer, replicate, batch, points)
 
 
 def tune_trials(
-    study: Study, optimizer: str, batch: int, points: Sequence[Mapping[str, float]]
+    study: Study,
+    optimizer: str,
+    replicate: int,
+    batch: int,
+    points: Sequence[Mapping[str, float]],
 ) -> tuple[Trial, ...]:
-    """The trials of a batch's points, by point and seed.
+    """The trials of a batch's points, by point.
 
     Args:
         study: a study with a `tune` phase.
         optimizer: one with hyperparameters.
+        replicate: from 0.
         batch: its number, from 0.
         points: their hyperparameters.
     """
     phase = study.phase("tune")
-    seeds = range(phase.seeds) if phase else range(0)
     return tuple(
         trial
         for i, values in enumerate(points)
-        for trial in point_trials(study, "tune", optimizer, batch * BATCH + i, values, seeds)
+        if phase is not None
+        for trial in point_trials(phase, optimizer, replicate, batch * BATCH + i, values)
     )
 
 

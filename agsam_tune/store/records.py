@@ -43,12 +43,15 @@ def key_of(optimizer: str, trial: FrozenTrial) -> Key:
 
 
 def distribution(study: Study, optimizer: str, name: str, value: float) -> BaseDistribution:
-    """The search space's range, widened for a mis-set value beyond it.
+    """The search space's range, widened for a value beyond it.
 
+    A rho that the optimizer does not have is the length of an exact step: a range of its own.
     Optuna wants one scale for all trials of a parameter, so a `fixed` point at zero makes it
     linear for all of them; the study file says which before the first trial.
     """
-    box, fixed = study.search_spaces[optimizer].ranges[name], study.phase("fixed")
+    box, fixed = study.search_spaces[optimizer].ranges.get(name), study.phase("fixed")
+    if box is None:
+        return FloatDistribution(value, value)
     lowest = min(
         (
             p.hyperparameters[name]
@@ -67,6 +70,7 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         "phase": trial.phase,
         "replicate": trial.replicate,
+        "index": trial.index,
         "point": trial.point,
         "seed": trial.seed,
         "diverged": outcome.diverged,
@@ -102,6 +106,7 @@ def outcome_of(optimizer: str, frozen: FrozenTrial, *, curves: bool) -> Outcome:
         optimizer=optimizer,
         phase=attributes["phase"],
         replicate=attributes["replicate"],
+        index=attributes["index"],
         point=attributes["point"],
         seed=attributes["seed"],
         hyperparameters=tuple(frozen.params.items()),

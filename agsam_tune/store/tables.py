@@ -12,17 +12,19 @@ import numpy as np
 import pandas as pd
 
 from agsam_tune.columns import AFTER_HYPERPARAMETERS, BEFORE_HYPERPARAMETERS, SHARPNESS
-from agsam_tune.study import Study
+from agsam_tune.study import Study, canonical_order
 from agsam_tune.trials import Curve, Outcome
 
-_ORDER = ["optimizer", "phase", "point", "seed"]
+_ORDER = ["optimizer", "phase", "replicate", "point", "seed"]
+_KEY = ["optimizer", "phase", "point", "seed"]
 
 
 def trials_table(study: Study, numbered: Iterable[tuple[Outcome, int]]) -> pd.DataFrame:
     """One row a trial, with the columns and the order of `trials.parquet`.
 
     Args:
-        study: the study; its hyperparameters are columns, NaN where an optimizer has none.
+        study: the study; its hyperparameters are columns, NaN where an optimizer has none. So is
+            rho where it has the phase `radius`, in which it is the length of the step.
         numbered: outcomes, each with its Optuna trial's number.
     """
     after = list(AFTER_HYPERPARAMETERS)
@@ -30,7 +32,7 @@ def trials_table(study: Study, numbered: Iterable[tuple[Outcome, int]]) -> pd.Da
         place = after.index("diverged")
         after[place:place] = SHARPNESS
     columns: dict[str, list[object]] = {
-        name: [] for name in (*BEFORE_HYPERPARAMETERS, *study.hyperparameters, *after)
+        name: [] for name in (*BEFORE_HYPERPARAMETERS, *_hyperparameters(study), *after)
     }
     for outcome, number in numbered:  # which may be read as it comes
         row = _row(study, outcome, number)
@@ -38,8 +40,8 @@ def trials_table(study: Study, numbered: Iterable[tuple[Outcome, int]]) -> pd.Da
             column.append(row.get(name))
     kinds = dict.fromkeys(columns, "float64")
     kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state", "error"], "str")
-    kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
-    kinds |= dict.fromkeys(["point", "seed", "trial_number"], "int64") | {"diverged": "bool"}
+    kinds |= dict.fromkeys(["replicate", "point", "seed", "trial_number"], "int64")
+    kinds |= {"diverged": "bool", "diverged_step": "Int64"}
     frame = pd.DataFrame(columns, dtype=object).astype(kinds)
     return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
 
@@ -52,7 +54,7 @@ def curves_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         {
             **{
                 name: np.array([getattr(outcome.trial, name) for outcome in outcomes])[keys]
-                for name in _ORDER
+                for name in _KEY
             },
             "epoch": np.concatenate([np.arange(1, n + 1) for n in lengths] or [np.arange(0)]),
             **{
@@ -61,7 +63,12 @@ def curves_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             },
         }
     )
-    return frame.sort_values([*_ORDER, "epoch"], kind="stable", ignore_index=True)
+    return frame.sort_values([*_KEY, "epoch"], kind="stable", ignore_index=True)
+
+
+def _hyperparameters(study: Study) -> tuple[str, ...]:
+    exact = ("rho",) if study.optimizers_of("radius") else ()
+    return canonical_order((*study.hyperparameters, *exact))
 
 
 def _row(study: Study, outcome: Outcome, number: int) -> dict[str, object]:

@@ -8,11 +8,10 @@ from agsam_tune.study.errors import Problem, StudyError
 from agsam_tune.study.files import available_studies, find_study
 from agsam_tune.study.load import changed_study, load_study
 from agsam_tune.study.misset import (
-    MISSET_DRAWS,
     MISSET_FACTORS,
-    MISSET_MAXIMA,
-    MissetPoint,
-    misset_layout,
+    MISSET_LARGEST,
+    MissetKind,
+    misset_kind,
 )
 from agsam_tune.study.model import (
     BASE_HYPERPARAMETERS,
@@ -31,7 +30,7 @@ from agsam_tune.study.model import (
     canonical_order,
     limit_problem,
 )
-from agsam_tune.study.planned import planned_trials
+from agsam_tune.study.planned import planned_trials, seeds_of
 from agsam_tune.study.reanalysis import (
     analysis_changes,
     analysis_changes_text,
@@ -47,13 +46,12 @@ from agsam_tune.study.study import Study, changed_keys
 
 __all__ = [
     "BASE_HYPERPARAMETERS",
-    "MISSET_DRAWS",
     "MISSET_FACTORS",
-    "MISSET_MAXIMA",
+    "MISSET_LARGEST",
     "UNKNOWN_TRAINING",
     "AnalysisSettings",
     "FixedPoint",
-    "MissetPoint",
+    "MissetKind",
     "Packs",
     "Phase",
     "Problem",
@@ -77,9 +75,10 @@ __all__ = [
     "find_study",
     "limit_problem",
     "load_study",
-    "misset_layout",
+    "misset_kind",
     "planned_trials",
     "read_search_space",
     "readable_search_spaces",
+    "seeds_of",
     "with_analysis",
 ]

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 __all__ = [
     "BASE_HYPERPARAMETERS",
     "DEFAULT_FACTOR",
+    "FORMAT",
     "HYPERPARAMETER_LIMITS",
     "NOT_ALLOWED",
     "PHASE_NAMES",
@@ -36,10 +37,15 @@ __all__ = [
     "Training",
     "canonical_order",
     "limit_problem",
+    "limits",
 ]
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+#: The version of the form that study files and search spaces are written in. Studies of 1 cross
+#: seeds with points; its search spaces are those of 2.
+FORMAT: Final = 2
 
 PHASE_NAMES = ("map", "key", "off", "radius", "tune", "misset", "default", "iid", "fixed")
 
@@ -68,6 +74,10 @@ HYPERPARAMETER_LIMITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 )
 
 
+# The smallest positive number in single precision, and what lies between 1 and the one before it.
+_TINY, _GAP = 2.0**-126, 2.0**-24
+
+
 def canonical_order(names: Iterable[str]) -> tuple[str, ...]:
     """Hyperparameters without repetition in the order used everywhere: rho, alpha, gamma, others.
 
@@ -87,6 +97,16 @@ def limit_problem(hyperparameter: str, value: float) -> str | None:
         return None
     said = " and ".join(f"{SIGNS[bound]} {limit:g}" for bound, limit in limits.items())
     return f"a number {said}"
+
+
+def limits(hyperparameter: str) -> tuple[float, float]:
+    """What no value of `hyperparameter` is less, or more, than; infinities where there is no limit.
+
+    A limit that is not itself allowed stands as the nearest number in single precision that is.
+    """
+    known = HYPERPARAMETER_LIMITS.get(hyperparameter, {})
+    low = known.get("ge", _TINY if "gt" in known else -math.inf)
+    return low, known.get("le", known.get("lt", math.inf) - _GAP if "lt" in known else math.inf)
 
 
 class FrozenDict(dict[K, V]):
@@ -141,6 +161,13 @@ class Range(Record):
         default=None, description="what a drawn value is never more than, mis-set or not"
     )
 
+    def clipped(self, hyperparameter: str, value: float) -> float:
+        """`value` moved to what may never be left: `min` and `max`, else the rule's limits."""
+        low, high = limits(hyperparameter)
+        low = low if self.min is None else self.min
+        high = high if self.max is None else self.max
+        return min(max(value, low), high)
+
     @model_validator(mode="after")
     def _is_consistent(self) -> "Range":
         problems = []
@@ -155,6 +182,10 @@ class Range(Record):
                 f"found default = {self.default!r}, "
                 f"allowed: from low = {self.low!r} to high = {self.high!r}"
             )
+        if self.min is not None and self.min > self.low:
+            problems.append(f"found low = {self.low!r}, allowed: at least min = {self.min!r}")
+        if self.max is not None and self.max < self.high:
+            problems.append(f"found high = {self.high!r}, allowed: at most max = {self.max!r}")
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -4,11 +4,20 @@ In: a study. Out: counts by optimizer and phase; nothing is drawn. Must not impo
 Optuna or pandas.
 """
 
-from agsam_tune.study.misset import misset_layout
 from agsam_tune.study.model import Phase
 from agsam_tune.study.study import Study
 
-__all__ = ["planned_trials"]
+__all__ = ["planned_trials", "seeds_of"]
+
+#: Every so many points of the map have a second seed.
+_SECOND_SEED = 4
+
+
+def seeds_of(phase: Phase, index: int) -> range:
+    """The seeds of a phase's point: two at every fourth of the map, in `default` what it says."""
+    if phase.name == "map" and index % _SECOND_SEED == 0:
+        return range(2)
+    return range(phase.seeds)
 
 
 def planned_trials(study: Study) -> dict[tuple[str, str], int | None]:
@@ -18,20 +27,20 @@ def planned_trials(study: Study) -> dict[tuple[str, str], int | None]:
     """
     planned = {
         (name, phase.name): _planned(study, name, phase)
-        for name in study.optimizers
         for phase in study.phases
+        for name in study.optimizers_of(phase.name)
     }
-    return {key: n for key, n in planned.items() if n != 0}
+    order = [(name, phase.name) for name in study.optimizers for phase in study.phases]
+    return {key: planned[key] for key in order if planned.get(key, 0) != 0}
 
 
 def _planned(study: Study, name: str, phase: Phase) -> int | None:
-    own = study.search_spaces[name].names
     if phase.name == "fixed":
         return phase.seeds * sum(point.optimizer == name for point in phase.fixed)
-    if not own:
-        return phase.seeds if phase.name == "map" else 0
-    if phase.name == "misset":
-        kinds = {"best", "all", *own}
-        layout = misset_layout(study.hyperparameters)
-        return phase.seeds * sum(point.kind in kinds for point in layout)
-    return None if phase.points is None else phase.points * phase.seeds
+    if phase.name == "default":
+        return study.replicates * phase.seeds
+    if phase.points is None:
+        return None
+    if not study.search_spaces[name].names:
+        return study.replicates
+    return study.replicates * sum(len(seeds_of(phase, i)) for i in range(phase.points))

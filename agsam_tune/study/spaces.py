@@ -43,7 +43,7 @@ RESERVED = (
     | set(SHARPNESS)
     | {
         *("epoch", "f", "f_p"),
-        *("best", "all", "description"),
+        *("all", "description", "index", "format", "ascent"),
     }
 )
 
@@ -160,6 +160,7 @@ def parse_search_space(path: Path, problems: Problems) -> SearchSpace | None:
         optimizer=path.stem,
         rule=rule,
         description=table.description,
+        ascent=table.ascent,
         ranges=dict(table.__pydantic_extra__),
     )
     for key, message in [*_name_problems(space, path), *_bound_problems(space)]:
@@ -209,6 +210,7 @@ def override_search_space(
         optimizer=space.optimizer,
         rule=space.rule,
         description=space.description,
+        ascent=space.ascent,
         ranges=dict(table.__pydantic_extra__),
     )
     unusable = _unusable_names(changed) if is_open else []
@@ -259,7 +261,8 @@ def _bound_problems(space: SearchSpace) -> list[tuple[str, str]]:
     bounds = [
         (f"{name}.{bound}", value, limit_problem(name, value))
         for name, interval in space.ranges.items()
-        for bound, value in (("low", interval.low), ("high", interval.high))
+        for bound in ("low", "high", "min", "max")
+        if (value := getattr(interval, bound)) is not None
     ]
     return [(key, f"found {value!r}, allowed: {limit}") for key, value, limit in bounds if limit]
 

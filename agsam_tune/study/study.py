@@ -16,6 +16,7 @@ from agsam_tune.study.errors import Problems, StudyError, show
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.model import (
     DEFAULT_FACTOR,
+    FORMAT,
     PHASE_NAMES,
     AnalysisSettings,
     AsTuple,
@@ -38,9 +39,6 @@ __all__ = ["Study", "changed_keys"]
 #: They say where a study runs and how it is described, not what it is: a study may be carried on
 #: with others, so they are not part of its hash.
 _NOT_HASHED = ("packs", "resources", "replicates", "format")
-
-#: The version of the form that studies are written in. 1: seeds crossed with points.
-FORMAT = 2
 
 #: Phases that are for all optimizers unless they say otherwise; the rest is for the pair.
 _FOR_ALL = ("map", "default")
@@ -124,16 +122,16 @@ class Study(Record):
     def optimizers_of(self, name: str) -> tuple[str, ...]:
         """Whose points the phase trains, in the study's order; () where the study has it not."""
         phase = self.phase(name)
-        if phase is None:
+        if phase is None or self._is_not_applicable(name):
             return ()
         if name == "fixed":
             asked: Iterable[str] = {point.optimizer for point in phase.fixed}
         elif phase.optimizers is not None:
             asked = phase.optimizers
-        elif name in _FOR_ALL or self.candidate is None or self.baseline is None:
+        elif name in _FOR_ALL or self.pair is None:
             asked = self.optimizers
         else:
-            asked = (self.candidate, self.baseline)
+            asked = self.pair
         return tuple(
             optimizer
             for optimizer in self.optimizers
@@ -141,29 +139,49 @@ class Study(Record):
             and (name in ("map", "fixed") or self.search_spaces[optimizer].names)
         )
 
+    def _is_not_applicable(self, name: str) -> bool:
+        """Whether the pair cannot be compared by the phase, so that it has no trials."""
+        if name in ("key", "off"):
+            return self.key is None
+        both = self.pair is not None and all(self.search_spaces[o].ascent for o in self.pair)
+        return name == "radius" and not both
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The candidate and the baseline, or None where the study has no claim."""
+        if self.candidate is None or self.baseline is None:
+            return None
+        return self.candidate, self.baseline
+
+    def centre(self, optimizer: str) -> dict[str, float]:
+        """What `key`, `off` and `radius` are around: hyperparameter → its default.
+
+        The baseline's, where it has the hyperparameter, so that both are off around the same.
+        """
+        own = self.search_spaces[optimizer].ranges
+        common = self.search_spaces[self.baseline].ranges if self.baseline is not None else own
+        return {name: common.get(name, box).default for name, box in own.items()}
+
     @property
     def key(self) -> str | None:
         """The hyperparameter that sets the scale of the pair's comparison, or None.
 
         rho where both have it, else lr where both have it, else what the study names.
         """
-        if self.candidate is None or self.baseline is None:
+        if self.pair is None:
             return None
-        both = set(self.search_spaces[self.candidate].names) & set(
-            self.search_spaces[self.baseline].names
-        )
+        candidate, baseline = (self.search_spaces[name].names for name in self.pair)
+        both = {*candidate} & {*baseline}
         wanted = (self.analysis.key,) if self.analysis.key else ("rho", "lr")
         return next((name for name in wanted if name in both), None)
 
     @property
     def key_box(self) -> tuple[float, float] | None:
         """The union of both boxes of the key, or None where there is no key."""
-        if self.key is None or self.candidate is None or self.baseline is None:
+        if self.pair is None or self.key is None:
             return None
-        pair = [
-            self.search_spaces[name].ranges[self.key] for name in (self.candidate, self.baseline)
-        ]
-        return min(box.low for box in pair), max(box.high for box in pair)
+        boxes = [self.search_spaces[name].ranges[self.key] for name in self.pair]
+        return min(box.low for box in boxes), max(box.high for box in boxes)
 
     @property
     def factor(self) -> float:
@@ -262,7 +280,9 @@ def _identity(resolved: Mapping[str, Any]) -> dict[str, Any]:
 
 def _space_identity(space: Mapping[str, Any]) -> dict[str, Any]:
     """The ranges and, where it is not a built-in, which rule they are of, as a file says it."""
-    own = {"optimizer": space["rule"]} if space.get("rule") else {}
+    own: dict[str, Any] = {"optimizer": space["rule"]} if space.get("rule") else {}
+    if not space.get("ascent", True):
+        own["ascent"] = False
     return {**own, **space.get("ranges", {})}
 
 

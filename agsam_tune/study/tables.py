@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 
 from agsam_tune.study.model import (
     DEFAULT_FACTOR,
+    FORMAT,
     AnalysisSettings,
     AsTuple,
     FixedPoint,
@@ -46,6 +47,9 @@ DEFAULT_REPLICATES = 16
 class Header(Record):
     """The keys of a study file that stand above its first table."""
 
+    format: int = Field(
+        default=FORMAT, ge=FORMAT, le=FORMAT, description="version of the file's form"
+    )
     task: str = Field(
         description="a built-in task, one that a package announces, "
         "or 'package.module:function' for one's own"
@@ -88,6 +92,7 @@ class SearchSpaceTable(Record):
         description="the optimizer's name, which is also the file's, "
         "or 'package.module:function' for one's own"
     )
+    format: int = Field(default=FORMAT, ge=1, le=FORMAT, description="version of the file's form")
     description: str = Field(default="", description="one line for `agsam-tune list`")
     ascent: bool = Field(
         default=True, description="false for a rule that makes no ascent step, such as sgd"

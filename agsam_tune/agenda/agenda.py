@@ -7,21 +7,15 @@ that was killed carries on by making a new agenda. Must not import torch or Ray.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
-from itertools import product
 
-import numpy as np
-
-from agsam_tune.analysis import best_points
-from agsam_tune.design import batch_sizes, drawn_trials, misset_trials, tune_batch
-from agsam_tune.design.tune import BATCH
+from agsam_tune.agenda.course import AskBatch, Course, Ends
+from agsam_tune.design import tune_batch
 from agsam_tune.packs import AUTO_ROWS, alone, halves, make_packs, smaller
-from agsam_tune.store.tables import trials_table
-from agsam_tune.study import Study, misset_layout
+from agsam_tune.study import Study
 from agsam_tune.trials import Key, Outcome, Pack, State, Trial
 
 # A pack whose worker dies is run this often before its trials are run alone, and a trial alone
@@ -31,15 +25,8 @@ ATTEMPTS, ATTEMPTS_ALONE = 3, 2
 MACHINES = 10
 # Trials that may fail alone before anything succeeds; then it is not the trials.
 HOPELESS = 3
-# Hyperparameters that differ by less are the same: the last digit may be another processor's.
-SAME = 1e-9
 # Into how many parts a last whole pack is divided at most: small packs cost more a row.
 MOST_PARTS = 4
-
-
-AskBatch = Callable[
-    [Study, str, int, Sequence[tuple[Mapping[str, float], float]]], tuple[Trial, ...]
-]
 
 
 class Fault(StrEnum):
@@ -54,9 +41,6 @@ class Fault(StrEnum):
 class Agenda:
     """Hands out packs and takes in outcomes.
 
-    `tune` goes batch by batch, and `misset` follows when all of an optimizer's `map` and
-    `tune` is there; everything else is ready at once.
-
     Args:
         study: the study.
         stored: what was run before.
@@ -68,9 +52,12 @@ class Agenda:
         deadline: `time.monotonic()` after which no pack is handed out.
         ask: whoever gives the trials of a batch of `tune`, with `tune_batch`'s arguments.
         made: what another run made of a trial, which is then not handed out; see `take_over`.
+        radius_range: shortest and longest step of `radius` that was found before, where the
+            study gives none.
+        trivial: the trivial score, by which that range is found; without it none is.
+        first_look: replicates of which `key` it is found from; by default all.
 
     Attributes:
-        planned: trials of the whole study by (phase, optimizer).
         stopped: whether no pack is handed out any more.
         lost: trials alone that could not be run while nothing could, with the last reason.
     """
@@ -86,32 +73,47 @@ class Agenda:
         deadline: float | None = None,
         ask: AskBatch = tune_batch,
         made: Callable[[Trial], Outcome | None] = lambda _: None,
+        radius_range: Ends | None = None,
+        trivial: float | None = None,
+        first_look: int | None = None,
     ) -> None:
-        self._study = study
-        self._ask = ask
-        self._mended = mended
+        self._course = Course(
+            study,
+            stored,
+            mended=mended,
+            ask=ask,
+            radius_range=radius_range,
+            trivial=trivial,
+            first_look=first_look,
+        )
         self._retried = retried
-        self._outdated: list[Outcome] = []
         self._rows = study.packs.rows if rows is None else rows
         self._proven = False
-        self._outcomes: dict[Key, Outcome] = {o.trial.key: _slim(o) for o in stored}
         self._deadline = deadline
         self._made = made
         self._to_take: list[Outcome] = []
         self._ready: deque[Pack] = deque()
+        self._held: list[Trial] = []
         self._running = 0
         self.stopped = False
         self.lost: list[tuple[Pack, str]] = []
         self._attempts: Counter[tuple[Pack, Fault]] = Counter()
-        self._drawn = drawn_trials(study)
-        self._open_batches: dict[str, tuple[int, set[Key]]] = {}
-        self._awaited = {name: self._choosing_keys(name) for name in self._tunable}
-        self.planned = self._count_planned()
-        for optimizer in self._tunable:
-            self._next_tune_batch(optimizer, 0)
-        self._enqueue(self._drawn)
-        for optimizer in self._tunable:
-            self._enqueue_misset(optimizer)
+        self._enqueue(self._course.start())
+
+    @property
+    def planned(self) -> Counter[tuple[str, str]]:
+        """Trials of the whole study by (phase, optimizer), in the study's order."""
+        return self._course.planned
+
+    @property
+    def radius_range(self) -> Ends | None:
+        """Shortest and longest step of `radius`, the study's own or what was found; or None."""
+        return self._course.radius_range
+
+    @property
+    def radius_problem(self) -> str | None:
+        """Why no such range could be found, so that there are no trials of `radius`; or None."""
+        return self._course.radius_problem
 
     @property
     def total(self) -> int:
@@ -121,12 +123,13 @@ class Agenda:
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """All that is known, of this run and before it: how each ended and was judged."""
-        return tuple(self._outcomes.values())
+        return tuple(self._course.outcomes.values())
 
     @property
     def finished(self) -> bool:
         """Whether no pack is left to be run or is running."""
-        return self._running == 0 and (not self._ready or self._is_over())
+        nothing_left = not self._ready and not self._held
+        return self._running == 0 and (nothing_left or self._is_over())
 
     @property
     def rows(self) -> int | str:
@@ -140,6 +143,9 @@ class Agenda:
             places: packs that can be trained at once. Where fewer are ready, the next one is
                 handed out in parts, so that no place is idle while a last pack is trained.
         """
+        if not self._ready:  # then trials that wait for others to fill a pack go as they are
+            self._ready.extend(make_packs(self._held, self._rows))
+            self._held = []
         if not self._ready or self._is_over():
             return None
         self._running += 1
@@ -163,7 +169,7 @@ class Agenda:
 
     def unknown(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Those that are not known yet: of a pack that ran twice, the second time is none."""
-        return [o for o in outcomes if o.trial.key not in self._outcomes]
+        return [o for o in outcomes if o.trial.key not in self._course.outcomes]
 
     def record(self, outcomes: Sequence[Outcome], *, fits: int | None = None) -> None:
         """Take in a pack's outcomes, which are stored by now.
@@ -208,8 +214,7 @@ class Agenda:
         A trial of `map` or `tune` that failed at first and ran later may change the points of
         the batches of `tune` after it, and the own best that `misset` is around.
         """
-        outdated, self._outdated = self._outdated, []
-        return outdated
+        return self._course.take_outdated()
 
     def hand_back(self, pack: Pack, fault: Fault, reason: str) -> list[Outcome]:
         """Take back a pack that came to nothing, to hand it out again whole or in parts.
@@ -257,133 +262,33 @@ class Agenda:
         """Trials of the largest pack."""
         return AUTO_ROWS if isinstance(self._rows, str) else self._rows
 
-    @property
-    def _tunable(self) -> tuple[str, ...]:
-        """Optimizers that have hyperparameters."""
-        return tuple(o for o in self._study.optimizers if self._study.search_spaces[o].names)
-
     def _is_over(self) -> bool:
         """Whether nothing more is handed out, however much is left."""
         late = self._deadline is not None and time.monotonic() >= self._deadline
         return late or self.stopped or self._is_hopeless()
 
-    def _drop_outdated(self, optimizer: str, trials: Iterable[Trial]) -> None:
-        """Forget outcomes of these keys at other points than the trials'."""
-        for trial in trials if optimizer in self._mended else ():
-            outcome = self._outcomes.get(trial.key)
-            if outcome is not None and not _is_same_point(outcome.trial, trial):
-                self._outdated.append(self._outcomes.pop(trial.key))
-
-    def _enqueue(self, trials: Iterable[Trial], *, first: bool = False) -> None:
-        missing: list[Trial] = []
+    def _enqueue(self, trials: Iterable[Trial]) -> None:
+        """Make packs of what is due, but for what another run has made."""
+        tune: list[Trial] = []
+        others: list[Trial] = []
         for trial in trials:
-            if trial.key in self._outcomes:
-                continue
             made = self._made(trial)
-            if made is None:
-                missing.append(trial)
-            else:
+            if made is not None:
                 self._to_take.append(made)
-        packs = make_packs(missing, self._rows)
-        if first:
-            self._ready.extendleft(reversed(packs))
-        else:
-            self._ready.extend(packs)
+            elif trial.phase == "misset":
+                self._held.append(trial)
+            else:
+                (tune if trial.phase == "tune" else others).append(trial)
+        # Batches follow one another, so they go before what can be run at any time.
+        self._ready.extendleft(reversed(make_packs(tune, self._rows)))
+        self._ready.extend(make_packs(others, self._rows))
+        # Those of a replicate are few: they wait for those of others, as long as there is more.
+        packs, self._held = make_packs(self._held, self._rows), []
+        for pack in packs:
+            if len(pack.trials) < self._largest:
+                self._held += pack.trials
+            else:
+                self._ready.append(pack)
 
     def _take_in(self, outcomes: Sequence[Outcome]) -> None:
-        self._outcomes.update({o.trial.key: _slim(o) for o in outcomes})
-        for optimizer in dict.fromkeys(o.trial.optimizer for o in outcomes):
-            self._go_on(optimizer)
-
-    def _go_on(self, optimizer: str) -> None:
-        """Start what waited for the optimizer's results."""
-        if optimizer in self._open_batches:
-            batch, keys = self._open_batches[optimizer]
-            if keys <= self._outcomes.keys():
-                self._next_tune_batch(optimizer, batch + 1)
-        self._enqueue_misset(optimizer)
-
-    def _next_tune_batch(self, optimizer: str, batch: int) -> None:
-        """Ask for batch after batch until one is not stored yet."""
-        phase = self._study.phase("tune")
-        for number in range(batch, len(batch_sizes((phase and phase.points) or 0))):
-            told = [self._score(optimizer, point) for point in range(number * BATCH)]
-            trials = self._ask(self._study, optimizer, number, told)
-            self._drop_outdated(optimizer, trials)
-            keys = {trial.key for trial in trials}
-            self._open_batches[optimizer] = (number, keys)
-            if not keys <= self._outcomes.keys():
-                # Batches follow one another, so they go before what can be run at any time.
-                self._enqueue(trials, first=True)
-                return
-        self._open_batches.pop(optimizer, None)
-
-    def _score(self, optimizer: str, point: int) -> tuple[dict[str, float], float]:
-        """A tune point and its mean val_accuracy over the even seeds; NaN if none ran."""
-        phase = self._study.phase("tune")
-        seeds = range(0, phase.seeds if phase else 0, 2)
-        outcomes = [self._outcomes[Key(optimizer, "tune", point, seed)] for seed in seeds]
-        scores = [o.val_accuracy for o in outcomes if o.state is State.COMPLETE]
-        mean = float(np.mean(scores)) if scores else float("nan")
-        return dict(outcomes[0].trial.hyperparameters), mean
-
-    def _choosing_keys(self, optimizer: str) -> set[Key]:
-        """The trials by which the optimizer's own best is chosen."""
-        drawn = {t.key for t in self._drawn if t.optimizer == optimizer and t.phase == "map"}
-        phase = self._study.phase("tune")
-        points, seeds = (phase.points or 0, phase.seeds) if phase else (0, 0)
-        return drawn | {
-            Key(optimizer, "tune", point, seed) for point in range(points) for seed in range(seeds)
-        }
-
-    def _enqueue_misset(self, optimizer: str) -> None:
-        """Once: when everything that the own best is chosen by is there."""
-        if self._study.phase("misset") is None or optimizer not in self._awaited:
-            return
-        if not self._awaited[optimizer] <= self._outcomes.keys():
-            return
-        chosen_by = [self._outcomes[key] for key in self._awaited.pop(optimizer)]
-        table = trials_table(self._study, ((outcome, 0) for outcome in chosen_by))
-        best = best_points(table, [optimizer]).get(optimizer)
-        if best is None:  # nothing of it ran, so there is nothing to mis-set
-            self.planned["misset", optimizer] = 0
-        else:
-            trials = misset_trials(self._study, optimizer, best.hyperparameters)
-            self._drop_outdated(optimizer, trials)
-            self._enqueue(trials)
-
-    def _count_planned(self) -> Counter[tuple[str, str]]:
-        """In the study's order, with `tune` and `misset`, which are drawn while it runs."""
-        planned = Counter((trial.phase, trial.optimizer) for trial in self._drawn)
-        tune = self._study.phase("tune")
-        for optimizer in self._tunable:
-            planned["tune", optimizer] = (tune.points or 0) * tune.seeds if tune else 0
-            planned["misset", optimizer] = self._misset_trials(optimizer)
-        keys = product((str(phase.name) for phase in self._study.phases), self._study.optimizers)
-        return Counter({key: planned[key] for key in keys if planned[key]})
-
-    def _misset_trials(self, optimizer: str) -> int:
-        misset = self._study.phase("misset")
-        kinds = {"best", "all", *self._study.search_spaces[optimizer].names}
-        layout = misset_layout(self._study.hyperparameters)
-        points = sum(item.kind in kinds for item in layout)
-        return points * misset.seeds if misset else 0
-
-
-def _is_same_point(one: Trial, other: Trial) -> bool:
-    names, values = dict(one.hyperparameters), dict(other.hyperparameters)
-    return names.keys() == values.keys() and all(
-        math.isclose(names[name], values[name], rel_tol=SAME) for name in values
-    )
-
-
-def _slim(outcome: Outcome) -> Outcome:
-    """What the agenda needs of an outcome, a fifth of its memory; the store has all of it."""
-    return Outcome(
-        trial=outcome.trial,
-        state=outcome.state,
-        val_accuracy=outcome.val_accuracy,
-        diverged=outcome.diverged,
-        error=outcome.error,
-        taken_from=outcome.taken_from,
-    )
+        self._enqueue(self._course.take_in(outcomes))
