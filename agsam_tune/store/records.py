@@ -64,6 +64,17 @@ def distribution(study: Study, optimizer: str, name: str, value: float) -> BaseD
     return FloatDistribution(low, high, log=box.log and lowest > 0)
 
 
+def _place(attributes: Mapping[str, Any]) -> tuple[int, int]:
+    """The replicate of a trial that was stored, and the number of its point there.
+
+    The first design had no replicates of its own, so its points are taken as independent.
+    """
+    if "index" in attributes:
+        return attributes["replicate"], attributes["index"]
+    point, seed = attributes["point"], attributes["seed"]
+    return (seed, point) if attributes["phase"] == "fixed" else (point, 0)
+
+
 def _attributes(outcome: Outcome) -> dict[str, Any]:
     """Plain JSON: Optuna refuses NumPy's numbers, and browsers JSON's NaN."""
     trial = outcome.trial
@@ -101,12 +112,13 @@ def _number(value: float | str | None) -> float:
 def outcome_of(optimizer: str, frozen: FrozenTrial, *, curves: bool) -> Outcome:
     """The outcome that was stored as an Optuna trial, with its learning curve if asked."""
     attributes: Mapping[str, Any] = frozen.user_attrs
+    replicate, index = _place(attributes)
     curve = attributes[CURVE] if curves else {}
     trial = Trial(
         optimizer=optimizer,
         phase=attributes["phase"],
-        replicate=attributes["replicate"],
-        index=attributes["index"],
+        replicate=replicate,
+        index=index,
         point=attributes["point"],
         seed=attributes["seed"],
         hyperparameters=tuple(frozen.params.items()),

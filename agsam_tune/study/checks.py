@@ -15,14 +15,13 @@ from agsam_tune.plugins import TASKS, announced, is_reference
 from agsam_tune.study.draft import Draft
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
 from agsam_tune.study.explain import add_validation_error
-from agsam_tune.study.model import FixedPoint, Phase, Reference, is_finite, limit_problem
+from agsam_tune.study.model import FixedPoint, Reference, is_finite, limit_problem
+from agsam_tune.study.phase_checks import check_phases
 from agsam_tune.study.references import OWN, announced_optimizers
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
 
 __all__ = ["ROLES", "check_all", "check_roles", "task_problem"]
 
-# Of one phase; the driver holds a record of each in memory (docs/scale.md).
-_MOST_TRIALS = 10_000_000
 ROLES = ("candidate", "baseline", "control")
 
 
@@ -36,10 +35,7 @@ def check_all(draft: Draft, problems: Problems) -> None:
     check_roles(draft.header, problems)
     _check_nesterov(draft, problems)
     _check_base_optimizer(draft, problems)
-    _check_points(draft, problems)
-    _check_size(draft, problems)
-    _check_misset(draft, problems)
-    _check_every_optimizer_runs(draft, problems)
+    check_phases(draft, problems)
     _check_fixed_points(draft, problems)
     _check_reference(draft, problems)
 
@@ -146,55 +142,6 @@ def _check_base_optimizer(draft: Draft, problems: Problems) -> None:
         if not is_sgd and "momentum" in space.ranges:
             key = f"search_spaces.{name}.momentum"
             problems.add(key, f"found a range {reason}", related=related)
-
-
-def _check_points(draft: Draft, problems: Problems) -> None:
-    for phase in draft.phases:
-        if phase.name == "map" and phase.points is not None:
-            message = _map_problem(phase, phase.points)
-            if message:
-                related = ["phases.map.sampler"]
-                problems.add("phases.map.points", message, related=related)
-
-
-def _check_size(draft: Draft, problems: Problems) -> None:
-    for phase in draft.phases:
-        points = phase.points or max(len(phase.fixed), 1)
-        trials = points * phase.seeds * max(len(draft.optimizers or ()), 1)
-        if trials > _MOST_TRIALS:
-            message = f"found {trials:,} trials of all optimizers, allowed: up to {_MOST_TRIALS:,}"
-            related = [f"phases.{phase.name}.{key}" for key in ("points", "seeds")]
-            problems.add(f"phases.{phase.name}", message, related=related)
-
-
-def _map_problem(phase: Phase, points: int) -> str | None:
-    """Sobol designs are balanced at powers of two."""
-    if phase.sampler != "sobol" or not points & (points - 1):
-        return None
-    below = 1 << (points.bit_length() - 1)
-    return f"found {points}, allowed: a power of two, such as {below} or {2 * below}"
-
-
-def _check_misset(draft: Draft, problems: Problems) -> None:
-    if draft.phase("misset") and not draft.phase("map") and not draft.phase("tune"):
-        problems.add(
-            "phases.misset",
-            "found no map and no tune to take each optimizer's own best from, needed: one of them",
-        )
-
-
-def _check_every_optimizer_runs(draft: Draft, problems: Problems) -> None:
-    """An optimizer without hyperparameters has its one point in map, or among the fixed ones."""
-    if not draft.phases or not draft.all_phases_read or draft.phase("map"):
-        return
-    fixed = draft.phase("fixed")
-    listed = {point.optimizer for point in fixed.fixed} if fixed else set()
-    sampled = draft.phase("tune") or draft.phase("iid")
-    for name, space in draft.spaces.items():
-        if name not in listed and not (space.ranges and sampled):
-            needed = "a map, or a point of a fixed phase"
-            message = f"found {name!r}, which no phase has a point for, needed: {needed}"
-            problems.add("optimizers", message)
 
 
 def _check_fixed_points(draft: Draft, problems: Problems) -> None:

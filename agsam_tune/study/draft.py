@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agsam_tune.study.model import Phase, Record, SearchSpace, Training
+from agsam_tune.study.model import AnalysisSettings, Phase, Record, SearchSpace, Training
+from agsam_tune.study.study import Study
 
 __all__ = ["Draft"]
 
@@ -52,3 +53,18 @@ class Draft:
     def phase(self, name: str) -> Phase | None:
         """The first phase of that name that is right."""
         return next((phase for phase in self.phases if phase.name == name), None)
+
+    def sketch(self) -> Study:
+        """A study of what is right, not validated: optimizers and roles with a search space."""
+        analysis = self.sections.get("analysis")
+        values: dict[str, Any] = {
+            "optimizers": tuple(name for name in self.optimizers or () if name in self.spaces),
+            "replicates": self.header.get("replicates", 1),
+            "search_spaces": self.spaces,
+            "phases": tuple(self.phases),
+            "analysis": analysis if isinstance(analysis, AnalysisSettings) else AnalysisSettings(),
+        }
+        for role in ("candidate", "baseline"):
+            name = self.header.get(role)
+            values[role] = name if name in self.spaces else None
+        return Study.model_construct(**values)

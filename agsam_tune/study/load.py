@@ -7,6 +7,7 @@ Must not import torch, Ray, Optuna or pandas.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,7 +18,7 @@ from agsam_tune.study.draft import Draft
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.files import find_search_spaces, read_table
-from agsam_tune.study.model import PHASE_NAMES, UNKNOWN_TRAINING, Phase, SearchSpace
+from agsam_tune.study.model import FORMAT, PHASE_NAMES, UNKNOWN_TRAINING, Phase, SearchSpace
 from agsam_tune.study.overrides import apply_overrides
 from agsam_tune.study.references import announced_optimizers, shorten
 from agsam_tune.study.spaces import find_search_space, override_search_space
@@ -34,6 +35,18 @@ from agsam_tune.study.tables import (
 __all__ = ["changed_study", "load_study"]
 
 M = TypeVar("M", bound=BaseModel)
+
+#: Of what studies were like before replicates.
+FIRST_FORM = "of the first form of studies, whose seeds were crossed with points"
+
+#: Keys of phases that there were then, and what holds now.
+_OLD_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "replicates": "it stands above the first table now, and points are per replicate",
+        "seeds": "every point has a seed of its own now, and more replicates take the place of "
+        "more seeds; leave it out",
+    }
+)
 
 
 def load_study(
@@ -91,6 +104,7 @@ def _study(
     trained_elsewhere: bool = False,
 ) -> Study:
     """The study of a table; its search spaces are those that are known, else in files."""
+    _check_format(table, problems)
     table, references = shorten(table, problems)
     own = _own_optimizers(table, files) if trained_elsewhere else ()
     draft = _draft(table, references, files, known, own, problems, trained_elsewhere)
@@ -142,6 +156,15 @@ def _draft(
         all_phases_read=[phase.name for phase in phases] == _names_in(table.get("phases")),
         trained_elsewhere=trained_elsewhere,
     )
+
+
+def _check_format(table: Mapping[str, Any], problems: Problems) -> None:
+    """Raises at once for a file of another form: nothing else that is wrong with it matters."""
+    found = table.get("format", FORMAT)
+    if isinstance(found, int) and found != FORMAT:
+        why = "a newer agsam-tune is needed" if found > FORMAT else FIRST_FORM
+        problems.add("format", f"found {found}, allowed: {FORMAT}; {why}")
+        problems.raise_if_any()
 
 
 def _header(table: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
@@ -243,10 +266,22 @@ def _phases(table: Mapping[str, Any], problems: Problems) -> list[Phase]:
         if name in seen:
             problems.add(f"phases.{name}", "found more than one phase of this name, allowed: one")
         seen.add(name)
+        entry = _without_old_keys(name, entry, problems)
         parsed = _validated(PHASE_TABLES[name], entry, f"phases.{name}", problems)
         if parsed is not None:
             phases.append(parsed.record())
     return phases
+
+
+def _without_old_keys(
+    phase: str, entry: Mapping[str, Any], problems: Problems
+) -> Mapping[str, Any]:
+    """The phase's table without keys of the first form, about which it is said what holds now."""
+    known = PHASE_TABLES[phase].model_fields
+    old = {key: now for key, now in _OLD_KEYS.items() if key in entry and key not in known}
+    for key, now in old.items():
+        problems.add(f"phases.{phase}.{key}", f"{FIRST_FORM}: {now}")
+    return {key: value for key, value in entry.items() if key not in old}
 
 
 def _names_in(entries: object) -> list[object]:

@@ -86,7 +86,7 @@ def _renamed(
     if isinstance(table.get("search_spaces"), dict):
         changed["search_spaces"] = _renamed_keys(table["search_spaces"], names, problems)
     if isinstance(table.get("phases"), list):
-        changed["phases"] = [_renamed_entries(phase, "points", names) for phase in table["phases"]]
+        changed["phases"] = [_renamed_phase(phase, names) for phase in table["phases"]]
     if "reference" in table:
         changed["reference"] = _renamed_entries(table["reference"], "results", names)
     return changed
@@ -111,6 +111,13 @@ def _renamed_keys(
 
 def _other(spaces: Iterable[str], name: str, names: Mapping[str, str]) -> str:
     return next(key for key in spaces if key != name and names.get(key) == name)
+
+
+def _renamed_phase(table: object, names: Mapping[str, str]) -> object:
+    renamed = _renamed_entries(table, "points", names)
+    if isinstance(renamed, dict) and isinstance(renamed.get("optimizers"), list):
+        return {**renamed, "optimizers": [_short(name, names) for name in renamed["optimizers"]]}
+    return renamed
 
 
 def _renamed_entries(table: object, key: str, names: Mapping[str, str]) -> object:

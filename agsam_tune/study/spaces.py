@@ -17,7 +17,7 @@ from agsam_tune.plugins import data_file, is_reference
 from agsam_tune.study.errors import Problem, Problems, StudyError, nearest, show
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.files import find_search_spaces, package_folder, read_table
-from agsam_tune.study.model import BASE_HYPERPARAMETERS, SearchSpace, limit_problem
+from agsam_tune.study.model import BASE_HYPERPARAMETERS, FORMAT, SearchSpace, limit_problem
 from agsam_tune.study.references import OWN, announced_optimizers, builtin_names, name_problem
 from agsam_tune.study.tables import SearchSpaceTable
 
@@ -146,7 +146,12 @@ def parse_search_space(path: Path, problems: Problems) -> SearchSpace | None:
     """The search space in `path`, or None after adding what is wrong with it to `problems`."""
     before = len(problems.found)
     try:
-        table = SearchSpaceTable.model_validate(read_table(path))
+        said = read_table(path)
+        if isinstance(version := said.get("format"), int) and version > FORMAT:
+            allowed = f"up to {FORMAT}; a newer agsam-tune is needed"
+            problems.add("format", f"found {version}, allowed: {allowed}", file=str(path))
+            return None
+        table = SearchSpaceTable.model_validate(said)
     except StudyError as error:
         problems.found.extend(error.problems)
         return None

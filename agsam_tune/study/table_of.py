@@ -31,7 +31,7 @@ def table_of(study: Study) -> dict[str, Any]:
 
 def _phase(phase: Mapping[str, Any]) -> dict[str, Any]:
     known = PHASE_TABLES[phase["name"]].model_fields
-    table = {key: value for key, value in phase.items() if key in known}
+    table = {key: value for key, value in phase.items() if key in known and value is not None}
     if phase["name"] == "fixed":
         points = phase["fixed"]
         table["points"] = [{"optimizer": p["optimizer"], **p["hyperparameters"]} for p in points]

@@ -47,9 +47,7 @@ DEFAULT_REPLICATES = 16
 class Header(Record):
     """The keys of a study file that stand above its first table."""
 
-    format: int = Field(
-        default=FORMAT, ge=FORMAT, le=FORMAT, description="version of the file's form"
-    )
+    format: Literal[2] = Field(default=FORMAT, description="version of the file's form")
     task: str = Field(
         description="a built-in task, one that a package announces, "
         "or 'package.module:function' for one's own"
