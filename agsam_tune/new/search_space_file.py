@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from agsam_tune.study import Range, read_search_space
 from agsam_tune.study.files import find_search_spaces
+from agsam_tune.study.model import FORMAT
 from agsam_tune.study.tables import SearchSpaceTable
 from agsam_tune.study.text import comment_lines, table_lines
 
@@ -22,9 +23,11 @@ def search_space_text(optimizer: str) -> str:
     )
     if not space.ranges:
         about = f"{optimizer} has no hyperparameters of its own. {about}"
-    said = {"optimizer": optimizer, "description": space.description}
+    said = {"optimizer": optimizer, "format": FORMAT, "description": space.description}
+    if not space.ascent:
+        said["ascent"] = False
     lines = ["#:schema ../schemas/search-space.json", *comment_lines(about), ""]
     lines += table_lines(SearchSpaceTable, said)
     for name, interval in space.ranges.items():
-        lines += ["", f"[{name}]", *table_lines(Range, interval.model_dump())]
+        lines += ["", f"[{name}]", *table_lines(Range, interval.model_dump(exclude_none=True))]
     return "\n".join([*lines, ""])

@@ -16,6 +16,7 @@ from agsam_tune.new.task_module import TASK_OPTIONS
 from agsam_tune.paths import command_word
 from agsam_tune.study import available_studies, readable_search_spaces
 from agsam_tune.study.files import read_table
+from agsam_tune.study.model import FORMAT
 from agsam_tune.study.tables import OPTIONAL_SECTIONS, PHASE_TABLES, SECTIONS, Header
 from agsam_tune.study.text import comment_lines, heading_lines, key_lines, table_lines
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
@@ -25,14 +26,22 @@ _TRAINING: Mapping[str, Any] = MappingProxyType(
     {"epochs": 15, "batch_size": 32, "lr": 0.05, "momentum": 0.9}
 )
 
+_REPLICATES = 8
+
 _PHASES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "map": {"sampler": "sobol", "points": 64, "replicates": 8, "seeds": 2},
-        "tune": {"sampler": "tpe", "points": 16, "seeds": 2},
-        "iid": {"sampler": "random", "points": 32},
-        "misset": {"seeds": 4},
+        "map": {"sampler": "sobol", "points": 8},
+        "key": {"points": 12},
+        "off": {"points": 16, "factor": 10.0},
+        "radius": {"points": 8},
+        "tune": {"sampler": "tpe", "points": 8},
+        "misset": {"points": 4},
+        "default": {"seeds": 1},
     }
 )
+
+# They compare the candidate and the baseline.
+_FOR_A_CLAIM = ("key", "off", "radius")
 
 # Their lists of tables have no one-line form; studies/paper_moons.toml shows one.
 _NOT_SHOWN = ("reference",)
@@ -47,7 +56,15 @@ def study_text(choices: Choices, path: str, *, skeleton: bool) -> str:
         skeleton: whether the task's module is the one that `new` writes.
     """
     shipped = _shipped_for(choices.task)
-    header = {"task": choices.task, "optimizers": choices.optimizers, **choices.roles, "seed": 0}
+    roles = choices.roles
+    header = {
+        "format": FORMAT,
+        "task": choices.task,
+        "optimizers": choices.optimizers,
+        **roles,
+        "seed": 0,
+        "replicates": _REPLICATES,
+    }
     training = shipped.get("training", _TRAINING)
     return "\n".join(
         [
@@ -60,7 +77,7 @@ def study_text(choices: Choices, path: str, *, skeleton: bool) -> str:
             "",
             *_section("training", training),
             *_search_spaces(choices),
-            *_phases(),
+            *_phases(has_claim=bool(roles)),
             *(line for name in SECTIONS if name != "training" for line in _section(name, {})),
         ]
     )
@@ -116,11 +133,13 @@ def _search_spaces(choices: Choices) -> list[str]:
     return []
 
 
-def _phases() -> list[str]:
+def _phases(*, has_claim: bool) -> list[str]:
     lines: list[str] = []
     for name, values in _PHASES.items():
+        if name in _FOR_A_CLAIM and not has_claim:
+            continue
         model = PHASE_TABLES[name]
         purpose = (model.__doc__ or "").partition(": ")[2].rstrip(".")
-        said = {"name": name, **values}
-        lines += ["[[phases]]", *table_lines(model, said, comments={"name": purpose}), ""]
+        heading = ["[[phases]]", *key_lines("name", name, purpose)]
+        lines += [*heading, *table_lines(model, values), ""]
     return lines

@@ -196,9 +196,13 @@ class Study(Record):
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """Replicates at the looks that are planned: once, twice, four times … as many."""
+        """Replicates at the looks that are planned: once, twice, four times … as many.
+
+        One look where all points are fixed, since they are not of the replicates.
+        """
         sizes, size = [self.replicates], 2 * self.replicates
-        while size <= self.max_replicates:
+        grows = any(phase.name != "fixed" for phase in self.phases)
+        while grows and size <= self.max_replicates:
             sizes.append(size)
             size *= 2
         return tuple(sizes)
