@@ -19,7 +19,11 @@ from agsam_tune.study.study import Study
 
 __all__ = ["analysis_changes", "analysis_changes_text", "with_analysis"]
 
-_ANALYSIS = tuple(f"analysis.{name}" for name in AnalysisSettings.model_fields)
+#: What decides which trials there are, or how often they are looked at.
+_OF_THE_RUN = ("key", "max_replicates")
+_ANALYSIS = tuple(
+    f"analysis.{name}" for name in AnalysisSettings.model_fields if name not in _OF_THE_RUN
+)
 _ALLOWED = (*_ANALYSIS, *ROLES)
 
 

@@ -258,7 +258,7 @@ def _named_ranges(definition: str, table: Schema) -> Schema:
     for name in HYPERPARAMETER_LIMITS:
         bounds = {
             bound: table["properties"][bound] | _limits(name)
-            for bound in ("low", "high", "default")
+            for bound in ("low", "high", "default", "min", "max")
         }
         found[f"{definition}_{name}"] = {**table, "properties": table["properties"] | bounds}
     return found

@@ -116,6 +116,8 @@ Optimizers = Annotated[tuple[str, ...], AsTuple, Field(min_length=1)]
 class _Table(Record):
     """What all phases' tables have in common."""
 
+    name: str
+
     def record(self) -> Phase:
         """The phase as a record."""
         return Phase.model_validate(self.model_dump())

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 VALID = """
+format = 2
 task = "moons"
 optimizers = ["sgd", "gsam", "adaptive_gsam", "gsam_matched"]
 candidate = "adaptive_gsam"
 baseline = "gsam"
 control = "gsam_matched"
 seed = 0
+replicates = 4
 [task_options]
 train_size = 400
 [training]
@@ -24,18 +26,26 @@ high = 4.0
 [[phases]]
 name = "map"
 points = 16
-replicates = 4
-seeds = 2
+[[phases]]
+name = "key"
+points = 6
+[[phases]]
+name = "off"
+points = 6
+[[phases]]
+name = "radius"
+points = 4
 [[phases]]
 name = "tune"
 points = 8
-seeds = 2
+[[phases]]
+name = "misset"
+points = 4
+[[phases]]
+name = "default"
 [[phases]]
 name = "iid"
 points = 16
-[[phases]]
-name = "misset"
-seeds = 2
 [[phases]]
 name = "fixed"
 seeds = 2

@@ -28,14 +28,14 @@ def test_what_may_be_set_is_set_and_nothing_else_changes() -> None:
     assert here.model_copy(update={"analysis": study.analysis}) == study
     assert analysis_changes(study, here)[0] == {
         "key": "analysis.margin",
-        "run": 0.005,
+        "run": 0.02,
         "here": 0.01,
     }
 
 
 def test_what_changes_is_said() -> None:
     assert changed() == ""
-    assert changed("analysis.margin=0.005") == ""
+    assert changed("analysis.margin=0.02") == ""
     assert changed("analysis.confidence=0.9") == "analysis.confidence 0.95 → 0.9"
     assert changed("control=") == "control gsam_matched → none"
 
@@ -57,6 +57,7 @@ def test_a_control_is_that_of_its_pair() -> None:
         ),
         (["training.epochs=3"], "any other key needs another run"),
         (["phases.map.points=16"], "analysis.margin, analysis.epsilons, analysis.confidence, cand"),
+        (["analysis.max_replicates=128"], "any other key needs another run"),
         (["analysis.margn=0.1"], "did you mean 'analysis.margin'"),
         (["analysis=3"], "found the key 'analysis', allowed"),
         (["analysis.margin.x=3"], "found the key 'analysis.margin.x', allowed"),

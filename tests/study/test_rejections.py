@@ -39,21 +39,15 @@ SPOILT = [
         "reference.results[0].loss",
         ["unknown key", "did you mean 'test_loss'?"],
     ),
-    ("replicates = 4", "replicate = 4", "phases.map.replicate", ["did you mean 'replicates'?"]),
-    # keys that another phase takes
-    (
-        'name = "misset"',
-        'name = "misset"\npoints = 5',
-        "phases.misset.points",
-        ["unknown key", "allowed: name, seeds"],
-    ),
-    ('name = "iid"', 'name = "iid"\nseeds = 5', "phases.iid.seeds", ["name, sampler, points"]),
-    (
-        'name = "tune"',
-        'name = "tune"\nreplicates = 2',
-        "phases.tune.replicates",
-        ["name, sampler, points, seeds"],
-    ),
+    ("replicates = 4", "replicate = 4", "replicate", ["did you mean 'replicates'?"]),
+    # keys that another phase takes, or that were of the first form
+    ('name = "key"', 'name = "key"\nfactor = 3', "phases.key.factor", ["name, points, optimizers"]),
+    ('name = "iid"', 'name = "iid"\nseeds = 5', "phases.iid.seeds", ["crossed with points", "own"]),
+    ('name = "map"', 'name = "map"\nreplicates = 2', "phases.map.replicates", ["first table now"]),
+    ('"misset"\npoints = 4', '"misset"\nseeds = 8', "phases.misset.points", ["missing"]),
+    ("format = 2", "format = 1", "format", ["found 1, allowed: 2", "seeds were crossed"]),
+    ("format = 2", "format = 3", "format", ["found 3, allowed: 2", "a newer agsam-tune"]),
+    ("format = 2", "format = 'x'", "format", ["'x'", "2"]),
     # names
     ('"gsam",', '"gsma",', "optimizers", ["'gsma'", "adaptive_gsam_t2", "did you mean 'gsam'?"]),
     ('"gsam",', '"GSAM",', "optimizers", ["found 'GSAM'", "did you mean 'gsam'?"]),
@@ -81,8 +75,8 @@ SPOILT = [
     ('task = "moons"', 'task = "my.module"', "task", ["'package.module:function'"]),
     ('task = "moons"', 'task = "my.module:a b"', "task", ["'package.module:function'"]),
     ('task = "moons"\n', "", "task", ["missing"]),
-    ('name = "tune"', 'name = "tunes"', "phases[1].name", ["iid", "did you mean 'tune'?"]),
-    ('name = "tune"', 'nam = "tune"', "phases[1].name", ["missing", "map, tune, iid"]),
+    ('name = "tune"', 'name = "tunes"', "phases[4].name", ["iid", "did you mean 'tune'?"]),
+    ('name = "tune"', 'nam = "tune"', "phases[4].name", ["missing", "map, key, off"]),
     ('name = "tune"', 'name = "map"', "phases.map", ["more than one phase"]),
     ("seed = 0", "seed = 0\nphases = 3", "", ["not TOML"]),
     ("[search_spaces.gsam.rho]", "[search_spaces.sam.rho]", "search_spaces.sam", ["of this study"]),
@@ -95,8 +89,8 @@ SPOILT = [
     ('optimizer = "gsam"\ntest', 'optimizer = "sma"\ntest', "reference.results[0].optimizer", []),
     # samplers and schedules
     (
-        "points = 16\nrep",
-        'sampler = "sobl"\npoints = 16\nrep',
+        "points = 16\n",
+        'sampler = "sobl"\npoints = 16\n',
         "phases.map.sampler",
         ["did you mean 'sobol'?"],
     ),
@@ -141,20 +135,86 @@ SPOILT = [
     ),
     ("[search_spaces.gsam.rho]", "[search_spaces.gsam.lr]", "search_spaces.gsam.lr.low", ["miss"]),
     # the numbers of points, seeds and replicates
-    ("points = 16\nrep", "points = 0\nrep", "phases.map.points", ["0", "an integer >= 1"]),
+    ("points = 16\n", "points = 0\n", "phases.map.points", ["0", "an integer >= 1"]),
     ("points = 8", "points = 0", "phases.tune.points", ["an integer >= 1"]),
-    ("points = 16\nrep", "points = 18\nrep", "phases.map.points", ["replicates = 4", "16 or 32"]),
-    ("points = 16\nrep", "points = 12\nrep", "phases.map.points", ["8 or 16"]),
-    ("points = 16\nrep", "points = 3\nrep", "phases.map.points", ["such as 4"]),
+    ("points = 16\n", "points = 18\n", "phases.map.points", ["16 or 32"]),
+    ("points = 16\n", "points = 3\n", "phases.map.points", ["such as 2 or 4"]),
+    ("replicates = 4", "replicates = 0", "replicates", ["an integer >= 1"]),
+    ("seed = 0", 'seed = 0\ndata = "anew"', "data", ["per_replicate, fixed"]),
+    ('name = "default"', 'name = "default"\nseeds = 0', "phases.default.seeds", [">= 1"]),
+    # the pair, its key, its lengths and what is multiplied
     (
-        "points = 16\nrep",
-        'sampler = "random"\npoints = 18\nrep',
-        "phases.map.points",
-        ["a multiple of replicates = 4"],
+        'name = "map"',
+        'name = "map"\noptimizers = ["gsma"]',
+        "phases.map.optimizers",
+        ["of the study's optimizers", "did you mean 'gsam'?"],
     ),
-    ("points = 16\nrep", 'sampler = "grid"\npoints = 16\nrep', "phases.map.points", ["grid"]),
-    ("replicates = 4", "replicates = 0", "phases.map.replicates", ["an integer >= 1"]),
-    ('"misset"\nseeds = 2', '"misset"\nseeds = 0', "phases.misset.seeds", ["an integer >= 1"]),
+    (
+        'name = "map"',
+        'name = "map"\noptimizers = ["sgd", "sgd"]',
+        "phases.map.optimizers",
+        ["'sgd' 2 times"],
+    ),
+    (
+        'name = "off"',
+        'name = "off"\noptimizers = ["gsam"]',
+        "phases.off.optimizers",
+        ["without adaptive_gsam"],
+    ),
+    (
+        'name = "off"',
+        'name = "off"\noptimizers = ["gsam", "adaptive_gsam", "sgd"]',
+        "phases.off.optimizers",
+        ["'sgd', which has no rho, the key"],
+    ),
+    (
+        'name = "radius"',
+        'name = "radius"\noptimizers = ["gsam", "adaptive_gsam", "sgd"]',
+        "phases.radius.optimizers",
+        ["'sgd', which has no ascent step"],
+    ),
+    (
+        'candidate = "adaptive_gsam"\nbaseline = "gsam"\ncontrol = "gsam_matched"\n',
+        "",
+        "phases.key",
+        ["no candidate and no baseline"],
+    ),
+    ("margin = 0.005", 'key = "roh"', "analysis.key", ["rho, alpha", "did you mean 'rho'?"]),
+    ("margin = 0.005", 'key = "gamma"', "analysis.key", ["that both candidate and baseline have"]),
+    (
+        "high = 4.0",
+        "low = 0.0\nlog = false",
+        "search_spaces.gsam.rho.low",
+        ["0.0", "the key is drawn by its log"],
+    ),
+    ('name = "radius"', 'name = "radius"\nlow = 1', "phases.radius.high", ["missing", "neither"]),
+    ('name = "radius"', 'name = "radius"\nhigh = 1', "phases.radius.low", ["missing", "neither"]),
+    (
+        'name = "radius"',
+        'name = "radius"\nlow = 1\nhigh = 1',
+        "phases.radius",
+        ["low < high"],
+    ),
+    ('name = "key"\npoints = 6\n[[phases]]\n', "", "phases.radius", ["needed: low and high"]),
+    (
+        "[search_spaces.gsam.rho]\nhigh = 4.0",
+        "[search_spaces.gsam.alpha]\ndefault = 0",
+        "search_spaces.gsam.alpha.default",
+        ["the phase off multiplies", "not 0"],
+    ),
+    (
+        "[search_spaces.gsam.rho]\nhigh = 4.0",
+        "[search_spaces.gsam.alpha]\nhigh = 2.0",
+        "search_spaces.gsam.alpha",
+        ["high = 2.0", "max = 1.0"],
+    ),
+    (
+        "high = 4.0",
+        "min = -1",
+        "search_spaces.gsam.rho.min",
+        ["-1.0", "a number >= 0"],
+    ),
+    ("high = 4.0", "min = 1", "search_spaces.gsam.rho", ["low = 0.005", "at least min = 1.0"]),
     ('"fixed"\nseeds = 2', '"fixed"', "phases.fixed.seeds", ["missing"]),
     ("seed = 0", "seed = -1", "seed", ["-1", "an integer >= 0"]),
     ("seed = 0", "seed = 0.5", "seed", ["0.5", "an integer"]),
@@ -254,19 +314,18 @@ def test_all_mistakes_are_named_at_once(write: Write, valid: str) -> None:
 
 def test_misset_needs_a_phase_that_finds_the_best(write: Write, valid: str) -> None:
     head, *phases = valid.split("[[phases]]")
-    path = write("[[phases]]".join([head, *phases[2:]]))
-    assert any(
-        problem.key == "phases.misset" and "needed: one of them" in problem.message
-        for problem in problems_of(path)
-    )
+    kept = [text for text in phases if '"map"' not in text and '"tune"' not in text]
+    found = problems_of(write("[[phases]]".join([head, *kept])))
+    (problem,) = [problem for problem in found if problem.key == "phases.misset"]
+    assert "of gsam, adaptive_gsam to take an own best from" in problem.message
 
 
 def test_an_optimizer_without_any_point_is_refused(write: Write, valid: str) -> None:
     head, *phases = valid.split("[[phases]]")
-    path = write("[[phases]]".join([head, phases[4]]))
+    path = write("[[phases]]".join([head, *phases[4:6]]))  # tune and misset, of the pair
     messages = [problem.message for problem in problems_of(path) if problem.key == "optimizers"]
     assert [message.split(",")[0] for message in messages] == [
-        "found 'adaptive_gsam'",
+        "found 'sgd'",
         "found 'gsam_matched'",
     ]
 

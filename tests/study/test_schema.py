@@ -23,7 +23,7 @@ from agsam_tune.study import (
     read_search_space,
 )
 from agsam_tune.study.files import find_search_spaces
-from agsam_tune.study.model import HYPERPARAMETER_LIMITS
+from agsam_tune.study.model import HYPERPARAMETER_LIMITS, PHASE_NAMES
 from agsam_tune.study.schema import search_space_schema, study_schema
 from agsam_tune.study.text import toml_value
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
@@ -49,9 +49,16 @@ WHOLE = (
     .replace("momentum = 0.9", 'momentum = 0.9\nbase_optimizer = "sgd"')
     .replace("momentum = 0.9", 'momentum = 0.9\nrho_schedule = "proportional"')
     .replace("train_size = 400", "train_size = 400\nnoise = 0.5\nwidth = 16")
-    .replace("high = 4.0", "high = 4.0\nlow = 0.01\nlog = true\ndefault = 0.1")
+    .replace(
+        "high = 4.0", "high = 4.0\nlow = 0.01\nlog = true\ndefault = 0.1\nmin = 0.0\nmax = 99.0"
+    )
+    .replace("replicates = 4", 'replicates = 4\ndata = "fixed"')
+    .replace('name = "off"', 'name = "off"\nfactor = 3.0\noptimizers = ["gsam", "adaptive_gsam"]')
+    .replace('name = "radius"', 'name = "radius"\nlow = 0.5\nhigh = 16.0')
+    .replace('name = "default"', 'name = "default"\nseeds = 3')
     .replace('name = "tune"', 'name = "tune"\nsampler = "gp"')
     .replace("margin = 0.005", "margin = 0.005\nepsilons = [0.01, 0.5]\nconfidence = 0.5")
+    .replace("confidence = 0.5", 'confidence = 0.5\nkey = "rho"\nmax_replicates = 16')
     .replace("rows = 16", 'rows = 16\nway = "rows"\ncheckpoint = 16.0\ntime_limit = 16')
     .replace("cpus = 1", "cpus = 1\ngpus = 0.5")
     + "[sharpness]\nexamples = 16\nrho = 0.5\ngamma = 0.5\nmax_iterations = 16\n"
@@ -63,7 +70,10 @@ SEVERAL_KEYS = re.compile(
     r"|more than one phase|allowed: (an optimizer of this study|one of the study's optimizers)"
     r"|low < high|low > 0|allowed: from low = "
     r"|missing, needed: a number: (smallest|largest|a sound) value"
-    r"|allowed: (a multiple of )?replicates = |replicates of a grid|momentum > 0"
+    r"|momentum > 0|allowed: of the study's optimizers|which has no |without (adaptive_)?gsam"
+    r"|no candidate and no baseline|that both candidate and baseline have|or neither low nor high"
+    r"|a default that is not 0|allowed: at (most max|least min) = |the key is drawn by its log"
+    r"|needed: low and high|a power of two|found 'sgd' 2 times"
     r"|leave none to test on|which no phase has a point for|gsam has rho, alpha"
     r"|with base_optimizer = "
 )
@@ -170,7 +180,7 @@ class TestTheyAreSchemas:
         (listed, _) = properties["task"]["anyOf"]
         assert listed["enum"] == list(BUILTIN_TASKS)
         phase = properties["phases"]["items"]["properties"]["name"]
-        assert phase["enum"] == ["map", "tune", "iid", "misset", "fixed"]
+        assert phase["enum"] == list(PHASE_NAMES)
         training = study_schema()["$defs"]["Training"]["properties"]
         assert training["base_optimizer"]["enum"] == ["sgd", "adam", "adamw"]
         assert training["base_optimizer"]["default"] == "sgd"
@@ -269,10 +279,10 @@ class TestWhatIsWrong:
         assert not CLOSED.is_valid({**study, "task_options": {}})
 
     def test_it_is_said_of_the_key_itself(self) -> None:
-        study = tomllib.loads(VALID.replace("replicates", "replicate"))
+        study = tomllib.loads(VALID.replace('"default"', '"default"\nseed = 3'))
         (error,) = STUDY.iter_errors(study)
-        assert list(error.absolute_path) == ["phases", 0]
-        assert "'replicate' was unexpected" in error.message
+        assert list(error.absolute_path) == ["phases", 6]
+        assert "'seed' was unexpected" in error.message
 
 
 class TestAgreement:

@@ -22,7 +22,9 @@ from agsam_tune.study import (
     canonical_order,
     changed_keys,
     load_study,
+    planned_trials,
 )
+from agsam_tune.study.model import PHASE_NAMES
 
 Write = Callable[[str], Path]
 
@@ -51,10 +53,14 @@ def test_what_the_file_says_is_in_the_study(study_file: Path) -> None:
     assert study.packs.rows == 16
     assert study.reference.results[0].test_accuracy == 0.857
     assert study.phases == (
-        Phase(name="map", sampler="sobol", points=16, replicates=4, seeds=2),
-        Phase(name="tune", sampler="tpe", points=8, seeds=2),
+        Phase(name="map", sampler="sobol", points=16),
+        Phase(name="key", points=6),
+        Phase(name="off", points=6, factor=10.0),
+        Phase(name="radius", points=4),
+        Phase(name="tune", sampler="tpe", points=8),
+        Phase(name="misset", points=4),
+        Phase(name="default"),
         Phase(name="iid", sampler="random", points=16),
-        Phase(name="misset", seeds=2),
         Phase(
             name="fixed",
             seeds=2,
@@ -64,7 +70,8 @@ def test_what_the_file_says_is_in_the_study(study_file: Path) -> None:
             ),
         ),
     )
-    assert study.phase("tune") == study.phases[1]
+    assert study.phase("tune") == study.phases[4]
+    assert (study.format, study.replicates, study.data) == (2, 4, "per_replicate")
 
 
 def test_what_is_left_out_has_defaults(write: Write) -> None:
@@ -72,27 +79,82 @@ def test_what_is_left_out_has_defaults(write: Write) -> None:
         write(
             'task = "moons"\noptimizers = ["gsam"]\n'
             "[training]\nepochs = 1\nbatch_size = 8\nlr = 1\n"
-            '[[phases]]\nname = "map"\npoints = 16\nseeds = 1\n'
+            '[[phases]]\nname = "map"\npoints = 16\n'
         )
     )
     assert (study.candidate, study.baseline, study.control, study.seed) == (None, None, None, 0)
-    assert study.phase("map") == Phase(name="map", sampler="sobol", points=16, replicates=8)
+    assert study.phase("map") == Phase(name="map", sampler="sobol", points=16)
+    assert (study.replicates, study.looks, study.data) == (16, (16, 32, 64), "per_replicate")
+    assert (study.key, study.key_box, study.factor) == (None, None, 10.0)
     assert study.phase("tune") is None
-    assert (study.analysis.margin, study.analysis.confidence) == (0.005, 0.95)
+    assert (study.analysis.margin, study.analysis.confidence) == (0.02, 0.95)
     assert study.analysis.epsilons == (0.01, 0.03, 0.05)
     assert (study.packs.rows, study.resources.cpus, study.resources.gpus) == ("auto", 1.0, 0.0)
     assert (study.reference.source, study.reference.results) == ("", ())
     assert (study.training.momentum, study.training.warmup) == (0.0, 0)
 
 
-@pytest.mark.parametrize(
-    "line", ['sampler = "grid"', 'sampler = "random"', 'sampler = "random"\nreplicates = 8']
-)
-def test_a_map_need_not_be_a_sobol_design(write: Write, valid: str, line: str) -> None:
-    text = valid.replace("points = 16\nreplicates = 4", f"points = 24\n{line}")
+@pytest.mark.parametrize("sampler", ["grid", "random"])
+def test_a_map_need_not_be_a_sobol_design(write: Write, valid: str, sampler: str) -> None:
+    text = valid.replace("points = 16", f'points = 24\nsampler = "{sampler}"', 1)
     phase = load_study(write(text)).phase("map")
-    assert phase is not None
-    assert phase.replicates == (8 if "replicates" in line else 1)
+    assert phase == Phase(name="map", sampler=sampler, points=24)
+
+
+class TestWhatIsCompared:
+    """Whose points a phase trains, by which key, and around what."""
+
+    def test_phases_are_for_the_pair_but_map_and_default(self, study_file: Path) -> None:
+        study = load_study(study_file, overrides=["phases.tune.optimizers=['gsam_matched']"])
+        tuned = ("gsam", "adaptive_gsam", "gsam_matched")
+        assert study.optimizers_of("map") == ("sgd", *tuned)
+        assert study.optimizers_of("default") == tuned
+        assert study.optimizers_of("tune") == ("gsam_matched",)
+        assert study.optimizers_of("fixed") == ("sgd", "gsam")
+        for name in ("key", "off", "radius", "misset", "iid"):
+            assert study.optimizers_of(name) == ("gsam", "adaptive_gsam")
+
+    def test_the_key_is_rho_else_lr_else_what_the_study_says(self, study_file: Path) -> None:
+        study = load_study(study_file)
+        assert (study.key, study.key_box) == ("rho", (0.005, 8.0))
+        lr = "{low=0.01, high=1.0, log=true, default=0.1}"
+        of_lr = ["candidate=gsam", "baseline=sgd", "control=adaptive_gsam"]
+        of_lr += [f"search_spaces.{name}.lr={lr}" for name in ("sgd", "gsam")]
+        of_lr += [f"phases.fixed.points.{name}.lr=0.1" for name in ("sgd", "gsam")]
+        assert load_study(study_file, overrides=of_lr).key == "lr"
+        named = load_study(
+            study_file,
+            overrides=[
+                "analysis.key=alpha",
+                "baseline=gsam_matched",
+                "control=gsam",
+                "search_spaces.gsam_matched.alpha.low=0.01",
+                "search_spaces.adaptive_gsam.alpha.low=0.001",
+            ],
+        )
+        assert (named.key, named.key_box) == ("alpha", (0.001, 1.0))
+
+    def test_what_cannot_be_compared_has_no_trials(self, study_file: Path) -> None:
+        study = load_study(study_file, overrides=["baseline=sgd", "control=gsam"])
+        assert study.key is None
+        for name in ("key", "off", "radius"):
+            assert study.optimizers_of(name) == ()
+        assert study.optimizers_of("tune") == ("adaptive_gsam",)
+
+    def test_both_are_off_around_the_baseline_s_default(self, study_file: Path) -> None:
+        study = load_study(study_file, overrides=["search_spaces.gsam.alpha.default=0.1"])
+        assert study.centre("gsam") == {"rho": 0.5, "alpha": 0.1}
+        assert study.centre("adaptive_gsam") == {"rho": 0.5, "alpha": 0.1, "gamma": 0.1}
+
+    @pytest.mark.parametrize(
+        ("replicates", "most", "looks"),
+        [(16, 64, (16, 32, 64)), (16, 60, (16, 32)), (16, 16, (16,)), (100, 64, (100,))],
+    )
+    def test_looks(
+        self, study_file: Path, replicates: int, most: int, looks: tuple[int, ...]
+    ) -> None:
+        overrides = [f"replicates={replicates}", f"analysis.max_replicates={most}"]
+        assert load_study(study_file, overrides=overrides).looks == looks
 
 
 def test_ones_own_task_has_options_of_its_own(write: Write, valid: str) -> None:
@@ -125,7 +187,7 @@ class TestImmutable:
         with pytest.raises(TypeError):
             study.search_spaces["gsam"].ranges.pop("rho")
         with pytest.raises(TypeError):
-            study.phases[4].fixed[1].hyperparameters["rho"] = 0.1
+            study.phases[8].fixed[1].hyperparameters["rho"] = 0.1
         with pytest.raises(TypeError):
             study.task_options |= {"n": 3}
 
@@ -202,9 +264,9 @@ class TestHash:
 
     @pytest.mark.parametrize(
         "override",
-        ["packs.rows=3", 'packs.rows="auto"', "resources.cpus=4", "resources.gpus=0.5"],
+        ["packs.rows=3", "resources.cpus=4", "resources.gpus=0.5", "replicates=32"],
     )
-    def test_it_does_not_depend_on_where_the_study_runs(
+    def test_it_does_not_depend_on_where_and_how_far_the_study_runs(
         self, study_file: Path, override: str
     ) -> None:
         study, other = load_study(study_file), load_study(study_file, overrides=[override])
@@ -225,14 +287,19 @@ class TestHash:
                 "search_spaces.adaptive_gsam.lr.low: ",
             ),
             ("phases.map.points=32", "phases.map.points: 16 → 32"),
-            ("phases.map.replicates=2", "phases.map.replicates: 4 → 2"),
-            ("phases.misset.seeds=3", "phases.misset.seeds: 2 → 3"),
+            ("phases.misset.points=3", "phases.misset.points: 4 → 3"),
+            ("phases.default.seeds=3", "phases.default.seeds: 1 → 3"),
+            ("phases.off.factor=3", "phases.off.factor: 10.0 → 3.0"),
+            ("phases.map.optimizers=['sgd', 'gsam']", "phases.map.optimizers: (absent) → ['sgd', "),
+            ("data=fixed", "data: 'per_replicate' → 'fixed'"),
+            ("analysis.max_replicates=32", "analysis.max_replicates: 64 → 32"),
+            ("search_spaces.gsam.rho.max=9", "search_spaces.gsam.rho.max: (absent) → 9.0"),
             ("phases.tune.sampler=gp", "phases.tune.sampler: 'tpe' → 'gp'"),
             ("phases.fixed.points.gsam.rho=0.1", "phases.fixed.points[1].rho: 0.5 → 0.1"),
             ("analysis.confidence=0.9", "analysis.confidence: 0.95 → 0.9"),
             ("analysis.epsilons=[0.1]", "analysis.epsilons: [0.01, 0.03, 0.05] → [0.1]"),
             ("reference.source=x", "reference.source: 'a paper' → 'x'"),
-            ("baseline=sgd", "baseline: 'gsam' → 'sgd'"),
+            ("control=sgd", "control: 'gsam_matched' → 'sgd'"),
         ],
     )
     def test_it_depends_on_all_else(self, study_file: Path, override: str, line: str) -> None:
@@ -295,8 +362,10 @@ class TestShipped:
             "gsam",
             "gsam_matched",
         )
-        assert [phase.name for phase in study.phases] == ["map", "tune", "iid", "misset"]
-        assert [phase.points for phase in study.phases] == [128, 32, 128, None]
+        points = {"map": 16, "key": 20, "off": 24, "radius": 18, "tune": 16, "misset": 4}
+        assert {phase.name: phase.points for phase in study.phases} == {**points, "default": None}
+        planned = planned_trials(study)
+        assert sum(n or 0 for n in planned.values()) == 4000
         assert (study.training.epochs, study.training.lr, study.training.momentum) == (
             30,
             0.05,
@@ -327,5 +396,12 @@ class TestShipped:
 
     def test_quick_has_all_phases_and_is_small(self) -> None:
         study = load_study(available_studies()["quick"])
-        assert [phase.name for phase in study.phases] == ["map", "tune", "iid", "misset"]
-        assert len(study.optimizers) == 3
+        assert [phase.name for phase in study.phases] == list(PHASE_NAMES[:-1])
+        assert sum(n or 0 for n in planned_trials(study).values()) < 500
+
+    @pytest.mark.parametrize("name", sorted(available_studies()))
+    def test_all_can_be_decided(self, name: str) -> None:
+        study = load_study(available_studies()[name])
+        names = {phase.name for phase in study.phases}
+        assert names == {"fixed"} or names >= {"map", "key", "off", "radius"}
+        assert (study.data == "fixed") == name.startswith("paper_")
