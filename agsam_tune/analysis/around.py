@@ -23,11 +23,9 @@ from agsam_tune.analysis.own_best import OwnBests
 from agsam_tune.analysis.quantities import Quantity
 from agsam_tune.analysis.reach import Reach
 from agsam_tune.analysis.record import LensName, OwnBest
-from agsam_tune.study import Range
-from agsam_tune.study.model import HYPERPARAMETER_LIMITS
+from agsam_tune.study import MISSET_FACTORS, Range
 
 __all__ = [
-    "MISSET_FACTORS",
     "Misset",
     "around_best",
     "around_default",
@@ -38,9 +36,6 @@ __all__ = [
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-#: By what one hyperparameter alone is off.
-MISSET_FACTORS = (1 / 10, 1 / 3, 1 / 2, 2.0, 3.0, 10.0)
 
 #: The base optimizer alone, as studies call it.
 _BARE = "sgd"
@@ -83,7 +78,10 @@ def misset_of(data: Data, optimizer: str, own: OwnBests | None) -> Misset | None
     for name, best_R in own.settings.items():
         value_N, best_N = trainings.settings[name], best_R[at_N]
         off_HN.append(np.abs(value_N - best_N) > _SAME * np.abs(best_N))
-        ratio[name] = value_N / np.where(best_N == 0, np.nan, best_N)
+        # No factor leads away from 0, so there it is the default that is multiplied.
+        default = data.study.search_spaces[optimizer].ranges[name].default
+        around_N = np.where(best_N == 0, default, best_N)
+        ratio[name] = value_N / np.where(around_N == 0, np.nan, around_N)
     count_N = np.sum(off_HN, axis=0)
     alone: dict[tuple[str, float], Flags] = {}
     any_alone_N = np.zeros(len(trainings), dtype=bool)
@@ -186,14 +184,11 @@ def clipped_share(data: Data, optimizer: str) -> float:
 
 
 def _at_limit(name: str, own: Range, value_N: Array) -> Flags:
-    """Which values lie where nothing may go beyond, to single precision."""
-    known = HYPERPARAMETER_LIMITS.get(name, {})
-    low = own.min if own.min is not None else known.get("ge", known.get("gt", -np.inf))
-    high = own.max if own.max is not None else known.get("le", known.get("lt", np.inf))
+    """Which values stand where nothing may go beyond, to single precision."""
+    low, high = (own.clipped(name, end) for end in (-np.inf, np.inf))
     # A factor does not lead to 0, so who stands there was there before.
     at_low_N = value_N <= low * (1 + _SAME) if low > 0 else np.zeros(len(value_N), dtype=bool)
-    at_high_N = value_N >= high * (1 - _SAME)
-    return np.asarray((at_low_N | at_high_N) & (low < own.default < high))
+    return np.asarray((at_low_N | (value_N >= high * (1 - _SAME))) & (low < own.default < high))
 
 
 def _helps(data: Data, optimizer: str) -> bool | None:

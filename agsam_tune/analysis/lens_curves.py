@@ -14,13 +14,14 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtrit
 
-from agsam_tune.analysis.around import MISSET_FACTORS, misset_of
+from agsam_tune.analysis.around import misset_of
 from agsam_tune.analysis.data import LENGTH, Data
 from agsam_tune.analysis.lenses.estimates import mean_estimate
 from agsam_tune.analysis.measured import key_curve
 from agsam_tune.analysis.metrics import scale_of
 from agsam_tune.analysis.reach import Reach
 from agsam_tune.analysis.record import Curve
+from agsam_tune.study import MISSET_FACTORS
 
 __all__ = ["lens_curves"]
 

@@ -19,7 +19,6 @@ from agsam_tune.analysis.own_best import own_bests
 
 __all__ = [
     "best_of",
-    "centre_of",
     "curve_of",
     "factors_of",
     "key_curve",
@@ -110,23 +109,14 @@ def best_of(data: Data, optimizer: str) -> Estimate | None:
     return tuned(data, optimizer)
 
 
-def centre_of(data: Data, optimizer: str) -> dict[str, float]:
-    """What `off` is around: hyperparameter → the baseline's default, else its own."""
-    spaces = data.study.search_spaces
-    common = spaces[data.study.baseline].ranges if data.study.baseline is not None else {}
-    own = spaces[optimizer].ranges
-    return {name: common.get(name, box).default for name, box in own.items()}
-
-
 def factors_of(data: Data, optimizer: str, trainings: PhaseData) -> dict[str, Array]:
     """By what each hyperparameter but the key is off: hyperparameter → factors (N,).
 
     One whose default is 0 cannot be off by a factor, and is left out.
     """
-    centre = centre_of(data, optimizer)
     return {
         name: trainings.settings[name] / value
-        for name, value in centre.items()
+        for name, value in data.study.centre(optimizer).items()
         if name != data.study.key and value != 0
     }
 

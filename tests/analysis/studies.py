@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from agsam_tune.analysis import AnalysisFacts, best_settings
+from agsam_tune.study import MISSET_FACTORS
 from agsam_tune.study.model import AnalysisSettings, Phase, Range, SearchSpace, Training
 from agsam_tune.study.study import Study
 
 TRIVIAL, TOP, LENGTHS = 0.5, 0.92, (0.3, 3.0)
 POINTS = {"map": 8, "key": 20, "off": 24, "radius": 12, "tune": 4, "misset": 8, "default": 1}
-FACTORS = (1 / 10, 1 / 3, 1 / 2, 2.0, 3.0, 10.0)
 
 RHO = Range(low=0.005, high=8.0, log=True, default=0.1)
 ALPHA = Range(low=0.001, high=1.0, log=True, default=0.04)
@@ -202,7 +202,7 @@ def _settings(
         if index % 2 == 0:
             return {k: v * 10 ** (2 * u - 1) for (k, v), u in zip(best.items(), drawn, strict=True)}
         alone = ("rho", "alpha")[index // 2 % 2]
-        return {**best, alone: best[alone] * FACTORS[int(drawn[1] * len(FACTORS))]}
+        return {**best, alone: best[alone] * MISSET_FACTORS[int(drawn[1] * len(MISSET_FACTORS))]}
     box = study.key_box or (1.0, 1.0)
     low, high = box[0] / study.factor, box[1] * study.factor
     rho = low * (high / low) ** unit

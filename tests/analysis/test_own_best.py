@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from agsam_tune.analysis import analyse, best_settings, read_data
-from agsam_tune.analysis.around import MISSET_FACTORS, misset_of
+from agsam_tune.analysis.around import misset_of
 from agsam_tune.analysis.own_best import own_bests
+from agsam_tune.study import MISSET_FACTORS
 from tests.analysis.studies import facts_of, space, study_of, trials_of
 
 
