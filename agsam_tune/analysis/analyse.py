@@ -21,7 +21,7 @@ from agsam_tune.analysis.comparing import needed_rows, verdict_rows
 from agsam_tune.analysis.data import Data, read_data
 from agsam_tune.analysis.facts import AnalysisFacts
 from agsam_tune.analysis.fixed import fixed_comparisons, fixed_points, published_numbers
-from agsam_tune.analysis.gap import gap_rows
+from agsam_tune.analysis.gap import gap_rows, gap_sentence
 from agsam_tune.analysis.lens_curves import lens_curves
 from agsam_tune.analysis.lenses.pair import Judgement
 from agsam_tune.analysis.measured import key_range
@@ -68,7 +68,7 @@ def analyse_data(data: Data) -> Summary:
     needed = needed_rows(pair.common, judgement) if pair is not None and judgement else []
     wins = net_wins(pair.common, pair.names, pair.reach) if pair is not None else []
     optimizers = {name: _optimizer(data, name, reach, pair, wins) for name in study.optimizers}
-    points = fixed_points(data)
+    points, gap = fixed_points(data), gap_rows(data)
     return Summary(
         study=study.name,
         task=study.task,
@@ -79,8 +79,8 @@ def analyse_data(data: Data) -> Summary:
         design=_design(data, judgement),
         optimizers=optimizers,
         comparisons=tuple(_comparisons(data, pair, judgement, wins)),
-        gap=tuple(gap_rows(data)),
-        claim=_claim(data, judgement, needed),
+        gap=tuple(gap),
+        claim=_claim(data, judgement, needed, gap),
         needed=tuple(needed),
         fixed=tuple(points),
         published=tuple(published_numbers(data, points)),
@@ -182,7 +182,9 @@ def _design(data: Data, judgement: Judgement | None) -> Design:
     )
 
 
-def _claim(data: Data, judgement: Judgement | None, needed: list[Needed]) -> Claim:
+def _claim(
+    data: Data, judgement: Judgement | None, needed: list[Needed], gap: list[Comparison]
+) -> Claim:
     study, facts = data.study, data.facts
     if judgement is None:
         return NO_PAIR
@@ -194,4 +196,5 @@ def _claim(data: Data, judgement: Judgement | None, needed: list[Needed]) -> Cla
         command="agsam-tune run STUDY --until-decided" if may_grow else None,
         largest=largest(data),
     )
-    return claim_of(judgement, wording, needed)
+    split = gap_sentence(gap, wording)
+    return claim_of(judgement, wording, needed, () if split is None else (split,))

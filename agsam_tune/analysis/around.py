@@ -11,14 +11,14 @@ Shapes: N trainings of `misset`, H hyperparameters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agsam_tune.analysis.data import LENGTH, Data, PhaseData
-from agsam_tune.analysis.lenses.estimates import Estimate, mean_estimate
-from agsam_tune.analysis.measured import mean_of, tuned
+from agsam_tune.analysis.lenses.estimates import Estimate, difference, mean_estimate
+from agsam_tune.analysis.measured import tuned
 from agsam_tune.analysis.own_best import OwnBests
 from agsam_tune.analysis.quantities import Quantity
 from agsam_tune.analysis.reach import Reach
@@ -132,13 +132,13 @@ def around_default(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:
     trainings, mapped = data.get(optimizer, "default"), data.get(optimizer, "map")
     if trainings is None:
         return []
-    score = mean_of(data, optimizer, trainings, trainings.score_N)
-    n = len(trainings)
-    found = [Quantity(lens="around_default", metric="score", estimate=score, trainings=n)]
-    best = reach.best.get(optimizer)
-    if best is not None:
-        lost = best - score
-        found.append(Quantity(lens="around_default", metric="regret", estimate=lost, trainings=n))
+    every_N = np.ones(len(trainings), dtype=bool)
+    score = _of_some("around_default", "score", trainings, trainings.score_N, every_N)
+    found, best = [score], reach.best.get(optimizer)
+    if best is not None and score.estimate is not None:
+        all_there = len(score.members or ()) == data.replicates[optimizer]
+        lost = difference(best, score.estimate, paired=all_there)
+        found.append(replace(score, metric="regret", estimate=lost))
     if mapped is None or not data.study.search_spaces[optimizer].names:
         return found
     own = mapped.first_seeds

@@ -118,17 +118,18 @@ def _rank(verdict: LensVerdict) -> int:
 def _finding(score: Comparison, regret: Comparison, wording: Wording) -> str:
     """What a lens found, in at most 13 words."""
     ours, theirs = wording.candidate, wording.baseline
+    higher, less = (wording.amount(row.estimate or 0) for row in (score, regret))
     match regret.verdict:
         case LensVerdict.CANDIDATE:
-            return f"{ours} loses {wording.amount(regret.estimate or 0)} less than {theirs}"
+            return f"{ours} loses {less} less than {theirs}"
         case LensVerdict.BASELINE:
-            return f"{theirs} loses {wording.amount(regret.estimate or 0)} less than {ours}"
+            return f"{theirs} loses {less} less than {ours}"
         case LensVerdict.EQUIVALENT:
             return f"{ours} equals {theirs}"
         case LensVerdict.LEVEL_CANDIDATE:
-            return f"{ours} is better by {wording.amount(score.estimate or 0)}, loses as much"
+            return f"{ours} is better everywhere by {higher}, loses as much"
         case LensVerdict.LEVEL_BASELINE:
-            return f"{theirs} is better by {wording.amount(score.estimate or 0)}, loses as much"
+            return f"{theirs} is better everywhere by {higher}, loses as much"
         case LensVerdict.OPPOSED:
             better = ours if (score.estimate or 0) > 0 else theirs
             return f"{better} scores better but loses more"

@@ -66,8 +66,19 @@ class PhaseData:
 
     @property
     def first_seeds(self) -> PhaseData:
-        """Without the second seeds, which measure noise and are in no mean."""
-        return self.only(self.seed_N == 0)
+        """Without the second seeds, which measure noise and are in no mean.
+
+        Where every replicate is a single point, as in a table without replicates, all of its
+        seeds are its trainings. Where no seed is called 0 a point's smallest is its first.
+        """
+        if len(np.unique(self.replicate_N)) == len(np.unique(self.point_N)):
+            return self
+        if (self.seed_N == 0).any():
+            return self.only(self.seed_N == 0)
+        _, point_N = np.unique(self.point_N, return_inverse=True)
+        first_P = np.full(point_N.max(initial=-1) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(first_P, point_N, self.seed_N)
+        return self.only(self.seed_N == first_P[point_N])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

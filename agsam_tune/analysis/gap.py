@@ -12,8 +12,11 @@ the control has no phase `key`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from agsam_tune.analysis.claim import Wording
 from agsam_tune.analysis.data import Data
 from agsam_tune.analysis.lenses.estimates import Estimate, mean_estimate
 from agsam_tune.analysis.measured import mean_of
@@ -22,7 +25,7 @@ from agsam_tune.analysis.pairing import common_data
 from agsam_tune.analysis.quantities import Quantity, comparison
 from agsam_tune.analysis.record import Comparison
 
-__all__ = ["gap_note", "gap_rows"]
+__all__ = ["gap_note", "gap_rows", "gap_sentence"]
 
 
 def gap_rows(data: Data) -> list[Comparison]:
@@ -81,6 +84,28 @@ def gap_note(data: Data) -> str | None:
         f"On the same points of the map the steps of {control} measure {middle:.2g} times those "
         f"of {candidate} in the middle, {low:.2g} to {high:.2g} times in nine of ten."
     )
+
+
+def gap_sentence(rows: Sequence[Comparison], wording: Wording) -> str | None:
+    """How much of the difference at the same settings is the unit of the key."""
+    parts = {row.metric: row for row in rows}
+    total = parts.get("mean_score.total")
+    if total is None or total.estimate is None:
+        return None
+    unit, direction = (parts[f"mean_score.{part}"] for part in ("unit_part", "direction_part"))
+    points = " points" if wording.points else ""
+    return (
+        f"Of {wording.signed(total.estimate)}{points} of mean score between them at the same "
+        f"settings ({total.candidate} − {total.baseline}) {_with_interval(unit, wording)} are the "
+        f"unit of the key and {_with_interval(direction, wording)} the direction of the step."
+    )
+
+
+def _with_interval(row: Comparison, wording: Wording) -> str:
+    value = wording.signed(row.estimate or 0.0)
+    if row.low is None or row.high is None:
+        return value
+    return f"{value} ({wording.signed(row.low)} to {wording.signed(row.high)})"
 
 
 def _three(data: Data) -> tuple[str, str, str] | None:

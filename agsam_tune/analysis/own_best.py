@@ -90,14 +90,14 @@ class OwnBests:
 def own_bests(data: Data, optimizer: str, phases: Sequence[str] = CHOSEN_FROM) -> OwnBests | None:
     """The own bests of one optimizer, or None where no replicate has a choice.
 
-    A replicate with a single training has none, unless the optimizer has no hyperparameters: in
-    a table without replicates every point stands for itself.
+    Where every replicate is a single point, as in a table without replicates, there is none,
+    unless the optimizer has no hyperparameters.
     """
     parts = [
         part.first_seeds for phase in phases if (part := data.get(optimizer, phase)) is not None
     ]
     names = data.study.search_spaces[optimizer].names
-    if not parts or (names and _most_in_a_replicate(parts) < 2):
+    if not parts or (names and not any(_has_choice(part) for part in parts)):
         return None
     replicate_N = np.concatenate([part.replicate_N for part in parts])
     chosen_by_N = np.concatenate([part.chosen_by_N for part in parts])
@@ -112,5 +112,5 @@ def own_bests(data: Data, optimizer: str, phases: Sequence[str] = CHOSEN_FROM) -
     )
 
 
-def _most_in_a_replicate(parts: Sequence[PhaseData]) -> int:
-    return int(np.bincount(np.concatenate([part.replicate_N for part in parts])).max(initial=0))
+def _has_choice(part: PhaseData) -> bool:
+    return len(np.unique(part.point_N)) > len(np.unique(part.replicate_N))

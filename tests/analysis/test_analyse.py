@@ -1,6 +1,7 @@
 """A study analysed as a whole: what it finds, what it cannot say, and that nothing is lopsided."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from agsam_tune.analysis import Summary, analyse
@@ -267,6 +268,21 @@ def test_a_table_without_replicates_is_compared_at_the_same_setting():
     assert {rows[lens].verdict for lens in ("own_scale", "equal_radius")} == {"not_applicable"}
     assert summary.claim.verdict == "not_applicable"
     assert summary.metric("ours", "around_best", "tuned") is None
+
+
+def test_seeds_of_a_table_without_replicates_are_all_in_its_means():
+    """As of a run of the first design, whose default is one point."""
+    study = study_of(replicates=1, phases={"map": 40, "default": 1})
+    trials = trials_of(study)
+    trials = trials[(trials["seed"] == 0)].assign(replicate=lambda frame: frame["point"])
+    again = trials.assign(seed=7, test_accuracy=trials["test_accuracy"] + 0.01)
+    summary = found(study, pd.concat([trials, again]), looks=(40,), can_grow=False)
+    row = summary.metric("ours", "same_setting", "mean_score")
+    own = trials[(trials["optimizer"] == "ours") & (trials["phase"] == "map")]
+    assert row.value == pytest.approx(own["test_accuracy"].mean() + 0.005)
+    assert (row.replicates, row.trainings) == (40, 80)
+    default = summary.metric("ours", "around_default", "score")
+    assert (default.low, default.high, default.trainings) == (None, None, 2)
 
 
 def test_a_study_without_numbers_of_its_own_says_what_would_decide_it():

@@ -19,6 +19,7 @@ WHERE = {Lens.OWN_SCALE: "own scale", Lens.EQUAL_RADIUS: "step length"}
 
 def judgement_of(own_scale: LensVerdict, equal_radius: LensVerdict) -> Judgement:
     rows = []
+    value = {Lens.SAME_SETTING: 0.05, Lens.OWN_SCALE: 0.0123, Lens.EQUAL_RADIUS: 0.0234}
     verdicts = {
         Lens.SAME_SETTING: LensVerdict.CANDIDATE,
         Lens.OWN_SCALE: own_scale,
@@ -31,7 +32,7 @@ def judgement_of(own_scale: LensVerdict, equal_radius: LensVerdict) -> Judgement
             Comparison(
                 lens=lens,
                 metric=metric,
-                estimate=0.0123 if asked else None,
+                estimate=value[lens] if asked else None,
                 interval=interval,
                 verdict_interval=interval,
                 verdict=verdict,
@@ -73,7 +74,7 @@ def test_what_is_undecided_says_what_would_decide_it(replicates, ending):
     found = judgement_of(LensVerdict.UNDECIDED, LensVerdict.CANDIDATE)
     claim = claim_of(found, WORDING, (needed,))
     assert claim.text == (
-        "Undecided: ours loses 1.2 points less than theirs at equal step length; "
+        "Undecided: ours loses 2.3 points less than theirs at equal step length; "
         "not decided yet on own scale."
     )
     assert claim.because[0].endswith(ending)

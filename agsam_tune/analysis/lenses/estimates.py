@@ -55,7 +55,7 @@ class Estimate:
 
     @property
     def standard_error(self) -> float:
-        """Of `value`; NaN with one replicate."""
+        """Of `value`; NaN where one replicate has all there is."""
         return float(np.sqrt(sum(self._variances())))
 
     @property
@@ -71,7 +71,7 @@ class Estimate:
 
     def interval(self, level: float) -> Interval:
         """The two-sided interval that is wrong with probability `level`, as 0.05 for 95 %."""
-        if not self.degrees >= 1:
+        if not self.degrees >= 1 or np.isnan(self.standard_error):
             return Interval(low=-np.inf, high=np.inf)
         half = -float(stdtrit(self.degrees, level / 2)) * self.standard_error
         return Interval(low=self.value - half, high=self.value + half)
@@ -109,8 +109,8 @@ def mean_estimate(replicate_N: NDArray[np.int64], value_N: Array, *, replicates:
     sum_R = np.bincount(replicate_N, weights=value_N, minlength=replicates)
     count_R = np.bincount(replicate_N, minlength=replicates)
     value, rest_R = sum_R.sum() / count_R.sum(), count_R.sum() - count_R
-    # Where one replicate has all there is, nothing is known of the spread: it stays the value.
-    left_out_R = np.where(rest_R > 0, (sum_R.sum() - sum_R) / np.maximum(rest_R, 1), value)
+    # Where one replicate has all there is, nothing is known of the spread.
+    left_out_R = np.where(rest_R > 0, (sum_R.sum() - sum_R) / np.maximum(rest_R, 1), np.nan)
     return Estimate(value=float(value), left_out=(left_out_R,))
 
 

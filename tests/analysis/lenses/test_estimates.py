@@ -44,6 +44,12 @@ def test_one_replicate_says_nothing_of_the_spread():
     assert (interval.low, interval.high) == (-np.inf, np.inf)
 
 
+def test_trainings_of_one_replicate_among_several_say_nothing_of_the_spread():
+    found = mean_estimate(np.array([1, 1, 1]), np.array([0.1, 0.2, 0.3]), replicates=4)
+    assert found.value == pytest.approx(0.2)
+    assert (found.interval(0.05).low, found.interval(0.05).high) == (-np.inf, np.inf)
+
+
 def test_two_values_that_agree_have_no_width():
     assert _mean([0.5, 0.5]).interval(0.05).within(0.6)
 
