@@ -23,8 +23,10 @@ def test_a_share_without_spread_takes_the_exact_bound_of_its_replicates(value):
 
 def test_shares_stay_between_0_and_1():
     row = metric_row(share(0.01, spread=0.01), 0.95)
-    assert row.low == 0.0
-    assert 0.01 < row.high < 1.0
+    assert 0.0 < row.low < 0.01 < row.high < 1.0
+    ours, theirs = (share(x, spread=0.02, metric="collapse_rate") for x in (0.02, 0.97))
+    gap = comparison(ours, theirs, ("a", "b"), paired=True, confidence=0.95)
+    assert 0.5 < gap.low < gap.estimate < gap.high <= 1.0
 
 
 def test_a_difference_of_shares_without_spread_is_not_certain():
