@@ -121,12 +121,10 @@ MAY_IMPORT = {
     | {"bench/usual_stack.py"},
     "optuna": {
         *("design", "store", "quiet.py", "importing", "bench/end_to_end.py"),
-        "dashboard/overlay.py",
+        *("analysis/importance.py", "dashboard/overlay.py"),
     },
     "optuna_dashboard": {"dashboard/overlay.py", "dashboard/serving.py"},
-    "SALib": {"analysis"},
-    "opda": {"analysis"},
-    "pydantic": {"study", "tasks/catalog.py"},
+    "pydantic": {"analysis", "study", "tasks/catalog.py"},
     "sklearn": {"analysis", "tasks"},
     "pandas": {
         *("agenda/course.py", "api", "store", "analysis", "report", "reporting.py", "export.py"),

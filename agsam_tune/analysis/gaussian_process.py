@@ -1,8 +1,7 @@
 """A Gaussian process over the unit cube with a noise of its own at each point.
 
-In: points of the unit cube, their mean accuracies, the variances of those means. Out: a `Process`
-that predicts, leaves out, averages over coordinates and draws surfaces. Must not import pandas,
-torch, Ray or Optuna.
+In: points of the unit cube, their scores, the variances of those. Out: a `Process` that predicts,
+leaves out and averages over coordinates. Must not import pandas, torch, Ray or Optuna.
 
 The model is ordinary kriging with a tensor-product Matérn 5/2 kernel (C. Rasmussen and C.
 Williams, "Gaussian Processes for Machine Learning", 2006, chapters 2, 4 and 5; "stochastic
@@ -22,6 +21,8 @@ nor groups left out, and warns whenever a length reaches its bound.
 Shapes: P points, H coordinates, N positions, G grid positions.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
-__all__ = ["Process", "Sizes", "condition", "fit_sizes"]
+__all__ = ["LeftOut", "Process", "Sizes", "condition", "fit_sizes"]
 
 Array = NDArray[np.float64]
 
@@ -57,11 +58,26 @@ _JITTER = 1e-7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """The kernel's parameters: lengths (H,) in sides of the cube, variances in accuracy²."""
+    """The kernel's parameters: lengths (H,) in sides of the cube, variances in score²."""
 
     length_H: Array
     scale: float
     nugget: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What the points of other groups say.
+
+    Attributes:
+        mean_P: each point's score, predicted.
+        variance_P: of its observed score, noise included.
+        solved_RP: `Process.solved_P` without each of R groups; 0 at the group's own points.
+    """
+
+    mean_P: Array
+    variance_P: Array
+    solved_RP: Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +88,7 @@ class Process:
         unit_PH: the points.
         mean_P: what was observed there.
         noise_P: the variances of these means, the nugget included.
-        centre: the points' mean accuracy, about which the rest is.
+        centre: the points' mean score, about which the rest is.
         level: prior variance of m about the centre.
         factor_PP: the lower Cholesky factor of the observations' covariance.
         solved_P: that covariance's inverse times (mean - centre).
@@ -94,10 +110,6 @@ class Process:
     def cross(self, unit_NH: Array) -> Array:
         """The prior covariance of the surface at positions with the points, (N, P)."""
         return _kernel(unit_NH, self.unit_PH, self.sizes) + self.level
-
-    def weights(self, cross_NP: Array) -> Array:
-        """What each point's mean counts in the posterior mean, (N, P)."""
-        return np.asarray(cho_solve((self.factor_PP, True), cross_NP.T).T)
 
     def covariance(self, cross_GP: Array, prior_GG: Array) -> Array:
         """The posterior covariance of linear functionals of the surface, (G, G)."""
@@ -132,50 +144,31 @@ class Process:
                 prior_GG *= _along(_SIDE[:, None] - _SIDE[None, :], length).mean()
         return cross_GP + self.level, prior_GG + self.level
 
-    def left_out(self, group_P: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Each point predicted from the points of other groups: mean and variance, (P,).
+    def along_sides(self) -> Array:
+        """The correlation of the midpoints of each side with the points, (H, 48, P)."""
+        gap_HSP = np.abs(_SIDE[None, :, None] - self.unit_PH.T[:, None, :])
+        return np.stack(
+            [_along(gap, float(own)) for gap, own in zip(gap_HSP, self.sizes.length_H, strict=True)]
+        )
 
-        The variance is that of the point's observed mean, its noise included. In closed form
-        from the inverse covariance (R. Dubrule, "Cross validation of kriging in a unique
-        neighborhood", 1983); the kernel's parameters stay those of all points.
+    def left_out(self, group_P: NDArray[np.int64]) -> LeftOut:
+        """Each point predicted from the points of other groups.
+
+        In closed form from the inverse covariance (R. Dubrule, "Cross validation of kriging in a
+        unique neighborhood", 1983); the kernel's parameters stay those of all points.
         """
         inverse_PP = cho_solve((self.factor_PP, True), np.eye(len(self.mean_P)))
         predicted_P, variance_P = np.empty(len(group_P)), np.empty(len(group_P))
+        solved = []
         for group in np.unique(group_P):
             own = np.flatnonzero(group_P == group)
             covariance = np.linalg.inv(inverse_PP[np.ix_(own, own)])
-            predicted_P[own] = self.mean_P[own] - covariance @ self.solved_P[own]
+            error = covariance @ self.solved_P[own]
+            predicted_P[own] = self.mean_P[own] - error
             variance_P[own] = np.diag(covariance)
-        return predicted_P, variance_P
+            solved.append(self.solved_P - inverse_PP[:, own] @ error)
+        return LeftOut(mean_P=predicted_P, variance_P=variance_P, solved_RP=np.stack(solved))
 
-    def draws(self, unit_NH: Array, count: int, generator: np.random.Generator) -> Array:
-        """Surfaces drawn from the posterior, at positions of the unit cube, (N, count).
-
-        A prior draw from random Fourier features (a product of Matérn 5/2 has independent
-        Student's t frequencies of 5 degrees; A. Rahimi and B. Recht, 2007), corrected by what it
-        misses at the points (J. Wilson et al., "Efficiently sampling functions from Gaussian
-        process posteriors", 2020): N × P operations each, where the joint covariance needs N³.
-        """
-        H = self.unit_PH.shape[1]
-        frequency_FH = generator.standard_t(5, (_FEATURES, H)) / self.sizes.length_H
-        phase_F = generator.uniform(0.0, 2.0 * np.pi, _FEATURES)
-        weight_FB = generator.standard_normal((_FEATURES, count))
-        weight_FB *= np.sqrt(2.0 * self.sizes.scale / _FEATURES)
-        level_B = np.sqrt(self.level) * generator.standard_normal(count)
-
-        def prior(unit_MH: Array) -> Array:
-            return np.asarray(np.cos(unit_MH @ frequency_FH.T + phase_F) @ weight_FB + level_B)
-
-        noise_PB = np.sqrt(self.noise_P)[:, None] * generator.standard_normal(
-            (len(self.mean_P), count)
-        )
-        missed_PB = (self.mean_P - self.centre)[:, None] - prior(self.unit_PH) - noise_PB
-        correction_PB = cho_solve((self.factor_PP, True), missed_PB)
-        return np.asarray(self.centre + prior(unit_NH) + self.cross(unit_NH) @ correction_PB)
-
-
-#: Features of a prior draw: its covariance is right to within scale / √features.
-_FEATURES = 512
 
 #: Midpoints of 48 intervals: averages of a kernel along a side to within 1e-3 of its scale.
 _SIDE = (np.arange(48) + 0.5) / 48
@@ -185,7 +178,7 @@ def condition(unit_PH: Array, mean_P: Array, noise_P: Array, sizes: Sizes) -> Pr
     """The process with these sizes, given the points; P³ operations.
 
     Args:
-        noise_P: variances of the means as estimates, in accuracy².
+        noise_P: variances of the means as estimates, in score².
     """
     centre, spread = _location(mean_P)
     level = _LEVEL**2 * spread
@@ -205,14 +198,11 @@ def condition(unit_PH: Array, mean_P: Array, noise_P: Array, sizes: Sizes) -> Pr
     )
 
 
-def fit_sizes(
-    unit_PH: Array, mean_P: Array, noise_P: Array, *, nugget: bool, near: Sizes | None = None
-) -> Sizes:
+def fit_sizes(unit_PH: Array, mean_P: Array, noise_P: Array, *, nugget: bool) -> Sizes:
     """The kernel's parameters of largest posterior density; about 40 × P³ operations.
 
     Args:
         nugget: whether there is noise besides `noise_P`, to be estimated.
-        near: where to start, in place of the two starts; a few steps are then made.
     """
     centre, spread = _location(mean_P)
     y_P, relative_P = (mean_P - centre) / np.sqrt(spread), noise_P / spread + _JITTER
@@ -220,9 +210,6 @@ def fit_sizes(
     gap_HPP = [np.abs(unit_PH[:, None, h] - unit_PH[None, :, h]) for h in range(H)]
     bounds = [np.log(_LENGTHS)] * H + [np.log(_SCALES)] + [np.log(_NUGGETS)] * nugget
     starts = [[np.log(a)] * H + [0.0] + [np.log(0.1)] * nugget for a in (0.2, 1.0)]
-    if near is not None:
-        sizes = [*near.length_H, near.scale / spread] + [near.nugget / spread] * nugget
-        starts = [list(np.log(sizes))]
     found = [
         minimize(
             _loss,
@@ -231,7 +218,7 @@ def fit_sizes(
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": 60 if near is None else 8},
+            options={"maxiter": 60},
         )
         for start in starts
     ]

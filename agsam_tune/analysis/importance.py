@@ -1,7 +1,11 @@
-"""Optuna's importance of each hyperparameter: functional analysis of variance of a forest.
+"""Importances as Optuna has them: PED-ANOVA, which optuna-dashboard draws, and fANOVA.
 
-In: an optimizer's `map`. Out: leaves with the range, the sampler and the evaluator named, without
-which the number means nothing. Must not import torch or Ray; scikit-learn when called.
+In: an optimizer's `map`. Out: rows of the record. The only module of the analysis that imports
+Optuna; scikit-learn when called. Must not import torch or Ray.
+
+PED-ANOVA (S. Watanabe, A. Bansal and F. Hutter, "PED-ANOVA: efficiently quantifying hyperparameter
+importance in arbitrary subspaces", 2023) asks how far the best tenth of the trials is from being
+spread as all trials are. It is Optuna's evaluator itself.
 
 fANOVA (F. Hutter, H. Hoos and K. Leyton-Brown, "An efficient approach for assessing hyperparameter
 importance", 2014) fits a random forest and takes, tree by tree, the share of the variance of its
@@ -11,33 +15,38 @@ same forest and the same formula, and the same number to rounding (tested): Optu
 once for each split, 1 s for 128 points and 16 s for 512; as sums over the leaves' boxes, sorted
 once, it takes hundredths of that, which is what makes an interval affordable.
 
-Two things to know about the number. It is of the *linear* range, whatever the hyperparameter's
-scale: Optuna gives the forest raw values, so that of rho in [0.005, 8] nine tenths count beyond
-0.8. And it is of the points' means and of main effects alone: neither noise nor interactions have
-a share. For those see `indices.py`.
+Intervals leave out a group of replicates at a time.
 
 Shapes: P points, H hyperparameters, T trees, M nodes of all trees, L leaves of all trees.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agsam_tune.analysis.estimate import point_means, to_leaf
-from agsam_tune.analysis.jackknife import jackknife_groups, jackknifed
-from agsam_tune.analysis.leaf import Leaf, Unknown, leaf
-from agsam_tune.analysis.noise import SAME
-from agsam_tune.analysis.rho_lens import NO_MAP, clipped
-from agsam_tune.analysis.surface_fit import LEAST_POINTS
-from agsam_tune.analysis.table import Cells
+from agsam_tune.analysis.data import PhaseData
+from agsam_tune.analysis.lenses.estimates import Estimate
+from agsam_tune.analysis.record import Importance
 from agsam_tune.analysis.unit_cube import Axis
 
-__all__ = ["fanova", "importances"]
+__all__ = ["WHY_THEY_DIFFER", "fanova", "importances", "ped_anova"]
 
 Array = NDArray[np.float64]
+
+#: For whoever shows them beside each other.
+WHY_THEY_DIFFER = (
+    "PED-ANOVA says which hyperparameters the best tenth of the trials depends on, fANOVA which "
+    "ones alone move a random forest's prediction over the box in linear units, Sobol's indices "
+    "which ones move the fitted surface over the box in the search space's own scale, alone, in "
+    "all, and in pairs."
+)
+
+LEAST_POINTS = 16
 
 #: `FanovaImportanceEvaluator`'s defaults.
 _TREES, _DEPTH = 64, 64
@@ -45,67 +54,145 @@ _TREES, _DEPTH = 64, 64
 #: Trees of the forests without a group: enough for a spread.
 _FOLD_TREES = 16
 
+#: Most groups of replicates that are left out in turn.
+_MOST_GROUPS = 8
+
+#: (hyperparameters (P, H), scores (P,), trees) → shares (H,).
+_Shares = Callable[[Array, Array, int], Array]
+
 
 def importances(
-    cells: Cells | None,
-    axes: tuple[Axis, ...],
-    *,
-    chance: float,
-    sampler: str,
-    confidence: float,
-    seed: int,
-) -> dict[str, Leaf] | Unknown:
-    """hyperparameter -> its importance in [0, 1], all together 1; or why there is none.
+    trainings: PhaseData | None, axes: Sequence[Axis], *, confidence: float, seed: int
+) -> tuple[Importance, ...]:
+    """Both importances of each hyperparameter in [0, 1], each method's together 1.
 
     Args:
-        sampler: what drew the points.
+        trainings: of the map; first seeds are used.
+        axes: the search space.
         seed: of the forest.
     """
-    if cells is None or cells.n == 0:
-        return Unknown(reason=NO_MAP)
-    mean_P = point_means(clipped(cells.accuracy_PS, chance))[0]
-    rows = np.flatnonzero(np.isfinite(mean_P))
-    if len(rows) < LEAST_POINTS:
-        return Unknown(reason=f"{len(rows)} points; a forest needs at least {LEAST_POINTS}")
-    if np.ptp(mean_P[rows]) < SAME:
-        return Unknown(reason="all points have the same accuracy")
-    evaluator = f"FanovaImportanceEvaluator(n_trees={_TREES}, max_depth={_DEPTH}, seed={seed})"
-    more = {
-        "range": {axis.name: [axis.low, axis.high] for axis in axes},
-        "sampler": sampler,
-        "evaluator": evaluator,
-    }
-    if len(axes) == 1:
-        only = leaf(value=1.0, low=1.0, high=1.0, n=cells.n, method="the only one", **more)
-        return {axes[0].name: only}
-    axes = tuple(sorted(axes, key=lambda axis: axis.name))  # as Optuna orders them
-    value_PH = np.stack([cells.settings[axis.name] for axis in axes], axis=1)
-    bounds_H2 = np.array([[axis.low, axis.high] for axis in axes])
-    share_H = fanova(value_PH[rows], mean_P[rows], bounds_H2, trees=_TREES, seed=seed)
-    group_P = jackknife_groups(cells)[rows]
-    left_out_RH = np.array(
-        [
-            fanova(value_PH[kept], mean_P[kept], bounds_H2, trees=_FOLD_TREES, seed=seed)
-            for group in np.unique(group_P)
-            if len(kept := rows[group_P != group])
-        ]
-    )
-    method = "Optuna's fANOVA over the linear range"
-    return {
-        axis.name: to_leaf(
-            jackknifed(float(share_H[h]), left_out_RH[:, h], cells.n, method, cells),
-            confidence,
-            **more,
+    names = sorted(axis.name for axis in axes)  # as Optuna orders them
+    own = sorted(axes, key=lambda axis: axis.name)
+    first = None if trainings is None else trainings.first_seeds
+    reason = _why_not(first)
+    if first is None or reason is not None:
+        return tuple(
+            _row(method, name, None, None, reason) for method in _METHODS for name in names
         )
-        for h, axis in enumerate(axes)
+    value_PH = np.stack([first.settings[name] for name in names], axis=1)
+    group_P = first.replicate_N % _MOST_GROUPS
+    return tuple(
+        _row(method, name, estimate, confidence, None)
+        for method in _METHODS
+        for name, estimate in zip(
+            names,
+            _estimates(_shares(method, own, seed % 2**32), value_PH, first.score_N, group_P),
+            strict=True,
+        )
+    )
+
+
+_METHODS = ("ped_anova", "fanova")
+
+
+def _shares(method: str, axes: Sequence[Axis], seed: int) -> _Shares:
+    if len(axes) == 1:
+        return lambda value_PH, score_P, trees: np.ones(1)  # noqa: ARG005
+    if method == "ped_anova":
+        return lambda value_PH, score_P, trees: ped_anova(value_PH, score_P, axes)  # noqa: ARG005
+    bounds_H2 = np.array([[axis.low, axis.high] for axis in axes])
+    return lambda value_PH, score_P, trees: fanova(
+        value_PH, score_P, bounds_H2, trees=trees, seed=seed
+    )
+
+
+def _why_not(first: PhaseData | None) -> str | None:
+    if first is None or not len(first):
+        return "no trainings of the phase map"
+    if len(first) < LEAST_POINTS:
+        return f"{len(first)} points; an importance needs at least {LEAST_POINTS}"
+    if np.ptp(first.score_N) == 0:
+        return "all points have the same score"
+    return None
+
+
+def _estimates(
+    shares: _Shares, value_PH: Array, score_P: Array, group_P: NDArray[np.int64]
+) -> list[Estimate]:
+    """Of each hyperparameter, with the values without each group of replicates."""
+    whole_H = shares(value_PH, score_P, _TREES)
+    groups = np.unique(group_P)
+    without = [whole_H]
+    if len(groups) > 1:
+        without = [
+            shares(value_PH[kept], score_P[kept], _FOLD_TREES)
+            for kept in (group_P != group for group in groups)
+            if np.ptp(score_P[kept]) > 0
+        ]
+    left_out_RH = np.stack(without)
+    return [
+        Estimate(value=float(value), left_out=(left_out_R,))
+        for value, left_out_R in zip(whole_H, left_out_RH.T, strict=True)
+    ]
+
+
+def _row(
+    method: str, name: str, estimate: Estimate | None, confidence: float | None, reason: str | None
+) -> Importance:
+    interval = None
+    if estimate is not None and confidence is not None and estimate.degrees >= 1:
+        interval = estimate.interval(1 - confidence)
+    return Importance.model_validate(
+        {
+            "method": method,
+            "hyperparameters": (name,),
+            "value": None if estimate is None else estimate.value,
+            "low": None if interval is None else max(interval.low, 0.0),
+            "high": None if interval is None else min(interval.high, 1.0),
+            "reason": reason,
+        }
+    )
+
+
+def ped_anova(value_PH: Array, score_P: Array, axes: Sequence[Axis]) -> Array:
+    """What Optuna's `PedAnovaImportanceEvaluator` gives, (H,), of sum 1; 0 where it finds nothing.
+
+    Args:
+        value_PH: the points.
+        score_P: higher is better.
+        axes: of the search space, in the order of the columns.
+    """
+    import optuna
+    from optuna.distributions import FloatDistribution
+
+    distributions = {
+        axis.name: FloatDistribution(axis.low, axis.high, log=axis.log) for axis in axes
     }
+    trials = [
+        optuna.trial.create_trial(
+            params={
+                axis.name: float(np.clip(value, axis.low, axis.high))
+                for axis, value in zip(axes, value_H, strict=True)
+            },
+            distributions=distributions,
+            value=float(score),
+        )
+        for value_H, score in zip(value_PH, score_P, strict=True)
+    ]
+    study = optuna.create_study(direction="maximize")
+    study.add_trials(trials)
+    found = optuna.importance.get_param_importances(
+        study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
+    )
+    share_H = np.array([found.get(axis.name, 0.0) for axis in axes])
+    return np.nan_to_num(share_H)
 
 
 def fanova(value_PH: Array, target_P: Array, bounds_H2: Array, *, trees: int, seed: int) -> Array:
     """What `get_param_importances` with a `FanovaImportanceEvaluator` gives, (H,), of sum 1.
 
     Args:
-        value_PH: the points, in the order in which the study has them.
+        value_PH: the points, in the order in which the study has them, in linear units.
         target_P: their values, not all equal.
         bounds_H2: the lowest and highest value of each hyperparameter, in the order of names that
             Optuna has (alphabetical), for the same forest.

@@ -1,25 +1,26 @@
-"""Accuracy surfaces over pairs of hyperparameters, with two uncertainties apart.
+"""Surfaces of the score over pairs of hyperparameters, with two uncertainties apart.
 
-In: a `Context`. Out: `Surfaces`. Must not import torch, Ray or Optuna.
+In: a `Data`. Out: `Surfaces`. Must not import torch, Ray or Optuna.
 
 A surface over (rho, x2) is the Gaussian process of `surface_fit.py` averaged over the other
-hyperparameters, exactly. Its `noise` is what one more trial there would differ by; its
-`uncertainty` what more points and more seeds would reduce.
+hyperparameters, exactly. Its `noise` is what one more training there would differ by; its
+`uncertainty` what more points would reduce.
 
-**The difference** is a process of its own, fitted to the paired differences at shared points and
-seeds, which do not have the noise that both optimizers share; where their points are not the same
-settings, it is the difference of the two surfaces, if both are usable. `low` and `high` are
-simultaneous: with the study's confidence the whole true surface lies between them, on all plates
-together (a Bonferroni share for each). The factor on the standard deviations is the quantile of
-the largest standardised error over the plate, from joint draws of the posterior and of the seeds'
-errors, the latter as Student's t of seeds - 1 degrees (after J. Sun and C. Loader, "Simultaneous
-confidence bands for linear regression and smoothing", 1994, by simulation).
+**The difference** is a process of its own, fitted to the differences at the points that both
+optimizers share, weights, batches and data included, so that the noise that both have drops out.
+`low` and `high` are simultaneous: with the study's confidence the whole true surface lies between
+them, on all plates together (a Bonferroni share for each). The factor on the standard deviations
+is the quantile of the largest standardised error over the plate, from joint draws of the posterior
+(after J. Sun and C. Loader, "Simultaneous confidence bands for linear regression and smoothing",
+1994, by simulation).
 
-Shapes: P points, S seeds, G grid positions, B draws, K coordinates of a plate.
+Shapes: P points, G grid positions, B draws, K coordinates of a plate.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import cholesky
 
-from agsam_tune.analysis.comparisons import common_cells, same_settings
-from agsam_tune.analysis.context import Context
-from agsam_tune.analysis.leaf import Unknown
-from agsam_tune.analysis.noise import smooth_variance
-from agsam_tune.analysis.rho_lens import clipped
-from agsam_tune.analysis.surface_fit import Fit, box_of, fit_surface
-from agsam_tune.analysis.table import Cells
-from agsam_tune.analysis.unit_cube import Axis
+from agsam_tune.analysis.data import Data, PhaseData
+from agsam_tune.analysis.gaussian_process import Process
+from agsam_tune.analysis.record import SurfaceQuality
+from agsam_tune.analysis.surface_fit import (
+    NO_MAP,
+    Fit,
+    SurfaceData,
+    fit_surface,
+    no_surface,
+    read_map,
+)
+from agsam_tune.analysis.unit_cube import Axis, axis_of
+from agsam_tune.study import SearchSpace
 
-__all__ = ["Surfaces", "fit_surfaces"]
+__all__ = ["SIDE", "Surfaces", "fit_surfaces"]
 
 Array = NDArray[np.float64]
 
@@ -45,7 +51,7 @@ SIDE = 25
 
 _DRAWS = 1000
 
-#: What a covariance loses to rounding: relative to the plate's largest variance, and in accuracy².
+#: What a covariance loses to rounding: relative to the plate's largest variance, and in score².
 _JITTER, _LEAST_VARIANCE = 1e-5, 1e-10
 
 _GRID = ("optimizer", "second", "rho", "x2", "accuracy", "noise", "uncertainty")
@@ -57,92 +63,65 @@ class Surfaces:
     """Fitted surfaces of all optimizers of a study.
 
     Attributes:
-        grid: optimizer, second, rho, x2, accuracy, noise, uncertainty: the mean over the search
-            space's other hyperparameters at rho and the hyperparameter called `second` (at x2),
-            the standard deviation of one trial over seeds there, and the standard deviation of
-            `accuracy` as an estimate. Fractions. Only of optimizers whose surface is usable.
-            An optimizer of rho alone has `second` "" and x2 NaN. `noise` is NaN with one seed.
+        grid: optimizer, second, rho, x2, accuracy, noise, uncertainty: the mean score over the
+            search space's other hyperparameters at rho and the hyperparameter called `second` (at
+            x2), the standard deviation of one training over seeds around there, and the standard
+            deviation of `accuracy` as an estimate. Only of optimizers whose surface is usable. An
+            optimizer of rho alone has `second` "" and x2 NaN.
         difference: second, rho, x2, difference, low, high, significant: candidate - baseline,
             with simultaneous bounds. Empty where `difference_quality` says why.
-        quality: optimizer -> {"usable", "reason", "r2", "rmse", "coverage", "n_points"}.
+        quality: optimizer → how good its surface is, whether usable or not.
         difference_quality: the same of the difference.
-        fits: optimizer -> its surface, usable or not.
+        fits: optimizer → its surface, where it is usable.
     """
 
     grid: pd.DataFrame
     difference: pd.DataFrame
-    quality: Mapping[str, Mapping[str, Any]]
-    difference_quality: Mapping[str, Any] = field(default_factory=dict)
-    fits: Mapping[str, Fit | Unknown] = field(default_factory=dict)
+    quality: Mapping[str, SurfaceQuality]
+    difference_quality: SurfaceQuality
+    fits: Mapping[str, Fit]
 
 
-def fit_surfaces(context: Context) -> Surfaces:
+def fit_surfaces(data: Data) -> Surfaces:
     """Surfaces of all optimizers, and the candidate's less the baseline's.
 
-    Equal for equal tables: what is drawn at random follows from the study's seed.
+    Equal for equal data: what is drawn at random follows from the study's seed.
     """
-    fits = {name: _fit(context, name) for name in context.study.optimizers}
-    rows = [
-        plate
-        for name, fit in fits.items()
-        if isinstance(fit, Fit) and fit.quality.usable
-        for plate in _plates(name, fit, context.chance)
-    ]
-    difference, quality = _difference(context, fits)
+    margin = data.study.analysis.margin
+    found = {}
+    for name in data.study.optimizers:
+        axes = _axes(data.study.search_spaces[name])
+        own = read_map(data.get(name, "map"), axes)
+        found[name] = fit_surface(own, margin=margin)
+        if not axes:
+            found[name] = no_surface("the optimizer has no hyperparameters"), None
+    fits = {name: fit for name, (_, fit) in found.items() if fit is not None}
+    rows = [plate for name, fit in fits.items() for plate in _plates(name, fit)]
+    difference, quality = _difference(data)
     return Surfaces(
         grid=_frame(rows, _GRID),
         difference=difference,
-        quality={name: _entry(fit) for name, fit in fits.items()},
+        quality={name: quality for name, (quality, _) in found.items()},
         difference_quality=quality,
         fits=fits,
     )
 
 
-def _fit(context: Context, optimizer: str) -> Fit | Unknown:
-    cells = context.map_cells(optimizer)
-    return fit_surface(
-        cells,
-        {} if cells is None else cells.settings,
-        box_of(context, [optimizer]),
-        chance=context.chance,
-        margin=context.study.analysis.margin,
-    )
+def _axes(space: SearchSpace) -> tuple[Axis, ...]:
+    return tuple(axis_of(name, own) for name, own in space.ranges.items())
 
 
-def _entry(fit: Fit | Unknown) -> dict[str, Any]:
-    if isinstance(fit, Fit):
-        return fit.quality.entry()
-    numbers = dict.fromkeys(("r2", "rmse", "coverage"))
-    return {"usable": False, "reason": fit.reason, **numbers, "n_points": 0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plate:
-    """A surface on the grid of one pair: its mean (G,), covariance (G, G), seeds' errors (G, S)."""
-
-    mean_G: Array
-    covariance_GG: Array
-    error_GS: Array
-
-    @property
-    def variance_G(self) -> Array:
-        own_G = np.maximum(np.diag(self.covariance_GG), 0.0)
-        return np.asarray(own_G + (self.error_GS**2).sum(axis=1))
-
-
-def _plates(optimizer: str, fit: Fit, chance: float) -> Iterator[dict[str, Any]]:
+def _plates(optimizer: str, fit: Fit) -> Iterator[dict[str, Any]]:
     for pair in _pairs(fit.axes):
         grid_GK, columns = _grid(pair)
-        plate = _plate(fit, pair, grid_GK)
         kept = [fit.names.index(axis.name) for axis in pair]
-        at_PK = fit.process.unit_PH[:, kept]
-        noise_G = smooth_variance(grid_GK, at_PK, fit.variance_P)
+        mean_G, covariance_GG = _plate(fit, pair, grid_GK)
         yield {
             "optimizer": optimizer,
             **columns,
-            "accuracy": np.clip(plate.mean_G, chance, 1.0),
-            "noise": np.sqrt(noise_G),
-            "uncertainty": np.sqrt(plate.variance_G),
+            "accuracy": mean_G,
+            "noise": np.sqrt(_nearest_mean(grid_GK, fit.process.unit_PH[:, kept], fit.noise_P)),
+            "uncertainty": np.sqrt(np.maximum(np.diag(covariance_GG), 0.0)),
         }
 
 
@@ -164,108 +143,92 @@ def _grid(pair: tuple[Axis, ...]) -> tuple[Array, dict[str, Any]]:
     return grid_GK, {"second": second, "rho": pair[0].values(grid_GK[:, 0]), "x2": x2}
 
 
-def _plate(fit: Fit, pair: tuple[Axis, ...], grid_GK: Array) -> _Plate:
-    """The surface averaged over the hyperparameters that are not of the pair."""
-    process, kept = fit.process, [fit.names.index(axis.name) for axis in pair]
-    cross_GP, prior_GG = process.averaged(kept, grid_GK)
-    return _Plate(
-        mean_G=process.centre + cross_GP @ process.solved_P,
-        covariance_GG=fit.quality.inflation * process.covariance(cross_GP, prior_GG),
-        error_GS=fit.seed_errors(process.weights(cross_GP)),
-    )
+def _plate(fit: Fit, pair: tuple[Axis, ...], grid_GK: Array) -> tuple[Array, Array]:
+    """Mean (G,) and covariance (G, G) of the surface averaged over what is not of the pair."""
+    process: Process = fit.process
+    cross_GP, prior_GG = process.averaged([fit.names.index(axis.name) for axis in pair], grid_GK)
+    mean_G = process.centre + cross_GP @ process.solved_P
+    return mean_G, fit.inflation * process.covariance(cross_GP, prior_GG)
 
 
-def _difference(
-    context: Context, fits: Mapping[str, Fit | Unknown]
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    candidate, baseline = context.study.candidate, context.study.baseline
+def _nearest_mean(grid_GK: Array, at_PK: Array, value_P: Array, near: int = 8) -> Array:
+    """The mean over the points that lie nearest on the plate."""
+    gap_GP = ((grid_GK[:, None] - at_PK) ** 2).sum(axis=2)
+    near_GN = np.argpartition(gap_GP, min(near, len(value_P) - 1), axis=1)[:, :near]
+    return np.asarray(value_P[near_GN].mean(axis=1))
+
+
+def _difference(data: Data) -> tuple[pd.DataFrame, SurfaceQuality]:
     empty = _frame([], _DIFFERENCE)
-    if candidate is None or baseline is None:
-        return empty, _entry(Unknown(reason="the study names no candidate and baseline"))
-    if same_settings(context, candidate, baseline):
-        sides: list[Fit | Unknown] = [_paired(context, candidate, baseline)]
-    else:
-        sides = [fits[candidate], fits[baseline]]
-    known = [side for side in sides if isinstance(side, Fit)]
-    entries = [_entry(side) for side in sides]
-    if len(known) < len(sides) or not all(side.quality.usable for side in known):
-        return empty, next(entry for entry in entries if not entry["usable"])
-    theirs = box_of(context, [baseline])
-    pairs = _pairs(tuple(axis for axis in box_of(context, [candidate]) if axis in theirs))
-    if not pairs:
-        return empty, _entry(Unknown(reason="they have no rho, on the same scale, in common"))
-    generator = np.random.default_rng([context.study.seed, 0x5F2FACE])
-    share = (1.0 - context.study.analysis.confidence) / max(len(pairs), 1)
+    own = _differences(data)
+    if isinstance(own, str):
+        return empty, no_surface(own)
+    quality, fit = fit_surface(own, margin=None)
+    if fit is None:
+        return empty, quality
+    common = {axis.name for axis in own.axes}
+    for name in (data.study.candidate, data.study.baseline):
+        common &= set(data.study.search_spaces[str(name)].names)
+    pairs = _pairs(tuple(axis for axis in own.axes if axis.name in common))
+    generator = np.random.default_rng([data.study.seed, 0x5F2FACE])
+    share = (1.0 - data.study.analysis.confidence) / max(len(pairs), 1)
     rows = []
     for pair in pairs:
         grid_GK, columns = _grid(pair)
-        plate = _less([_plate(side, pair, grid_GK) for side in known])
-        half_G = _simultaneous(plate, 1.0 - share, generator) * np.sqrt(
-            plate.variance_G + _LEAST_VARIANCE
-        )
-        low_G, high_G = plate.mean_G - half_G, plate.mean_G + half_G
-        rows.append(
-            {
-                **columns,
-                "difference": plate.mean_G,
-                "low": low_G,
-                "high": high_G,
-                "significant": (low_G > 0) | (high_G < 0),
-            }
-        )
-    return _frame(rows, _DIFFERENCE), entries[0]
+        mean_G, covariance_GG = _plate(fit, pair, grid_GK)
+        half_G = _half_widths(covariance_GG, 1.0 - share, generator)
+        low_G, high_G = mean_G - half_G, mean_G + half_G
+        bounds = {"low": low_G, "high": high_G, "significant": (low_G > 0) | (high_G < 0)}
+        rows.append({**columns, "difference": mean_G, **bounds})
+    return _frame(rows, _DIFFERENCE), quality
 
 
-def _paired(context: Context, candidate: str, baseline: str) -> Fit | Unknown:
-    """A process of the differences at the points and seeds that both optimizers have."""
-    both = [context.map_cells(name) for name in (candidate, baseline)]
-    ours, theirs = common_cells(both)
-    if ours is None or theirs is None or ours.accuracy_PS.shape != theirs.accuracy_PS.shape:
-        return Unknown(reason="no points that both optimizers have")
-    return fit_surface(
-        _minus(ours, theirs, context.chance),
-        {**theirs.settings, **ours.settings},
-        box_of(context, [candidate, baseline]),
-        chance=-np.inf,
-        margin=None,
+def _differences(data: Data) -> SurfaceData | str:
+    """The differences at the points that both optimizers have, or why there are none."""
+    study = data.study
+    if study.candidate is None or study.baseline is None:
+        return "the study names no candidate and baseline"
+    sides = [data.get(name, "map") for name in (study.candidate, study.baseline)]
+    spaces = [study.search_spaces[name].ranges for name in (study.candidate, study.baseline)]
+    ours, theirs = sides
+    if ours is None or theirs is None:
+        return NO_MAP
+    shared = [name for name in spaces[0] if name in spaces[1]]
+    if not data.facts.paired or not shared:
+        return "they have no points in common"
+    ours, theirs = _in_common(ours, theirs)
+    same = all(np.allclose(ours.settings[n], theirs.settings[n], rtol=1e-9) for n in shared)
+    if not len(ours) or not same:
+        return "their points are not the same settings, since their boxes differ"
+    axes = [axis_of(name, own) for name, own in {**spaces[1], **spaces[0]}.items()]
+    minus = PhaseData(
+        replicate_N=ours.replicate_N,
+        point_N=ours.point_N,
+        seed_N=ours.seed_N,
+        settings={**theirs.settings, **ours.settings},
+        score_N=ours.score_N - theirs.score_N,
+        chosen_by_N=ours.chosen_by_N - theirs.chosen_by_N,
+        radius_N=ours.radius_N,
+        diverged_N=ours.diverged_N | theirs.diverged_N,
     )
+    return read_map(minus, axes) or NO_MAP
 
 
-def _minus(ours: Cells, theirs: Cells, chance: float) -> Cells:
-    """The differences of accuracies, each point's mean being of max(accuracy, chance)."""
-    accuracy_PS = clipped(ours.accuracy_PS, chance) - clipped(theirs.accuracy_PS, chance)
-    return replace(ours, accuracy_PS=accuracy_PS)
+def _in_common(ours: PhaseData, theirs: PhaseData) -> tuple[PhaseData, PhaseData]:
+    """The trainings of the same point and seed, in one order."""
+    keys = [2 * one.point_N + one.seed_N for one in (ours, theirs)]
+    return ours.only(np.isin(keys[0], keys[1])), theirs.only(np.isin(keys[1], keys[0]))
 
 
-def _less(plates: list[_Plate]) -> _Plate:
-    """A plate of differences as it is; of two optimizers' plates, the first less the second."""
-    if len(plates) == 1:
-        return plates[0]
-    ours, theirs = plates
-    paired = ours.error_GS.shape == theirs.error_GS.shape
-    return _Plate(
-        mean_G=ours.mean_G - theirs.mean_G,
-        covariance_GG=ours.covariance_GG + theirs.covariance_GG,
-        error_GS=ours.error_GS - theirs.error_GS
-        if paired
-        else np.concatenate([ours.error_GS, theirs.error_GS], axis=1),
-    )
-
-
-def _simultaneous(plate: _Plate, confidence: float, generator: np.random.Generator) -> float:
-    """The quantile of the largest standardised error over the plate."""
-    S = plate.error_GS.shape[1]
-    jittered_GG = plate.covariance_GG.copy()
-    jittered_GG[np.diag_indices_from(jittered_GG)] += (
-        _JITTER * plate.variance_G.max() + _LEAST_VARIANCE
-    )
+def _half_widths(covariance_GG: Array, confidence: float, generator: np.random.Generator) -> Array:
+    """Half widths that hold over the whole plate."""
+    variance_G = np.maximum(np.diag(covariance_GG), 0.0) + _LEAST_VARIANCE
+    jittered_GG = covariance_GG.copy()
+    jittered_GG[np.diag_indices_from(jittered_GG)] += _JITTER * variance_G.max() + _LEAST_VARIANCE
     root_GG = cholesky(jittered_GG, lower=True)
     own_BG = generator.standard_normal((_DRAWS, len(root_GG))) @ root_GG.T
-    heavy_B = np.sqrt(max(S - 1, 1) / generator.chisquare(max(S - 1, 1), _DRAWS))
-    seeds_BG = heavy_B[:, None] * (generator.standard_normal((_DRAWS, S)) @ plate.error_GS.T)
-    deviation_G = np.sqrt(plate.variance_G + _LEAST_VARIANCE)
-    largest_B = np.max(np.abs(own_BG + seeds_BG) / deviation_G, axis=1)
-    return float(np.quantile(largest_B, confidence))
+    largest_B = np.max(np.abs(own_BG) / np.sqrt(variance_G), axis=1)
+    return np.asarray(float(np.quantile(largest_B, confidence)) * np.sqrt(variance_G))
 
 
 def _frame(plates: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
