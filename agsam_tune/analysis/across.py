@@ -1,49 +1,42 @@
-"""Several studies together: performance against sensitivity, and the claim over tasks.
+"""Several studies together: what each says, and what may be averaged over them.
 
-In: the contexts and summaries of several runs. Out: the comparison's `summary.json`. Must not
-import torch, Ray or Optuna.
+In: the summaries of several runs. Out: a `TaskComparison`. Must not import torch, Ray or Optuna.
 
-**Tasks are fixed.** Everything is about the tasks that were run, and says nothing about others:
-a mean over two or five tasks has no interval for tasks in general.
+Everything is about the tasks that were run: a mean over two or five has no interval for tasks in
+general. Averaged is what has one meaning for all: `mean_score` and `common_regret`, which is
+against the best of all optimizers, as shares of best − trivial of the task (taken as known). The
+regret against an optimizer's *own* best is never averaged: one whose own best collapses has nothing
+to lose, and won by that once.
 
-**A mean over tasks** of a difference has the error of its parts. The tasks' seeds are their own,
-but their designs are this project's same Sobol points, so that what the points do to one task they
-may do to the next: contributions are added up replicate by replicate before their spread is taken,
-and put beside each other seed by seed. That holds for independent studies too, with fewer degrees
-of freedom than they have.
-
-**Scores** are normalised within a task to be 0 at chance and 1 at the best accuracy of any
-optimizer there; this scale is taken as known.
-
-Shapes: T tasks, R replicates, S seeds.
+Studies of one seed share points and draws across tasks, so their errors may be alike. So the
+interval of a mean is the mean of the intervals, which covers however they hang together: of normal
+errors, the standard error of a mean is at most the mean of the standard errors.
 """
 
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from agsam_tune.analysis.best import Best
-from agsam_tune.analysis.claim_across import claim_across
-from agsam_tune.analysis.comparisons import Contrast, contrasts, entries
-from agsam_tune.analysis.context import Context
-from agsam_tune.analysis.estimate import Estimate, to_leaf
-from agsam_tune.analysis.intervals import Component, p_value
-from agsam_tune.analysis.leaf import Leaf, Unknown, leaf, null
-from agsam_tune.analysis.tuning_gain import (
-    TuningGain,
-    gain_difference,
-    gain_estimate,
-    tuning_gain,
+from agsam_tune.analysis.data import Data
+from agsam_tune.analysis.placing import placed
+from agsam_tune.analysis.record import Comparison, LensName, Summary
+from agsam_tune.analysis.record_across import (
+    Number,
+    OptimizerAcross,
+    Pooled,
+    TaskComparison,
+    TaskRow,
 )
-from agsam_tune.analysis.worth_tuning import worth_tuning
 
-__all__ = ["TaskRun", "compare_tasks", "mean_over_tasks"]
+__all__ = ["TaskRun", "compare_tasks"]
 
-LENSES = ("rho", "own_best", "radius")
-METRIC = "regret_sensitivity"
+Pair = tuple[str, str]
+_METRICS: tuple[Literal["mean_score"], Literal["common_regret"]] = ("mean_score", "common_regret")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,304 +45,170 @@ class TaskRun:
 
     Attributes:
         name: what it is called in the comparison, different for each.
-        context: what its estimates are computed from.
-        summary: its `summary.json`.
+        summary: its record.
+        data: its trainings; without them nothing is said of performance against sensitivity.
     """
 
     name: str
-    context: Context
-    summary: Mapping[str, Any]
+    summary: Summary
+    data: Data | None = None
 
     @property
-    def scale(self) -> float | None:
-        """a* - chance, with the best accuracy of any optimizer; None where there is none."""
-        best = self.context.common_best
-        above = best.value - self.context.chance if isinstance(best, Best) else 0.0
-        return above if above > 0 else None
+    def pair(self) -> Pair | None:
+        candidate, baseline = self.summary.candidate, self.summary.baseline
+        return None if candidate is None or baseline is None else (candidate, baseline)
 
     @property
-    def maps(self) -> bool:
-        """Whether a map was run, without which nothing is known of settings in general."""
-        cells = self.context.table.cells.items()
-        return any(phase == "map" and bool(one.settings) for (_, phase), one in cells)
-
-    @property
-    def pair(self) -> tuple[str, str] | None:
-        study = self.context.study
-        if study.candidate is None or study.baseline is None:
-            return None
-        return study.candidate, study.baseline
+    def scale(self) -> Number:
+        """best − trivial, or why it cannot serve."""
+        design = self.summary.design
+        if design.best is None:
+            return Number(value=None, reason="the best score is not known")
+        scale = design.best - design.trivial
+        if scale <= design.margin:
+            return Number(value=None, reason="no optimizer does better than trivial")
+        return Number(value=scale)
 
 
-def compare_tasks(runs: Sequence[TaskRun]) -> dict[str, Any]:
+def compare_tasks(runs: Sequence[TaskRun]) -> TaskComparison:
     """Everything that is said of several runs together.
 
     Args:
         runs: two or more; their order is that of the tables.
-
-    Returns:
-        the content of `summary.json`: `tasks` (one entry a run), `optimizers` (those that all runs
-        with a map have), `comparisons` (candidate - baseline, mean over tasks, by lens, and of the
-        hyperparameter sensitivity), `verdicts` and `claim`. Leaves are as in a run's own summary.
     """
-    mapped = [run for run in runs if run.maps]
-    shared = [name for name in _optimizers(mapped) if all(_has(run, name) for run in mapped)]
-    pair = _pair(runs)
-    gains = {name: _gain(mapped, name) for name in shared}
-    worth = _worth(mapped, shared)
-    # What is equivalent by the strictest margin is so by every task's own.
-    strictest = min((run.context for run in runs), key=lambda one: one.study.analysis.margin)
-    settings = strictest.study.analysis
-    rows = [] if pair is None else _comparisons(runs, pair, strictest)
-    if pair is not None:
-        rows.append(_sensitivity(mapped, pair, gains, settings.confidence))
-    tasks = [_task(run, worth.get(run.name, {})) for run in runs]
-    judged = [task for task in tasks if task["compared"] and task["pair"] == _listed(pair)]
-    return {
-        "comparison_of": [run.name for run in runs],
-        "candidate": pair and pair[0],
-        "baseline": pair and pair[1],
-        "control": runs[0].context.study.control,
-        "confidence": settings.confidence,
-        "margin": settings.margin,
-        "tasks": tasks,
-        "optimizers": {
-            name: {
-                "score": _mean_score([task for task in tasks if task["mapped"]], name),
-                "hyperparameter_sensitivity": to_leaf(
-                    gain_estimate(gains[name]), settings.confidence
-                ),
-            }
-            for name in shared
-        },
-        "comparisons": rows,
-        "verdicts": dict(Counter(task["claim"]["verdict"] for task in judged)),
-        "claim": claim_across(tasks, rows, pair),
-    }
-
-
-def mean_over_tasks(estimates: Sequence[Estimate]) -> Estimate:
-    """The mean of estimates of different tasks, with what their designs have in common.
-
-    Contributions of replicates with the same number are added, those of seeds are not: no two
-    tasks share a seed's weights or batches.
-    """
-    T = len(estimates)
-    influences = [one.influence_RS for one in estimates]
-    rows = max(len(own_RS) for own_RS in influences)
-    total = sum(own_RS.shape[1] for own_RS in influences)
-    blocks = [
-        # A mean over all columns is the mean over tasks of each task's mean over its own.
-        np.pad(own_RS, ((0, rows - len(own_RS)), (0, 0))) * (total / (T * max(own_RS.shape[1], 1)))
-        for own_RS in influences
-    ]
-    choices = [one.imagined_B for one in estimates if len(one.imagined_B)]
-    widest = max(estimates, key=lambda one: float(np.ptp(one.values_P)) if one.values_P.size else 0)
-    return replace(
-        estimates[0],
-        value=float(np.mean([one.value for one in estimates])),
-        influence_RS=np.concatenate(blocks, axis=1),
-        clusters=min(one.clusters for one in estimates),
-        seeds=sum(one.seeds for one in estimates),
-        cluster_degrees=min(one.cluster_degrees for one in estimates),
-        n=sum(one.n for one in estimates),
-        method=f"mean over {T} tasks; {estimates[0].method}",
-        best_terms=tuple((w / T, best) for one in estimates for w, best in one.best_terms),
-        imagined_B=np.sum(choices, axis=0) / T if choices else np.zeros(0),
-        extra=_of_the_mean([part for one in estimates for part in one.extra], T),
-        common=_of_the_mean([part for one in estimates for part in one.common], T),
-        bias=float(np.mean([one.bias for one in estimates])),
-        least_variance=float(np.mean([one.least_variance for one in estimates])),
-        unseen=float(np.mean([one.unseen for one in estimates])),
-        compares=any(one.compares for one in estimates),
-        step=max(one.step for one in estimates),
-        values_P=widest.values_P,
-        low=float(np.mean([one.low for one in estimates])),
-        high=float(np.mean([one.high for one in estimates])),
-    )
-
-
-def _of_the_mean(parts: Sequence[Component], tasks: int) -> tuple[Component, ...]:
-    return tuple(replace(part, variance=part.variance / tasks**2) for part in parts)
-
-
-def _comparisons(
-    runs: Sequence[TaskRun], pair: tuple[str, str], strictest: Context
-) -> list[dict[str, Any]]:
-    """Candidate - baseline over the tasks that compare these two, as entries with verdicts."""
-    ours = [run for run in runs if run.pair == pair]
-    found = {run.name: _by_lens(run, pair) for run in ours}
-    rows = []
-    for lens in LENSES:
-        known = {
-            name: own[lens] for name, own in found.items() if not isinstance(own[lens], Unknown)
-        }
-        estimates = [one for one in known.values() if isinstance(one, Estimate)]
-        mean: Estimate | Unknown = Unknown(reason="no task has an estimate")
-        if estimates:
-            mean = mean_over_tasks(estimates)
-        without = [name for name in found if name not in known]
-        labels = {"tasks": list(known), "without": without}
-        rows.append(Contrast(lens=lens, metric=METRIC, estimate=mean, labels=labels))
-    return entries(rows, *pair, strictest)
-
-
-def _sensitivity(
-    runs: Sequence[TaskRun],
-    pair: tuple[str, str],
-    gains: Mapping[str, TuningGain | Unknown],
-    confidence: float,
-) -> dict[str, Any]:
-    """The difference in Phi as an entry; less is better, and the margin is not in its unit."""
-    nothing = Unknown(reason="not all tasks have both optimizers")
-    estimate = gain_difference(*(gains.get(name, nothing) for name in pair))
-    found = to_leaf(estimate, confidence)
-    row = {
-        "candidate": pair[0],
-        "baseline": pair[1],
-        "lens": "tasks",
-        "metric": "hyperparameter_sensitivity",
-        "difference": found["value"],
-        "low": found.get("low"),
-        "high": found.get("high"),
-        "p_value": None,
-        "verdict": "undecided",
-        "tasks": [run.name for run in runs],
-        "without": [],
-    }
-    if isinstance(estimate, Unknown) or found["value"] is None:
-        return row | {"reason": found["reason"]}
-    parts = estimate.components(confidence)
-    p = None if isinstance(parts, Unknown) else p_value(parts, estimate.value)
-    verdict = "undecided"
-    if p is not None and p < 1 - confidence:
-        verdict = "candidate" if estimate.value < 0 else "baseline"
-    return row | {
-        "p_value": p,
-        "verdict": verdict,
-        "n": estimate.n,
-        "method": estimate.method,
-    }
-
-
-def _by_lens(run: TaskRun, pair: tuple[str, str]) -> dict[str, Estimate | Unknown]:
-    found = {
-        contrast.lens: contrast.estimate
-        for contrast in contrasts(run.context, *pair)
-        if contrast.metric == METRIC
-    }
-    nothing = Unknown(reason="the task has no such phase")
-    return {lens: found.get(lens, nothing) for lens in LENSES}
-
-
-def _task(run: TaskRun, worth: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What is known of one task."""
-    context, scale = run.context, run.scale
-    best = context.common_best
-    claim = run.summary.get("claim") or {}
-    comparisons = [
-        row
-        for row in run.summary.get("comparisons") or ()
-        if row["metric"] == METRIC and row["lens"] in LENSES
-    ]
-    return {
-        "name": run.name,
-        "study": context.study.name,
-        "task": context.study.task,
-        "pair": _listed(run.pair),
-        "n_trials": context.table.n_trials,
-        "n_diverged": context.table.n_diverged,
-        "chance": context.chance,
-        "best_accuracy": best.value if isinstance(best, Best) else None,
-        "claim": {key: claim.get(key) for key in ("verdict", "text")},
-        "mapped": run.maps,
-        "compared": any(row["difference"] is not None for row in comparisons),
-        "comparisons": comparisons,
-        "optimizers": {
-            name: _optimizer(run, name, scale) | {"worth_tuning": worth.get(name)}
-            for name in context.study.optimizers
-        },
-    }
-
-
-def _optimizer(run: TaskRun, name: str, scale: float | None) -> dict[str, Any]:
-    """Performance and sensitivity of one optimizer in one task, as it is and normalised."""
-    metrics = run.summary["optimizers"][name]["metrics"]
-    found = {
-        "best_accuracy": metrics["own_best"]["best_accuracy"],
-        **{f"{METRIC}_{lens}": metrics[lens][METRIC] for lens in LENSES},
-    }
-    start = {"best_accuracy": run.context.chance}
-    return {
-        **found,
-        "normalised": {
-            key: _normalised(own, start.get(key, 0.0), scale) for key, own in found.items()
-        },
-    }
-
-
-def _normalised(own: Leaf, start: float, scale: float | None) -> Leaf:
-    if own["value"] is None:
-        return own
-    if scale is None:
-        return null("no optimizer of the task is above chance")
-    ends = {key: (own[key] - start) / scale for key in ("value", "low", "high")}
-    return leaf(**ends, n=own["n"], method=f"{own['method']}; the scale taken as known")
-
-
-def _mean_score(tasks: Sequence[Mapping[str, Any]], name: str) -> Leaf:
-    """The mean over tasks of the normalised accuracy at each task's own best."""
-    scores = [task["optimizers"][name]["normalised"]["best_accuracy"] for task in tasks]
-    missing = [
-        f"{task['name']}: {own['reason']}"
-        for task, own in zip(tasks, scores, strict=True)
-        if own["value"] is None
-    ]
-    if missing:
-        return null("; ".join(missing))
-    value = float(np.mean([own["value"] for own in scores]))
-    # Fresh seeds of a task are its own: half widths add in squares, as parts of an error do.
-    halves = [(own["high"] - own["low"]) / 2 for own in scores]
-    half = float(np.sqrt(np.sum(np.square(halves)))) / len(scores)
-    return leaf(
-        value=value,
-        low=value - half,
-        high=value + half,
-        n=sum(own["n"] for own in scores),
-        method="mean over tasks; the scales taken as known",
-    )
-
-
-def _gain(runs: Sequence[TaskRun], name: str) -> TuningGain | Unknown:
-    scales = [run.scale for run in runs]
-    known = [scale for scale in scales if scale is not None]
-    if len(known) < len(scales):
-        return Unknown(reason="in a task no optimizer is known to be above chance")
-    return tuning_gain([run.context for run in runs], known, name)
-
-
-def _worth(
-    runs: Sequence[TaskRun], names: Sequence[str]
-) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """run → optimizer → how many of its hyperparameters are worth tuning there."""
-    contexts, scales = [run.context for run in runs], [run.scale or 1.0 for run in runs]
-    found = {name: worth_tuning(contexts, scales, name) for name in names}
-    return {run.name: {name: found[name][t] for name in names} for t, run in enumerate(runs)}
-
-
-def _optimizers(runs: Sequence[TaskRun]) -> list[str]:
-    return list(dict.fromkeys(name for run in runs for name in run.context.study.optimizers))
-
-
-def _has(run: TaskRun, name: str) -> bool:
-    return name in run.context.study.optimizers
-
-
-def _pair(runs: Sequence[TaskRun]) -> tuple[str, str] | None:
-    """The candidate and baseline of most runs; of equally many, the first run's."""
     pairs = Counter(run.pair for run in runs if run.pair is not None)
-    return pairs.most_common(1)[0][0] if pairs else None
+    pair = pairs.most_common(1)[0][0] if pairs else None
+    rows = [_task(run) for run in runs]
+    ours = [
+        row for run, row in zip(runs, rows, strict=True) if pair is not None and run.pair == pair
+    ]
+    verdicts = Counter(str(row.claim.verdict) for row in ours)
+    notes = ["The tasks are those that were run; nothing is said about others."]
+    others = [run.name for run in runs if pair is not None and run.pair != pair]
+    if others:
+        notes.append(f"Not about these two, so in no mean: {', '.join(others)}.")
+    return TaskComparison(
+        comparison_of=tuple(run.name for run in runs),
+        candidate=pair and pair[0],
+        baseline=pair and pair[1],
+        tasks=tuple(rows),
+        pooled=() if pair is None else _pooled(ours, pair),
+        optimizers=_plane(runs),
+        verdicts=dict(verdicts),
+        text=_text(pair, verdicts),
+        notes=tuple(notes),
+    )
 
 
-def _listed(pair: tuple[str, str] | None) -> list[str] | None:
-    return None if pair is None else list(pair)
+def _task(run: TaskRun) -> TaskRow:
+    summary, design, scale = run.summary, run.summary.design, run.scale
+    comparisons = tuple(
+        row for row in summary.comparisons if (row.candidate, row.baseline) == run.pair
+    )
+    return TaskRow(
+        name=run.name,
+        study=summary.study,
+        task=summary.task,
+        candidate=summary.candidate,
+        baseline=summary.baseline,
+        replicates=design.replicates,
+        trainings=summary.counts.trainings,
+        diverged=summary.counts.diverged,
+        trivial=design.trivial,
+        best=design.best,
+        scale=scale,
+        claim=summary.claim,
+        comparisons=comparisons,
+        normalised=tuple(_normalised(row, scale) for row in comparisons if row.metric in _METRICS),
+    )
+
+
+def _normalised(row: Comparison, scale: Number) -> Comparison:
+    own = {"verdict_low": None, "verdict_high": None, "verdict": None}
+    if scale.value is None:
+        numbers = {"estimate": None, "low": None, "high": None, "reason": scale.reason}
+        return row.model_copy(update=own | numbers)
+    parts = {name: getattr(row, name) for name in ("estimate", "low", "high")}
+    divided = {k: None if v is None else v / scale.value for k, v in parts.items()}
+    return row.model_copy(update=own | divided)
+
+
+def _pooled(tasks: Sequence[TaskRow], pair: Pair) -> tuple[Pooled, ...]:
+    """A line for each lens and metric that two tasks or more have."""
+    found = []
+    lenses: dict[LensName, None] = {row.lens: None for task in tasks for row in task.normalised}
+    for lens in lenses:
+        for metric in _METRICS:
+            rows = {
+                task.name: next(
+                    (r for r in task.normalised if (r.lens, r.metric) == (lens, metric)), None
+                )
+                for task in tasks
+            }
+            line = _mean(lens, metric, pair, rows)
+            found += [line] if line is not None else []
+    return tuple(found)
+
+
+def _mean(
+    lens: LensName,
+    metric: Literal["mean_score", "common_regret"],
+    pair: Pair,
+    rows: dict[str, Comparison | None],
+) -> Pooled | None:
+    known = {name: r for name, r in rows.items() if r is not None and r.estimate is not None}
+    if len(known) < 2:
+        return None
+    low = [row.low for row in known.values() if row.low is not None]
+    high = [row.high for row in known.values() if row.high is not None]
+    bounded = len(low) == len(high) == len(known)
+    return Pooled(
+        lens=lens,
+        metric=metric,
+        candidate=pair[0],
+        baseline=pair[1],
+        estimate=float(np.mean([row.estimate for row in known.values()])),
+        low=float(np.mean(low)) if bounded else None,
+        high=float(np.mean(high)) if bounded else None,
+        tasks=tuple(known),
+        without=tuple(
+            f"{name}: {(row.reason if row else None) or 'it has no such number'}"
+            for name, row in rows.items()
+            if name not in known
+        ),
+    )
+
+
+def _plane(runs: Sequence[TaskRun]) -> dict[str, OptimizerAcross]:
+    """Every optimizer that all runs have, in the order of the first."""
+    shared = [
+        name
+        for name in runs[0].summary.optimizers
+        if all(name in run.summary.optimizers for run in runs)
+    ]
+    data = [run.data for run in runs]
+    scales = [run.scale.value for run in runs]
+    confidence = max(run.summary.design.confidence for run in runs)
+    found = {}
+    for name in shared:
+        known = [one for one in data if one is not None]
+        sizes = [one for one in scales if one is not None]
+        if len(known) < len(runs) or len(sizes) < len(runs):
+            reason = "in a task no optimizer does better than trivial"
+            if len(known) < len(runs):
+                reason = "the trainings of a task are not at hand"
+            performance = sensitivity = Number(value=None, reason=reason)
+        else:
+            performance, sensitivity = placed(known, sizes, name, confidence=confidence)
+        found[name] = OptimizerAcross(performance=performance, sensitivity=sensitivity)
+    return found
+
+
+def _text(pair: Pair | None, verdicts: Counter[str]) -> str:
+    if pair is None:
+        return "No study names a candidate and a baseline, so there is no claim to judge."
+    total = sum(verdicts.values())
+    parts = [f"{word.replace('_', ' ')} in {count}" for word, count in verdicts.most_common()]
+    tasks = "task" if total == 1 else "tasks"
+    said = " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+    return f"That {pair[0]} is more robust than {pair[1]}: {said} of {total} {tasks}."

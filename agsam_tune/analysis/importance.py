@@ -163,9 +163,9 @@ def ped_anova(value_PH: Array, score_P: Array, axes: Sequence[Axis]) -> Array:
         axes: of the search space, in the order of the columns.
     """
     import optuna
-    from optuna.distributions import FloatDistribution
+    from optuna.distributions import BaseDistribution, FloatDistribution
 
-    distributions = {
+    distributions: dict[str, BaseDistribution] = {
         axis.name: FloatDistribution(axis.low, axis.high, log=axis.log) for axis in axes
     }
     trials = [
@@ -185,7 +185,7 @@ def ped_anova(value_PH: Array, score_P: Array, axes: Sequence[Axis]) -> Array:
         study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
     )
     share_H = np.array([found.get(axis.name, 0.0) for axis in axes])
-    return np.nan_to_num(share_H)
+    return np.asarray(np.nan_to_num(share_H))
 
 
 def fanova(value_PH: Array, target_P: Array, bounds_H2: Array, *, trees: int, seed: int) -> Array:

@@ -103,7 +103,7 @@ def planted(
         )
         for name, surface in surfaces.items()
     }
-    study = study_of({name: hyperparameters for name in surfaces}, data=data)
+    study = study_of(dict.fromkeys(surfaces, hyperparameters), data=data)
     return data_of(study, phases, replicates)
 
 

@@ -102,6 +102,10 @@ class KeyCurve:
         centre_C = self._centres(width, low, high)
         return centre_C, self._means(self.curve_G, centre_C, width)
 
+    def window_means_left_out(self, width: float, low: float, high: float) -> Array:
+        """The same without each replicate, (R, C)."""
+        return self._means(self.curves_left_out_RG, self._centres(width, low, high), width)
+
     def best_window(self, width: float, low: float, high: float) -> Window:
         """The largest mean over a window of `width` decades whose middle lies in [low, high]."""
         centre_C = self._centres(width, low, high)
