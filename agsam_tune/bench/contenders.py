@@ -30,6 +30,7 @@ def pack(given: Problem, rows: int) -> Epochs:
             optimizer="gsam",
             phase="map",
             replicate=0,
+            index=0,
             point=0,
             seed=seed,
             hyperparameters=(("rho", RHO), ("alpha", ALPHA)),
@@ -101,7 +102,7 @@ def _start(given: Problem) -> tuple[nn.Module, Tensor, Tensor]:
     with torch.no_grad():
         for parameter, array in zip(module.parameters(), given.weights(0), strict=True):
             parameter.copy_(torch.as_tensor(array))
-    return module, torch.as_tensor(given.task.train.x), torch.as_tensor(given.task.train.y)
+    return module, torch.as_tensor(given.task.train.inputs()), torch.as_tensor(given.task.train.y)
 
 
 def _dot(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> Tensor:

@@ -1,6 +1,6 @@
 """A task of which next to nothing is trained, so that what is left is all the rest of a study.
 
-In: the study's seed. Out: a `Task`. Must not import torch, Ray, Optuna.
+In: a seed. Out: a `Task`. Must not import torch, Ray, Optuna.
 """
 
 from __future__ import annotations

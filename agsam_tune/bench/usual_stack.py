@@ -99,7 +99,7 @@ def train(config: Mapping[str, float], task: Task, training: Training) -> dict[s
 def _tensors(split: Split) -> tuple[Any, Any]:
     import torch
 
-    return torch.as_tensor(split.x), torch.as_tensor(split.y, dtype=torch.float32)
+    return torch.as_tensor(split.inputs()), torch.as_tensor(split.y, dtype=torch.float32)
 
 
 def _accuracy(model: Any, split: Split) -> float:

@@ -39,7 +39,7 @@ def epochs(given: Problem, rows: int) -> Iterator[tuple[int, list[float]]]:
     step = _step(layers, given)
     convolves = any(isinstance(layer, nn.Conv2d) for layer in layers)
     train = _loop(step, rows) if convolves else _scan(step)
-    x_N = jnp.asarray(_channels_last(given.task.train.x))
+    x_N = jnp.asarray(_channels_last(given.task.train.inputs()))
     y_N = jnp.asarray(given.task.train.y)
     weights = [
         jnp.asarray(np.stack([_kernel(array) for array in arrays]), dtype=jnp.float32)

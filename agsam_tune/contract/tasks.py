@@ -102,12 +102,17 @@ def _same_seed_same_data(subject: TaskUnderTest) -> None:
 
 
 def _every_seed_same_shapes(subject: TaskUnderTest) -> None:
-    """Another study's seed may change the data, but not what they are."""
+    """Another seed may change the data, but not what they are."""
     other = subject.build(subject.seed + 1)
     for name in ("name", "loss"):
         first, second = getattr(subject.task, name), getattr(other, name)
         if first != second:
             broken(f"its {name} is {first!r}, but {second!r} with another seed")
+    if subject.task.sizes != other.sizes:
+        broken(
+            f"its splits have {subject.task.sizes}, but {other.sizes} with another seed; "
+            "replicates, which have seeds of their own, are of one size"
+        )
     shapes = [t.train.x.shape[1:] for t in (subject.task, other)]
     if shapes[0] != shapes[1]:
         broken(f"its examples are {shapes[0]}, but {shapes[1]} with another seed")
@@ -139,7 +144,7 @@ def _labels(subject: TaskUnderTest) -> None:
 def _splits_share_no_examples(subject: TaskUnderTest) -> None:
     """No more of them lie in two splits than twins among the data explain."""
     splits = list(subject.splits())
-    keys = {name: [hash(x.tobytes()) for x in split.x] for name, split in splits}
+    keys = {name: [hash(x.tobytes()) for x in split.inputs()] for name, split in splits}
     for number, (first, _) in enumerate(splits):
         for second, _ in splits[number + 1 :]:
             there, n = set(keys[first]), len(keys[second])
@@ -161,7 +166,7 @@ def _model_fits(subject: TaskUnderTest) -> None:
     from agsam_tune.engine.blueprint import ModelError, blueprint
 
     task = subject.task
-    example = torch.from_numpy(task.train.x[:_A_FEW])
+    example = torch.from_numpy(task.train.inputs(_A_FEW))
     try:
         plan = blueprint(task.model, example)
     except ModelError as error:

@@ -1,7 +1,7 @@
 """The batches of a pack: gathered by index from data that lie on the device.
 
-In: a split, the seed of each row. Out: batches. Rows of one seed see
-the same batches, whatever the optimizer or the pack. Must not import Ray or Optuna.
+In: a split, the coordinates of each row. Out: batches. Trials of the same coordinates see the
+same batches, whatever the optimizer or the pack. Must not import Ray or Optuna.
 
 Shapes: K rows (models), N training examples, B examples of a batch, D inputs.
 """
@@ -25,19 +25,26 @@ class Batch:
     """One batch for each row.
 
     Attributes:
-        split: the training split.
-        index_KB: which of its examples.
+        split: the training split of every data set.
+        place_KB: where in its `x_MD` the examples lie.
+        label_KB: where in its labels, one data set after another, theirs are.
     """
 
     split: Evaluation
-    index_KB: Tensor
+    place_KB: Tensor
+    label_KB: Tensor
+
+    @property
+    def y_M(self) -> Tensor:
+        """The labels, one data set after another."""
+        return self.split.y_SN.flatten()
 
     def gathered(self) -> tuple[Tensor, Tensor]:
         """Its (K, B, D) inputs and (K, B) labels."""
-        index = self.index_KB.reshape(-1)
-        gathered = self.split.x_ND.index_select(0, index).view(*self.index_KB.shape, -1)
+        shape = self.place_KB.shape
+        gathered = self.split.x_MD.index_select(0, self.place_KB.reshape(-1)).view(*shape, -1)
         x_KBD = row_aligned(tuple(gathered.shape), gathered).copy_(gathered)
-        return x_KBD, self.split.y_N.index_select(0, index).view(self.index_KB.shape)
+        return x_KBD, self.y_M.index_select(0, self.label_KB.reshape(-1)).view(shape)
 
 
 class Batches:
@@ -50,25 +57,32 @@ class Batches:
     def __init__(
         self,
         train: Evaluation,
-        seeds: Sequence[int],
         batch_size: int,
-        coordinates: Mapping[str, int | str],
+        coordinates: Sequence[Mapping[str, int | str]],
     ) -> None:
         self._train = train
-        self._seeds = sorted(set(seeds))
         self._batch_size = batch_size
-        self._coordinates = dict(coordinates)
-        self._row_K = torch.tensor([self._seeds.index(s) for s in seeds], device=train.x_ND.device)
-        self.per_epoch = -(-len(train.y_N) // batch_size)
+        self._coordinates = coordinates
+        self._in_order = train.in_order
+        self.per_epoch = -(-len(train) // batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from number `start` on."""
-        n = len(self._train.y_N)
-        orders = [self._order(seed, epoch, n) for seed in self._seeds]
-        order_KN = torch.as_tensor(np.stack(orders), device=self._row_K.device)[self._row_K]
-        for index_KB in torch.split(order_KN, self._batch_size, dim=1)[start:]:
-            yield Batch(split=self._train, index_KB=index_KB.contiguous())
-
-    def _order(self, seed: int, epoch: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        name = stream(**self._coordinates, seed=seed, epoch=epoch, stream="batches")
-        return name.permutation(n)
+        train, n = self._train, len(self._train)
+        orders = [
+            stream(**of_row, epoch=epoch, stream="batches").permutation(n)
+            for of_row in self._coordinates
+        ]
+        label_KN = torch.as_tensor(np.stack(orders), device=train.x_MD.device)
+        label_KN += n * train.set_K.unsqueeze(1)
+        place_KN = label_KN if self._in_order else train.place_SN.flatten()[label_KN]
+        parts = (torch.split(at_KN, self._batch_size, dim=1) for at_KN in (place_KN, label_KN))
+        for number, (place_KB, label_KB) in enumerate(zip(*parts, strict=True)):
+            if number < start:
+                continue
+            place_KB = place_KB.contiguous()
+            yield Batch(
+                split=train,
+                place_KB=place_KB,
+                label_KB=place_KB if self._in_order else label_KB.contiguous(),
+            )

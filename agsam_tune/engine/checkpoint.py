@@ -17,9 +17,8 @@ import math
 import os
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Self
@@ -29,7 +28,6 @@ from torch import Tensor
 
 from agsam_tune.atomic import replacing
 from agsam_tune.engine.inspection import raised
-from agsam_tune.tasks.task import Task
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 1
@@ -83,27 +81,27 @@ class Checkpoint:
 
     Args:
         checkpoints: where and how often.
-        task: what is trained on. Its data are part of what a file must agree in, but not of
-            its name: their digest takes a second for large ones, and most packs need none.
+        data: digests of what each row is trained on; part of what a file must agree in.
         facts: what else decides the pack's numbers, to be written as JSON.
         started: when the training began, by `time.perf_counter`.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, task: Task, facts: Mapping[str, Any], *, started: float
+        self,
+        checkpoints: Checkpoints,
+        data: Sequence[str],
+        facts: Mapping[str, Any],
+        *,
+        started: float,
     ) -> None:
         text = json.dumps({**facts, "format": _FORMAT, "torch": torch.__version__}, sort_keys=True)
         self._name = hashlib.sha256(text.encode()).hexdigest()
         self._path = checkpoints.folder / f"{self._name}.checkpoint"
-        self._task = task
+        self._digest = hashlib.sha256(" ".join([self._name, *data]).encode()).hexdigest()
         self._every = checkpoints.every
         self._started = started
         self._due = time.monotonic() + self._every
         self._warned = False
-
-    @cached_property
-    def _digest(self) -> str:
-        return hashlib.sha256(f"{self._name} {self._task.digest()}".encode()).hexdigest()
 
     def is_due(self) -> bool:
         """Whether it is time to write; asked after every step."""

@@ -1,7 +1,8 @@
 """A pack in training: K models that advance in lockstep, and what stays fixed meanwhile.
 
-In: a pack of trials, a task and a recipe. Out: weights and a record, step by step. K models are
-the rows of one (K, P) matrix; no row depends on another. Must not import Ray or Optuna.
+In: a pack of trials, their tasks and a recipe. Out: weights and a record, step by step. K
+models are the rows of one (K, P) matrix; no row depends on another. Must not import Ray or
+Optuna.
 
 Shapes: K rows (models), P columns of one row, B examples of a batch, D inputs.
 """
@@ -30,7 +31,8 @@ from agsam_tune.optimizers.rules import IS_WEIGHT
 from agsam_tune.streams import stream, stream_seed
 from agsam_tune.study import Training
 from agsam_tune.tasks.task import Task
-from agsam_tune.trials import Pack
+from agsam_tune.tasks.tasks import Tasks
+from agsam_tune.trials import Pack, Trial
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,8 +44,8 @@ class Lockstep:
     loss: Loss
     base: BaseOptimizer
     epochs: int
-    coordinates: dict[str, int | str]
-    seeds: list[int]
+    # Of the random streams of each row.
+    coordinates: tuple[dict[str, int | str], ...]
     batches: Batches
     # Hyperparameters and lr, momentum, weight_decay, each (K, 1); and what the rule asks for.
     columns: dict[str, Tensor]
@@ -67,7 +69,7 @@ class Lockstep:
     def prepare(
         cls,
         pack: Pack,
-        task: Task,
+        tasks: Tasks,
         training: Training,
         study_seed: int,
         model: PackModel,
@@ -75,16 +77,15 @@ class Lockstep:
         dtype: torch.dtype,
     ) -> Lockstep:
         update_rule = rule(pack.optimizer)
-        seeds = [trial.seed for trial in pack.trials]
-        coordinates: dict[str, int | str] = {"study_seed": study_seed, "task": task.name}
-        weights = {
-            seed: model.initial(stream(**coordinates, seed=seed, stream="weights"))
-            for seed in set(seeds)
-        }
-        w_KP = torch.as_tensor(np.stack([weights[s] for s in seeds]), dtype=dtype, device=device)
-        train = Evaluation.of(task.train, model, device, dtype)
-        test = Evaluation.of(task.test, model, device, dtype)
-        batches = Batches(train, seeds, training.batch_size, coordinates)
+        coordinates = tuple(trial_coordinates(trial, study_seed) for trial in pack.trials)
+        weights = [model.initial(stream(**of_row, stream="weights")) for of_row in coordinates]
+        w_KP = torch.as_tensor(np.stack(weights), dtype=dtype, device=device)
+        sets, rows = _data_sets(pack, tasks)
+        train, choosing, test = (
+            Evaluation.of(splits, rows, model, device, dtype)
+            for splits in zip(*((s.train, s.choosing, s.test) for s in sets), strict=True)
+        )
+        batches = Batches(train, training.batch_size, coordinates)
         values = _values(pack, training)
         epochs = training.epochs * update_rule.epoch_factor
         lr = lr_factors(
@@ -95,11 +96,10 @@ class Lockstep:
         return cls(
             rule=update_rule,
             model=model,
-            loss=Loss(kind=task.loss),
+            loss=Loss(kind=tasks.first.loss),
             base=base,
             epochs=epochs,
             coordinates=coordinates,
-            seeds=seeds,
             batches=batches,
             columns={name: w_KP.new_tensor([[row[name]] for row in values]) for name in values[0]}
             | ({IS_WEIGHT: _is_weight(model, w_KP)} if update_rule.asks_for_weights else {}),
@@ -107,9 +107,7 @@ class Lockstep:
             rho_factors=rho_factors(training.rho_schedule, lr).tolist(),
             exact=pack.has_exact_steps,
             train=train,
-            choosing=test
-            if task.validation is None
-            else Evaluation.of(task.validation, model, device, dtype),
+            choosing=test if tasks.first.validation is None else choosing,
             test=test,
             w_KP=w_KP,
             state=base.initial_state(w_KP),
@@ -117,7 +115,7 @@ class Lockstep:
             gp_KP=torch.zeros_like(w_KP),
             ahead_KP=torch.empty_like(w_KP),
             next_KP=torch.empty_like(w_KP),
-            alive_K=torch.ones(len(seeds), dtype=torch.bool, device=device),
+            alive_K=torch.ones(len(rows), dtype=torch.bool, device=device),
             compiled=model
             if isinstance(model, CompiledRows) and takes_sgd_step(update_rule, training)
             else None,
@@ -161,8 +159,8 @@ class Lockstep:
             w_KP, state = self.next_KP, self.state
             f_K, fp_K, radius_K = self.compiled.sgd_step(
                 self.rule,
-                (batch.split.x_ND, batch.split.y_N),
-                batch.index_KB,
+                (batch.split.x_MD, batch.y_M),
+                (batch.place_KB, batch.label_KB),
                 columns,
                 nesterov=self.base.training.nesterov,
                 exact=self.exact,
@@ -208,11 +206,10 @@ class Lockstep:
         """A seed for the random numbers of each row's forward passes of this step, both."""
         if not self.model.stochastic:
             return None
-        noise = {
-            seed: stream_seed(**self.coordinates, seed=seed, step=self.step, stream="noise") >> 65
-            for seed in set(self.seeds)
-        }
-        return [noise[seed] for seed in self.seeds]
+        return [
+            stream_seed(**of_row, step=self.step, stream="noise") >> 65
+            for of_row in self.coordinates
+        ]
 
     def _scheduled_columns(self) -> dict[str, Tensor]:
         """The columns at this step, with lr and rho on their schedules."""
@@ -220,6 +217,24 @@ class Lockstep:
         if "rho" in columns:
             columns["rho"] = columns["rho"] * self.rho_factors[self.step]
         return columns
+
+
+def trial_coordinates(trial: Trial, study_seed: int) -> dict[str, int | str]:
+    """What a trial's weights, batches and noise depend on: never its optimizer or its task."""
+    return {
+        "study_seed": study_seed,
+        "phase": trial.phase,
+        "replicate": trial.replicate,
+        "index": trial.index,
+        "seed": trial.seed,
+    }
+
+
+def _data_sets(pack: Pack, tasks: Tasks) -> tuple[list[Task], list[int]]:
+    """The tasks of the pack's trials whose data differ, and which of them each row has."""
+    numbers = [tasks.data_set(trial.replicate) for trial in pack.trials]
+    different = list(dict.fromkeys(numbers))
+    return [tasks[number] for number in different], [different.index(n) for n in numbers]
 
 
 def _is_weight(model: PackModel, w_KP: Tensor) -> Tensor:

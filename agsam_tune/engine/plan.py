@@ -19,14 +19,16 @@ from torch import Tensor
 from agsam_tune.engine.compiled.rows import CompiledRows
 from agsam_tune.engine.cpu import one_thread
 from agsam_tune.engine.devices import synchronise
-from agsam_tune.engine.evaluation import CHUNK, Evaluation
+from agsam_tune.engine.evaluation import CHUNK
 from agsam_tune.engine.inspection import ModelError, raised
 from agsam_tune.engine.layout import row_aligned
 from agsam_tune.engine.pack_model import PackModel
 from agsam_tune.engine.sharpness import check_sharpness
+from agsam_tune.engine.training import as_tasks
 from agsam_tune.engine.ways import pack_model, possible_ways, precision, task_blueprint
 from agsam_tune.study import Sharpness, Training
 from agsam_tune.tasks.task import Split, Task
+from agsam_tune.tasks.tasks import Tasks
 
 # A way must be this much faster than a surer one to be taken in its place, so that two
 # measurements seldom choose differently.
@@ -66,7 +68,7 @@ class Plan:
 
 
 def make_plan(
-    task: Task,
+    tasks: Task | Tasks,
     training: Training,
     *,
     device: str,
@@ -78,7 +80,7 @@ def make_plan(
     """The plan for a study.
 
     Args:
-        task: data and model.
+        tasks: data of each replicate, and the model; a task is for all of them.
         training: the recipe.
         device: where packs are trained, as PyTorch names it. Where this process has no such
             device, nothing is measured.
@@ -92,7 +94,8 @@ def make_plan(
         ModelError: the model cannot be trained, or not in this way, or its sharpness cannot be
             measured.
     """
-    place = torch.device(device)
+    tasks, place = as_tasks(tasks), torch.device(device)
+    task = tasks.first
     absent = place.type == "cuda" and not torch.cuda.is_available()
     possible = possible_ways(task_blueprint(task), training, device=place)
     ways = possible if way == "auto" else (way,)
@@ -105,7 +108,7 @@ def make_plan(
         size = rows if isinstance(rows, int) else _cached_rows(model, ways[0])
         return Plan(way=ways[0], rows=size, seconds={}, refused={})
     with one_thread(), precision(training.precision), torch.no_grad():
-        candidates, refused = _measured(task, training, ways, place, rows, share)
+        candidates, refused = _measured(tasks, training, ways, place, rows, share)
     if place.type == "cuda":
         torch.cuda.empty_cache()  # the workers of this card need it
     chosen, *others = candidates
@@ -122,7 +125,7 @@ def make_plan(
 
 
 def _measured(
-    task: Task,
+    tasks: Tasks,
     training: Training,
     ways: tuple[str, ...],
     device: torch.device,
@@ -138,7 +141,7 @@ def _measured(
     refused: dict[str, str] = {}
     for way in ways:
         try:
-            candidates[way] = _Candidate.measured(task, training, way, device, rows, share)
+            candidates[way] = _Candidate.measured(tasks, training, way, device, rows, share)
         except ModelError:
             raise
         except Exception as error:
@@ -160,21 +163,21 @@ class _Candidate:
     @classmethod
     def measured(
         cls,
-        task: Task,
+        tasks: Tasks,
         training: Training,
         way: str,
         device: torch.device,
         rows: int | str,
         share: float,
     ) -> Self:
-        sample = _Sample.of(task, training, way, device)
+        sample = _Sample.of(tasks.first, training, way, device)
         if isinstance(sample.model, CompiledRows):
             # Here and once, lest every worker does it.
             sample.model.compile(torch.float32)
         if isinstance(rows, int):
             size = rows
         elif device.type == "cuda":
-            size = _rows_that_fit(sample, _bytes_of(task), device, share)
+            size = _rows_that_fit(sample, tasks, device, share)
         else:
             size = _cached_rows(sample.model, way)
         return cls(rows=size, seconds=_seconds(sample, min(size, _MOST_ROWS), device))
@@ -193,10 +196,10 @@ class _Sample:
     def of(cls, task: Task, training: Training, way: str, device: torch.device) -> Self:
         model = pack_model(task, training, way=way, device=device, dtype=torch.float32)
         few = max(training.batch_size, CHUNK)
-        part = Split(x=task.train.x[:few], y=task.train.y[:few])
-        split = Evaluation.of(part, model, device, torch.float32)
-        batch = min(training.batch_size, len(split.y_N))
-        return cls(model=model, x_ND=split.x_ND, y_N=split.y_N, batch=batch)
+        part = task.train.part(few)
+        x_ND = model.flat(torch.as_tensor(part.x, device=device))
+        batch = min(training.batch_size, len(part.y))
+        return cls(model=model, x_ND=x_ND, y_N=torch.as_tensor(part.y, device=device), batch=batch)
 
     def train(self, rows: int) -> None:
         """Losses and gradients of `rows` rows on one batch."""
@@ -234,20 +237,34 @@ def _cached_rows(model: PackModel, way: str) -> int:
     return min(max(_CACHED_WEIGHTS // model.width, 4), _MOST_ROWS)
 
 
-def _bytes_of(task: Task) -> int:
-    """Bytes of all splits, which lie on the device while a pack trains."""
-    splits = (task.train, task.test, *([] if task.validation is None else [task.validation]))
-    return sum(split.x.nbytes + split.y.nbytes for split in splits)
+def _bytes_of(tasks: Tasks) -> tuple[int, int]:
+    """Bytes of data on the device: those that all replicates share, and those of each."""
+    counts: dict[int, int] = {}
+    for task in tasks.found:
+        for array in {id(split.x): split.x for split in _splits(task)}.values():
+            counts[id(array)] = counts.get(id(array), 0) + 1
+    shared, own = 0, 0
+    for array in {id(split.x): split.x for split in _splits(tasks.first)}.values():
+        if counts[id(array)] == len(tasks.found):
+            shared += array.nbytes
+        else:
+            own += array.nbytes
+    # A place in the inputs and a label, both int64.
+    return shared, own + sum(16 * len(split.y) for split in _splits(tasks.first))
 
 
-def _rows_that_fit(sample: _Sample, data: int, device: torch.device, share: float) -> int:
+def _splits(task: Task) -> tuple[Split, ...]:
+    return (task.train, task.test, *([] if task.validation is None else [task.validation]))
+
+
+def _rows_that_fit(sample: _Sample, tasks: Tasks, device: torch.device, share: float) -> int:
     """Rows whose step and evaluation take at most a pack's share of the GPU's free memory.
 
     One row and five are measured; what each more row takes is their difference.
 
     Args:
         sample: the model and a few examples.
-        data: bytes of all splits.
+        tasks: whose data lie on the device too; each row may be of a replicate of its own.
         device: the GPU.
         share: of its memory that a pack may take.
     """
@@ -260,6 +277,11 @@ def _rows_that_fit(sample: _Sample, data: int, device: torch.device, share: floa
         torch.cuda.synchronize(device)
         peaks.append(torch.cuda.max_memory_allocated(device))
     each = (peaks[1] - peaks[0]) / 4 + _MORE_MATRICES * sample.model.width * 4
+    data, own = _bytes_of(tasks)
+    if len(tasks.found) == 1:
+        data += own
+    else:
+        each += own
     free, _ = torch.cuda.mem_get_info(device)
     fitting = int((_MEMORY_SHARE * min(share, 1.0) * free - data) / each)
     return min(max(fitting, 1), _MOST_GPU_ROWS)

@@ -121,7 +121,7 @@ class Record:
         test_loss_K: Tensor,
         train_loss_K: Tensor,
         *,
-        chance: tuple[float, float],
+        chance: Sequence[tuple[float, float]],
         seconds: float,
         sharpness: Sequence[Mapping[str, float]] = (),
     ) -> tuple[Outcome, ...]:
@@ -131,7 +131,7 @@ class Record:
             trials: the rows.
             test_loss_K: loss of the final weights on the test split.
             train_loss_K: the same on the training split.
-            chance: that of the split to choose on and of the test split.
+            chance: of each row, that of its split to choose on and of its test split.
             seconds: of each row.
             sharpness: what was measured of each row's final weights, if it was asked for.
         """
@@ -144,8 +144,8 @@ class Record:
             Outcome(
                 trial=trial,
                 state=State.COMPLETE,
-                val_accuracy=val if alive[k] else chance[0],
-                test_accuracy=test if alive[k] else chance[1],
+                val_accuracy=val if alive[k] else chance[k][0],
+                test_accuracy=test if alive[k] else chance[k][1],
                 test_loss=test_loss if alive[k] else math.nan,
                 train_loss=train_loss if alive[k] else math.nan,
                 radius=means_MK[_RADIUS][k] if self.two_pass else math.nan,
@@ -165,11 +165,12 @@ class Record:
         cosine = means_MK[_COSINE][k] if self.two_pass else math.nan
         return {"gradient_norm": means_MK[_NORM][k], "gradient_cosine": cosine}
 
-    def _curves(self, chance: tuple[float, float]) -> list[Curve]:
+    def _curves(self, chance: Sequence[tuple[float, float]]) -> list[Curve]:
         """Each row's curve: chance and NaN from the epoch of its divergence on."""
         means_EMK = torch.where(self.alive_EK.unsqueeze(1), self.means_EMK, math.nan)
-        val_EK = torch.where(self.alive_EK, self.val_EK, chance[0])
-        test_EK = torch.where(self.alive_EK, self.test_EK, chance[1])
+        val_K, test_K = self.val_EK.new_tensor(chance).unbind(1)
+        val_EK = torch.where(self.alive_EK, self.val_EK, val_K)
+        test_EK = torch.where(self.alive_EK, self.test_EK, test_K)
         f_EK, gap_EK, radius_EK = means_EMK[:, : _RADIUS + 1].unbind(1)
         if not self.two_pass:
             gap_EK = radius_EK = torch.full_like(f_EK, math.nan)

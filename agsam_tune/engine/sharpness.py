@@ -41,9 +41,8 @@ def check_sharpness(task: Task, wanted: Sharpness, device: torch.device) -> None
     module = task_blueprint(task).module
     w_P = torch.cat([p.detach().reshape(-1) for p in trainable(module)])
     few = wanted.model_copy(update={"examples": min(wanted.examples, 4), "max_iterations": 1})
-    generator = np.random.default_rng(0)
     try:
-        measured_sharpness(task, [(w_P.to(device), True)], few, generator, device)
+        measured_sharpness(task, [(w_P.to(device), True)], few, 0, device)
     except Exception as error:
         msg = (
             f"the sharpness of the model ({type(module).__name__}), which [sharpness] asks for, "
@@ -56,7 +55,7 @@ def measured_sharpness(
     task: Task,
     weights: Iterable[tuple[Tensor, bool]],
     wanted: Sharpness,
-    generator: np.random.Generator,
+    seed: int,
     device: torch.device,
 ) -> list[dict[str, float]]:
     """What `[sharpness]` asks for, of each row; NaN where it diverged.
@@ -68,7 +67,7 @@ def measured_sharpness(
         task: data and model.
         weights: parameters of each row, and whether it is whole.
         wanted: what to measure.
-        generator: draws the start vector, the same for every row.
+        seed: of the start vector, the same for every row.
         device: where.
     """
     loss = Loss(kind=task.loss)
@@ -77,9 +76,9 @@ def measured_sharpness(
         return loss.each(z_BC[None], y_B[None]).mean()
 
     count = min(wanted.examples, len(task.train.y))
-    x, y = (torch.as_tensor(a[:count], device=device) for a in (task.train.x, task.train.y))
+    part = task.train.part(count)
+    x, y = (torch.as_tensor(array, device=device) for array in (part.x, part.y))
     of_weights, _ = module_loss(task_blueprint(task).module.to(device), x, y, mean)
-    seed = int(generator.integers(2**63))
     found = []
     for w_P, alive in weights:
         if not alive:

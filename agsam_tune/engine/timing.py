@@ -1,6 +1,6 @@
 """How long a pack takes, from a few of its steps.
 
-In: a pack, a task and a recipe. Out: seconds. Nothing is trained to the end. Must not import
+In: a pack, its tasks and a recipe. Out: seconds. Nothing is trained to the end. Must not import
 Ray or Optuna.
 """
 
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import torch
 
 from agsam_tune.engine.devices import synchronise
-from agsam_tune.engine.evaluation import Evaluation, mean_loss
+from agsam_tune.engine.evaluation import mean_loss
 from agsam_tune.engine.lockstep import Lockstep
 from agsam_tune.engine.record import Record
 from agsam_tune.engine.sharpness import measured_sharpness, rows_of
-from agsam_tune.engine.training import prepared
-from agsam_tune.streams import stream
+from agsam_tune.engine.training import as_tasks, prepared, sharpness_seed
 from agsam_tune.study import Sharpness, Training
 from agsam_tune.tasks.task import Task
+from agsam_tune.tasks.tasks import Tasks
 from agsam_tune.trials import Pack
 
 _FEW, _MANY, _STEPS = 32, 1024, 3
@@ -57,7 +57,7 @@ class PackTime:
 
 def pack_time(
     pack: Pack,
-    task: Task,
+    tasks: Task | Tasks,
     training: Training,
     *,
     study_seed: int,
@@ -70,7 +70,7 @@ def pack_time(
 
     Args:
         pack: the trials; rows that diverge early are faster than others.
-        task: data and model.
+        tasks: data of each replicate, and the model; a task is for all of them.
         training: the recipe.
         study_seed: the study's seed.
         device: where to train, as PyTorch names it.
@@ -79,8 +79,8 @@ def pack_time(
         seconds: of steps, about; three are made in any case, and a training's at most.
     """
     started = time.perf_counter()
-    place = torch.device(device)
-    with prepared(pack, task, training, study_seed, device=place, way=way) as run:
+    place, tasks = torch.device(device), as_tasks(tasks)
+    with prepared(pack, tasks, training, study_seed, device=place, way=way) as run:
         prepare = time.perf_counter() - started
         record = Record.empty(
             len(pack.trials), run.epochs, two_pass=run.rule.ascent is not None, like=run.w_KP,
@@ -92,17 +92,17 @@ def pack_time(
         if sharpness is not None:
             first = [(next(rows_of(run.model, run.w_KP)), True)]
             started = time.perf_counter()
-            generator = stream(**run.coordinates, stream="sharpness")
-            measured_sharpness(task, first, sharpness, generator, place)
+            task = tasks[pack.trials[0].replicate]
+            measured_sharpness(task, first, sharpness, sharpness_seed(study_seed), place)
             measured = (time.perf_counter() - started) * len(pack.trials)
-        splits = {id(split): len(split.y_N) for split in (run.test, run.choosing)}
+        splits = {id(split): len(split) for split in (run.test, run.choosing)}
         return PackTime(
             rows=len(pack.trials),
             prepare=prepare,
             step=step,
             steps=run.epochs * run.batches.per_epoch,
             evaluate=evaluate,
-            evaluations=run.epochs * sum(splits.values()) + len(run.test.y_N) + len(run.train.y_N),
+            evaluations=run.epochs * sum(splits.values()) + len(run.test) + len(run.train),
             sharpness=measured,
         )
 
@@ -128,12 +128,11 @@ def _seconds_of_an_example(run: Lockstep, device: torch.device, seconds: float) 
     """Of evaluating it with all rows: of a few examples, and of more where these are fast."""
 
     def each(examples: int) -> float:
-        part = Evaluation(x_ND=run.test.x_ND[:examples], y_N=run.test.y_N[:examples])
         synchronise(device)
         started = time.perf_counter()
-        mean_loss(run.model, run.loss, run.w_KP, part)
+        mean_loss(run.model, run.loss, run.w_KP, run.test, examples)
         synchronise(device)
-        return (time.perf_counter() - started) / len(part.y_N)
+        return (time.perf_counter() - started) / min(examples, len(run.test))
 
     each(_FEW)  # code may have to be loaded for it
     found = each(_FEW)

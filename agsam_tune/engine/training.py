@@ -1,6 +1,6 @@
 """Training a pack to the end: the only training.
 
-In: a pack of trials, a task and a recipe. Out: an outcome for each trial, in the pack's
+In: a pack of trials, their tasks and a recipe. Out: an outcome for each trial, in the pack's
 order. `lockstep` makes the steps. Must not import Ray or Optuna.
 """
 
@@ -22,15 +22,16 @@ from agsam_tune.engine.lockstep import Lockstep
 from agsam_tune.engine.record import Record
 from agsam_tune.engine.sharpness import measured_sharpness, rows_of
 from agsam_tune.engine.ways import pack_model, precision
-from agsam_tune.streams import stream
+from agsam_tune.streams import stream_seed
 from agsam_tune.study import Sharpness, Training
 from agsam_tune.tasks.task import Task
+from agsam_tune.tasks.tasks import Tasks
 from agsam_tune.trials import Outcome, Pack
 
 
 def train_pack(
     pack: Pack,
-    task: Task,
+    tasks: Task | Tasks,
     training: Training,
     *,
     study_seed: int,
@@ -42,13 +43,14 @@ def train_pack(
 ) -> tuple[Outcome, ...]:
     """Train every trial of the pack to the end.
 
-    Rows of one seed share initial weights and batches. On a CPU a row's bits do not depend
-    on its pack. A row whose weights or loss become non-finite is frozen at its last finite
-    weights and recorded as diverged.
+    Weights and batches follow from a trial's phase, replicate, index and seed, so that trials of
+    different optimizers share them, and no others do. Each row trains on its replicate's data.
+    On a CPU a row's bits do not depend on its pack. A row whose weights or loss become
+    non-finite is frozen at its last finite weights and recorded as diverged.
 
     Args:
-        pack: trials of one optimizer.
-        task: data and model.
+        pack: trials of one optimizer and phase.
+        tasks: data of each replicate, and the model; a task is for all of them.
         training: the recipe; a trial's own lr, momentum and weight_decay come before it.
         study_seed: the study's seed, a coordinate of the random streams.
         device: where to train, as PyTorch names it.
@@ -59,8 +61,8 @@ def train_pack(
             behind; on a CPU the bits are those of a training without a break.
     """
     started = time.perf_counter()
-    place = torch.device(device)
-    with prepared(pack, task, training, study_seed, device=place, way=way, dtype=dtype) as run:
+    place, tasks = torch.device(device), as_tasks(tasks)
+    with prepared(pack, tasks, training, study_seed, device=place, way=way, dtype=dtype) as run:
         record = Record.empty(
             len(pack.trials),
             run.epochs,
@@ -70,8 +72,9 @@ def train_pack(
         )
         checkpoint = None
         if checkpoints is not None and checkpoints.every:
-            facts = _facts(pack, training, run, way=way, sharpness=sharpness)
-            checkpoint = Checkpoint(checkpoints, task, facts, started=started)
+            facts = _facts(pack, training, run, study_seed, way=way, sharpness=sharpness)
+            digests = [tasks.digest(trial.replicate) for trial in pack.trials]
+            checkpoint = Checkpoint(checkpoints, digests, facts, started=started)
             started -= run.carry_on(record, checkpoint)
         for epoch in range(record.closed, run.epochs):
             run.train_epoch(epoch, record, checkpoint)
@@ -80,20 +83,18 @@ def train_pack(
         record.close(*losses)
         measured: list[dict[str, float]] = []
         if sharpness is not None:
-            generator = stream(**run.coordinates, stream="sharpness")
-            weights = zip(rows_of(run.model, run.w_KP), record.alive_K.tolist(), strict=True)
-            measured = measured_sharpness(task, weights, sharpness, generator, place)
+            measured = _sharpness_of_rows(pack, tasks, run, record, sharpness, study_seed)
         if checkpoint is not None:
             checkpoint.remove()
         seconds = (time.perf_counter() - started) / len(pack.trials)
-        chance = (task.choosing.chance, task.test.chance)
+        chance = [(task.choosing.chance, task.test.chance) for task in _tasks_of(pack, tasks)]
         return record.outcomes(
             pack.trials, *losses, chance=chance, seconds=seconds, sharpness=measured
         )
 
 
 def training_epochs(
-    pack: Pack, task: Task, training: Training
+    pack: Pack, tasks: Task | Tasks, training: Training
 ) -> Iterator[tuple[int, list[float]]]:
     """The steps of a training alone, epoch by epoch, without evaluations: to be measured.
 
@@ -101,7 +102,7 @@ def training_epochs(
         the steps of an epoch and each row's mean loss over them. PyTorch's settings are those
         of a training between two epochs too.
     """
-    with prepared(pack, task, training, 0, device=torch.device("cpu")) as run:
+    with prepared(pack, tasks, training, 0, device=torch.device("cpu")) as run:
         two_pass = run.rule.ascent is not None
         for epoch in range(run.epochs):
             record = Record.empty(
@@ -115,7 +116,7 @@ def training_epochs(
 @contextmanager
 def prepared(
     pack: Pack,
-    task: Task,
+    tasks: Task | Tasks,
     training: Training,
     study_seed: int,
     *,
@@ -124,22 +125,68 @@ def prepared(
     dtype: torch.dtype = torch.float32,
 ) -> Iterator[Lockstep]:
     """A pack before its first step, with PyTorch as a training needs it; as it was, afterwards."""
-    model = pack_model(task, training, way=way, device=device, dtype=dtype)
+    tasks = as_tasks(tasks)
+    # The first replicate's whichever rows there are: none may depend on its pack.
+    model = pack_model(tasks.first, training, way=way, device=device, dtype=dtype)
     # Autograd cannot save tensors of inference mode, which is the faster where it is not asked.
     mode = torch.no_grad if model.records_graph else torch.inference_mode
     with one_thread(), precision(training.precision), mode():
-        yield Lockstep.prepare(pack, task, training, study_seed, model, device, dtype)
+        yield Lockstep.prepare(pack, tasks, training, study_seed, model, device, dtype)
+
+
+def as_tasks(tasks: Task | Tasks) -> Tasks:
+    """The tasks of all replicates."""
+    return Tasks.alike(tasks) if isinstance(tasks, Task) else tasks
+
+
+def _tasks_of(pack: Pack, tasks: Tasks) -> list[Task]:
+    """The task of each row."""
+    return [tasks[trial.replicate] for trial in pack.trials]
+
+
+def sharpness_seed(study_seed: int) -> int:
+    """Of the start vector of all trials of a study."""
+    return stream_seed(study_seed=study_seed, stream="sharpness") >> 65
+
+
+def _sharpness_of_rows(
+    pack: Pack,
+    tasks: Tasks,
+    run: Lockstep,
+    record: Record,
+    wanted: Sharpness,
+    study_seed: int,
+) -> list[dict[str, float]]:
+    """Of each row's final weights, on its own data; rows of one data set together."""
+    weights = list(zip(rows_of(run.model, run.w_KP), record.alive_K.tolist(), strict=True))
+    found: dict[int, dict[str, float]] = {}
+    rows_of_task: dict[int, list[int]] = {}
+    of_rows = _tasks_of(pack, tasks)
+    for row, task in enumerate(of_rows):
+        rows_of_task.setdefault(id(task), []).append(row)
+    seed, device = sharpness_seed(study_seed), run.w_KP.device
+    for rows in rows_of_task.values():
+        chosen = [weights[row] for row in rows]
+        measured = measured_sharpness(of_rows[rows[0]], chosen, wanted, seed, device)
+        found.update(zip(rows, measured, strict=True))
+    return [found[row] for row in range(len(weights))]
 
 
 def _facts(
-    pack: Pack, training: Training, run: Lockstep, *, way: str, sharpness: Sharpness | None
+    pack: Pack,
+    training: Training,
+    run: Lockstep,
+    study_seed: int,
+    *,
+    way: str,
+    sharpness: Sharpness | None,
 ) -> dict[str, Any]:
     """What decides a pack's numbers, besides the data."""
     # A model may be any function; what its weights begin with tells most of them apart.
     weights = run.w_KP[0].cpu().numpy().tobytes()
     return {
         "agsam_tune": __version__,
-        "coordinates": run.coordinates,
+        "study_seed": study_seed,
         "trials": pack.to_list(),
         "training": training.model_dump(mode="json"),
         "sharpness": sharpness and sharpness.model_dump(mode="json"),

@@ -49,7 +49,7 @@ def possible_ways(plan: Blueprint, training: Training, *, device: torch.device) 
 
 def task_blueprint(task: Task) -> Blueprint:
     """The blueprint of the task's model, looked at with the task's own examples."""
-    return blueprint(task.model, torch.as_tensor(task.train.x[:_EXAMPLES]))
+    return blueprint(task.model, torch.as_tensor(task.train.inputs(_EXAMPLES)))
 
 
 def pack_model(

@@ -1,6 +1,6 @@
 """What is checked of a study before it runs, and how its packs will be computed.
 
-In: a study and its task, in the process that trains or drives. Out: nothing, or an error that
+In: a study and its tasks, in the process that trains or drives. Out: nothing, or an error that
 says what is wrong; the plan. Must not import Ray or Optuna.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agsam_tune.errors import UsageError
 from agsam_tune.study import BASE_HYPERPARAMETERS, Resources, SearchSpace, Study
-from agsam_tune.tasks.task import Task
+from agsam_tune.tasks.tasks import Tasks
 
 if TYPE_CHECKING:
     from agsam_tune.optimizers import Rule
@@ -57,6 +57,7 @@ def _check_rule(space: SearchSpace, import_path: Sequence[str]) -> None:
     chosen = load_rule(name, space.rule, import_path) if space.rule else RULES[name]
     given = set(space.names) - set(BASE_HYPERPARAMETERS)
     if given == set(chosen.hyperparameters):
+        _check_ascent(chosen, space)
         if space.rule:
             _try_rule(chosen, space)
         return
@@ -66,6 +67,21 @@ def _check_rule(space: SearchSpace, import_path: Sequence[str]) -> None:
         f"; its ranges go into [search_spaces.{name}.NAME] of the study or {name}.toml beside it"
     )
     raise UsageError(f"{name} takes {wanted}, but its search space has {found}{where}")
+
+
+def _check_ascent(chosen: Rule, space: SearchSpace) -> None:
+    """Raise UsageError where the search space is wrong about whether the rule ascends.
+
+    A study is checked without importing its rules, so it has to say it.
+    """
+    has = chosen.ascent is not None
+    if has != space.ascent:
+        what = "an ascent step" if has else "no ascent step"
+        said = "none" if has else "one"
+        raise UsageError(
+            f"{space.optimizer} has {what}, but its search space says that it has {said}; write "
+            f"ascent = {'true' if has else 'false'} in its file"
+        )
 
 
 def _try_rule(own: Rule, space: SearchSpace) -> None:
@@ -139,7 +155,7 @@ def check_fits(resources: Resources, there: Mapping[str, float]) -> None:
             raise UsageError(msg)
 
 
-def plan(study: Study, task: Task) -> dict[str, Any]:
+def plan(study: Study, tasks: Tasks) -> dict[str, Any]:
     """How the study's packs are computed on this machine's device, found by measuring.
 
     Raises:
@@ -149,7 +165,7 @@ def plan(study: Study, task: Task) -> dict[str, Any]:
 
     try:
         return make_plan(
-            task,
+            tasks,
             study.training,
             device=device_of(study),
             way=study.packs.way,
@@ -158,4 +174,4 @@ def plan(study: Study, task: Task) -> dict[str, Any]:
             sharpness=study.sharpness,
         ).to_dict()
     except ModelError as error:
-        raise UsageError(f"task {task.name}: {error}") from error
+        raise UsageError(f"task {tasks.first.name}: {error}") from error

@@ -31,7 +31,7 @@ def plan_on_cluster(job: Job, address: str, say: Callable[[str], None]) -> dict[
     """How the study's packs are computed on a machine of the cluster, measured there.
 
     Args:
-        job: the study and its task.
+        job: the study and its tasks.
         address: of the cluster.
         say: is told when there is no room for a pack yet.
 
@@ -55,7 +55,7 @@ def plan_on_cluster(job: Job, address: str, say: Callable[[str], None]) -> dict[
 
 
 def _plan(job: Job) -> dict[str, Any]:
-    return plan(job.study, job.task)
+    return plan(job.study, job.tasks)
 
 
 @contextmanager

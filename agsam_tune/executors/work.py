@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from agsam_tune.failures import Failure, distinct, failure
 from agsam_tune.packs import halves
 from agsam_tune.study import Study
-from agsam_tune.tasks.task import Task
+from agsam_tune.tasks.tasks import Tasks
 from agsam_tune.trials import Outcome, Pack, State
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def _on_path(folders: tuple[str, ...]) -> ImportPath:
 class Job:
     """What all packs of a study have in common; a worker has one, and it is its own equal.
 
-    It holds the data, so that a worker needs no files and no network: Ray keeps one copy of the
-    arrays on each machine.
+    It holds the data of all replicates, so that a worker needs no files and no network: Ray keeps
+    one copy of the arrays on each machine, and of those that replicates share, one for all.
 
     Attributes:
         import_path: folders in which a user's module is looked for.
         study: the study.
-        task: its task.
+        tasks: the task of each of its replicates.
         rules: its optimizers.
         device: where to train, as PyTorch names it.
         way: how a pack's models are computed.
@@ -62,7 +62,7 @@ class Job:
 
     import_path: ImportPath
     study: Study
-    task: Task
+    tasks: Tasks
     rules: tuple[Rule, ...]
     device: str
     way: str
@@ -146,7 +146,7 @@ def _train(job: Job, pack: Pack) -> tuple[Outcome, ...]:
         checkpoints = Checkpoints(folder=folder, every=study.packs.checkpoint)
     return train_pack(
         pack,
-        job.task,
+        job.tasks,
         study.training,
         study_seed=study.seed,
         device=job.device,

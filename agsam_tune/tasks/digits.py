@@ -1,6 +1,6 @@
 """Scikit-learn's handwritten digits: 1,797 images of 8×8 pixels, which ship with it.
 
-In: options and the study's seed. Out: a `Task`. Must not import torch, Ray, Optuna.
+In: options and a seed. Out: a `Task`. Must not import torch, Ray, Optuna.
 
 The images are the test part of Alpaydin & Kaynak's "Optical Recognition of Handwritten
 Digits" (UCI Machine Learning Repository, doi 10.24432/C50P49).
@@ -12,7 +12,7 @@ import numpy as np
 
 from agsam_tune.errors import UsageError
 from agsam_tune.streams import stream
-from agsam_tune.tasks.images import Part, Sizes, image_task, network, stratified_order
+from agsam_tune.tasks.images import Part, Sizes, image_task, network, pools, stratified_order
 from agsam_tune.tasks.task import Mlp, Network, Task
 
 _CLASSES = 10
@@ -36,7 +36,7 @@ def digits(
     both are the same for every train_size.
 
     Args:
-        seed: the study's seed; it fixes the splits and the noise.
+        seed: it fixes the splits and the noise.
         train_size: images to train on; 0 for all that the others leave.
         val_size: images to choose on; 0 chooses on the test split.
         test_size: images to report on; 0 for all that the others leave.
@@ -66,13 +66,11 @@ def digits(
     test, rest = np.sort(order[:tested]), np.sort(order[tested:])
     return image_task(
         "digits",
-        everything.take(rest),
-        everything.take(test),
+        *pools(everything.take(rest), everything.take(test), brightest=_BRIGHTEST),
         _model(model, width, depth),
         Sizes(train=train_size, val=val_size, test=0, label_noise=label_noise),
         seed=seed,
         classes=_CLASSES,
-        brightest=_BRIGHTEST,
         source={"data_set": "scikit-learn's digits", "images": count},
     )
 

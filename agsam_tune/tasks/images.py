@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ Indices = npt.NDArray[np.int64]
 
 # Images whose pixels are summed at once, so that 60,000 need no copy of their own.
 _BLOCK = 2_000
+# A split with a smaller share of its pool gets inputs of its own, in place of all the pool's.
+_SHARED_FROM = 1 / 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +61,52 @@ class Part:
         return Part(x_NCHW=self.x_NCHW[indices], y_N=self.y_N[indices])
 
 
+class Pool:
+    """Images that splits are drawn from: one array of inputs for all of them.
+
+    Args:
+        part: the images.
+        scale: how their pixels become inputs.
+    """
+
+    def __init__(self, part: Part, scale: Scale) -> None:
+        self.part = part
+        self.scale = scale
+
+    @cached_property
+    def inputs(self) -> npt.NDArray[np.float32]:
+        """The inputs of all images."""
+        return self.scale.inputs(self.part.x_NCHW)
+
+    def split(self, index: Indices, y_N: npt.NDArray[Any] | None = None) -> Split:
+        """Some of the images, with their labels or others."""
+        y_N = (self.part.y_N if y_N is None else y_N)[index].astype(np.int64)
+        if len(index) < _SHARED_FROM * len(self.part.y_N):
+            return Split(x=self.scale.inputs(self.part.x_NCHW[index]), y=y_N)
+        if len(index) == len(self.part.y_N) and bool((np.diff(index) == 1).all()):
+            return Split(x=self.inputs, y=y_N)
+        return Split(x=self.inputs, y=y_N, index=index)
+
+
+def pools(training: Part, testing: Part, *, brightest: int = 255) -> tuple[Pool, Pool]:
+    """What training and validation splits are drawn from, and what test splits are.
+
+    Pixels are scaled to 0 … 1 and then standardised with the mean and the standard deviation of
+    each channel over the training part, whatever is drawn from it.
+    """
+    scale = Scale.of(training.x_NCHW, brightest)
+    return Pool(training, scale), Pool(testing, scale)
+
+
 def image_task(
     name: str,
-    training: Part,
-    testing: Part,
+    training: Pool,
+    testing: Pool,
     model: Mlp | Network,
     sizes: Sizes,
     *,
     seed: int,
     classes: int,
-    brightest: int = 255,
     source: Mapping[str, Any],
 ) -> Task:
     """The task of a data set that has a part to train on and a part to test on.
@@ -76,8 +114,7 @@ def image_task(
     Validation and training images are drawn from the training part, in this order, so that
     the validation split is the same for every train_size, and a smaller training split is a
     part of a larger one. All subsets are stratified: each class keeps its share, to within
-    one image. Pixels are scaled to 0 … 1 and then standardised with the training split's
-    mean and standard deviation of each channel.
+    one image.
 
     Args:
         name: the task's; a coordinate of its random streams.
@@ -85,15 +122,15 @@ def image_task(
         testing: what the test split is drawn from.
         model: what is trained.
         sizes: of the splits.
-        seed: the study's; it fixes the splits and the noise.
+        seed: the replicate's, or the study's; it fixes the splits and the noise.
         classes: number of classes.
-        brightest: the largest value that a pixel can have.
         source: where the images came from.
 
     Raises:
         UsageError: there are fewer images than asked for.
     """
-    available, there = len(training.y_N), len(testing.y_N)
+    labels_N, tested_N = training.part.y_N, testing.part.y_N
+    available, there = len(labels_N), len(tested_N)
     train_size = sizes.train or available - sizes.val
     if train_size < 1 or train_size + sizes.val > available:
         asked = f"train_size + val_size = {sizes.train:,} + {sizes.val:,}"
@@ -101,20 +138,17 @@ def image_task(
         raise UsageError(f"{msg} (a train_size of 0 takes all that val_size leaves, at least 1)")
     if sizes.test > there:
         raise UsageError(f"task {name}: test_size = {sizes.test:,}, but there are {there:,} images")
-    order = stratified_order(training.y_N, stream(study_seed=seed, task=name, stream="split"))
+    order = stratified_order(labels_N, stream(study_seed=seed, task=name, stream="split"))
     val, train = np.sort(order[: sizes.val]), np.sort(order[sizes.val :][:train_size])
-    tested = stratified_order(testing.y_N, stream(study_seed=seed, task=name, stream="test"))
-    test = np.sort(tested[: sizes.test or there])
+    tested = stratified_order(tested_N, stream(study_seed=seed, task=name, stream="test"))
     # Noise is drawn for the whole part, so a label's does not depend on the split's size.
     noise = stream(study_seed=seed, task=name, stream="label_noise")
-    noisy = with_label_noise(training.y_N, noise, share=sizes.label_noise, classes=classes)
-    scale = Scale.of(training.x_NCHW[train], brightest)
-    chosen = Part(x_NCHW=training.x_NCHW, y_N=noisy).take(train)
+    noisy = with_label_noise(labels_N, noise, share=sizes.label_noise, classes=classes)
     return Task(
         name=name,
-        train=scale.split(chosen),
-        validation=scale.split(training.take(val)) if sizes.val else None,
-        test=scale.split(testing.take(test)),
+        train=training.split(train, noisy),
+        validation=training.split(val) if sizes.val else None,
+        test=testing.split(np.sort(tested[: sizes.test or there])),
         model=model,
         source=source,
     )
@@ -179,12 +213,12 @@ class Scale:
         table_CP = (values_P - mean_C[:, None]) / deviation_C[:, None]
         return cls(table_CP=table_CP.astype(np.float32))
 
-    def split(self, part: Part) -> Split:
-        """Inputs and labels of images."""
-        x_NCHW = np.empty(part.x_NCHW.shape, np.float32)
+    def inputs(self, bytes_NCHW: Bytes) -> npt.NDArray[np.float32]:
+        """The inputs of images."""
+        x_NCHW = np.empty(bytes_NCHW.shape, np.float32)
         for channel, table_P in enumerate(self.table_CP):
-            x_NCHW[:, channel] = table_P[part.x_NCHW[:, channel]]
-        return Split(x=x_NCHW, y=part.y_N.astype(np.int64))
+            x_NCHW[:, channel] = table_P[bytes_NCHW[:, channel]]
+        return x_NCHW
 
 
 def network(name: str, outputs: int, **arguments: int) -> Network:

@@ -23,7 +23,7 @@ def load_task(
         name: as in the study file: a built-in, a name that an installed package announces, or
             `package.module:function`.
         options: the study file's [task_options], passed on by name.
-        seed: the study's seed.
+        seed: the study's, or one that follows from it and a replicate.
         import_path: folders in which a user's module is looked for as well.
 
     Raises:

@@ -1,6 +1,6 @@
 """Two interleaving half circles: a sound protocol, and the paper's own.
 
-In: options and the study's seed. Out: a `Task`. Must not import torch, Ray, Optuna.
+In: options and a seed. Out: a `Task`. Must not import torch, Ray, Optuna.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def moons(
     """Moons with a validation split to choose on and a test split to report on.
 
     Args:
-        seed: the study's seed; it fixes the points, their order and the flipped labels.
+        seed: it fixes the points, their order and the flipped labels.
         n: points in all; what train_size and val_size leave is the test split.
         noise: standard deviation of the Gaussian noise on the coordinates.
         width: units of each hidden layer.
@@ -57,7 +57,7 @@ def moons(
 def paper_moons(*, seed: int) -> Task:  # noqa: ARG001  (the protocol fixes its own seeds)
     """The paper's protocol: seeds 10 and 42, a 30 % test split that is also chosen on.
 
-    The data do not depend on the study's seed.
+    The data do not depend on the seed.
     """
     from sklearn.datasets import make_moons
     from sklearn.model_selection import train_test_split

@@ -1,18 +1,24 @@
 """MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: a sound protocol, and the paper's on MNIST.
 
-In: options and the study's seed. Out: a `Task`. Must not import torch, Ray, Optuna.
+In: options and a seed. Out: a `Task`. Must not import torch, Ray, Optuna.
 
-The published training part is divided into a training and a validation split by the
-study's seed; the published test part is the test split.
+The published training part is divided into a training and a validation split by the seed; the
+published test part is the test split.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
-from agsam_tune.data import LabelledImages, load_images
+from agsam_tune.data import load_images
 from agsam_tune.errors import UsageError
-from agsam_tune.tasks.images import Bytes, Part, Sizes, image_task, network
+from agsam_tune.tasks.images import Bytes, Part, Pool, Sizes, image_task, network, pools
 from agsam_tune.tasks.task import Mlp, Network, Split, Task
 
 
@@ -30,7 +36,7 @@ def mnist(
     """MNIST, handwritten digits of 28×28 pixels; by default 55,000, 5,000 and 10,000 images.
 
     Args:
-        seed: the study's seed; it fixes the splits and the noise.
+        seed: it fixes the splits and the noise.
         train_size: images to train on; 0 for all that val_size leaves.
         val_size: images to choose on; 0 chooses on the test split.
         test_size: images to report on; 0 for all.
@@ -77,7 +83,7 @@ def cifar10(
     """CIFAR-10, colour photographs of 32×32 pixels; by default 45,000, 5,000 and 10,000.
 
     Args:
-        seed: the study's seed; it fixes the splits and the noise.
+        seed: it fixes the splits and the noise.
         train_size: images to train on; 0 for all that val_size leaves.
         val_size: images to choose on; 0 chooses on the test split.
         test_size: images to report on; 0 for all.
@@ -113,12 +119,12 @@ def cifar100(
 def paper_mnist(*, seed: int, train_size: int = 0, test_size: int = 0) -> Task:  # noqa: ARG001
     """The paper's protocol on MNIST: raw pixels 0 … 255, no validation split, its CNN.
 
-    The data do not depend on the study's seed. Trained and reported is the binary
+    The data do not depend on the seed. Trained and reported is the binary
     cross-entropy of each logit with the one-hot label, averaged over the outputs: what
     Keras makes of "binary_crossentropy" with a softmax.
 
     Args:
-        seed: the study's; not used.
+        seed: not used.
         train_size: train on the first so many images; 0 for all.
         test_size: report on the first so many images; 0 for all.
 
@@ -149,12 +155,49 @@ def _first(x_NCHW: Bytes, y_N: Bytes, count: int, option: str) -> Split:
 _CLASSES = {"mnist": 10, "fashion_mnist": 10, "cifar10": 10, "cifar100": 100}
 
 
-def _task(name: str, model: Mlp | Network, sizes: Sizes, seed: int) -> Task:
-    images: LabelledImages = load_images(name)
-    return image_task(
-        name,
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Images:
+    """A published data set's two parts, as they are drawn from, and where they came from."""
+
+    training: Pool
+    testing: Pool
+    source: Mapping[str, Any]
+
+
+_READ: ContextVar[dict[str, _Images] | None] = ContextVar("_READ", default=None)
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Within it each data set is read once, and all that is drawn from it shares its inputs."""
+    token = _READ.set({})
+    try:
+        yield
+    finally:
+        _READ.reset(token)
+
+
+def _images(name: str) -> _Images:
+    read = _READ.get()
+    if read is not None and name in read:
+        return read[name]
+    images = load_images(name)
+    training, testing = pools(
         Part(x_NCHW=images.train_x_NCHW, y_N=images.train_y_N),
         Part(x_NCHW=images.test_x_NCHW, y_N=images.test_y_N),
+    )
+    found = _Images(training=training, testing=testing, source=images.source)
+    if read is not None:
+        read[name] = found
+    return found
+
+
+def _task(name: str, model: Mlp | Network, sizes: Sizes, seed: int) -> Task:
+    images = _images(name)
+    return image_task(
+        name,
+        images.training,
+        images.testing,
         model,
         sizes,
         seed=seed,

@@ -3,7 +3,8 @@
 In: arrays. Out: a `Task`, which the engine trains on. Must not import torch, Ray, Optuna.
 
 A task of one's own is a function `def blobs(*, seed: int, **task_options) -> Task`, named
-in the study file as `task = "package.module:blobs"`.
+in the study file as `task = "package.module:blobs"`. It is called for each replicate with a
+seed of its own, so that replicates have data of their own, of the same sizes.
 
 Shapes: N examples; an example is a vector (D,), an image (channels, height, width), or
 whatever else the model takes.
@@ -27,17 +28,28 @@ class Split:
     """Examples with their labels.
 
     Attributes:
-        x: float32 inputs, (N, D), (N, channels, height, width), ….
+        x: float32 inputs, (N, D), (N, channels, height, width), …; or, with `index`, what they
+            are taken from, so that several splits share one array.
         y: (N,) int64 labels, 0 … classes−1.
+        index: (N,) int64, which of `x` the split has; None for all of them, in order.
     """
 
     x: npt.NDArray[np.float32]
     y: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64] | None = None
 
     @property
     def chance(self) -> float:
         """The largest class's share of the split, a fraction."""
         return float(np.bincount(self.y).max() / len(self.y))
+
+    def inputs(self, count: int | None = None) -> npt.NDArray[np.float32]:
+        """The inputs of its first `count` examples, or of all, in the order of the labels."""
+        return self.x[:count] if self.index is None else self.x[self.index[:count]]
+
+    def part(self, count: int) -> Split:
+        """The first `count` examples alone."""
+        return Split(x=self.inputs(count), y=self.y[:count])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +104,7 @@ class Task:
     """Data to train on, to choose on and to report on, and the model to train.
 
     Attributes:
-        name: the task's name; a coordinate of the random streams.
+        name: the task's name.
         train: what is trained on.
         validation: what settings are chosen on; None where the protocol has none, and
             then the test split is used, as the protocol does.
@@ -120,13 +132,20 @@ class Task:
         """The split that settings are chosen on."""
         return self.validation or self.test
 
-    def facts(self) -> dict[str, Any]:
-        """Sizes, chance levels, the number of parameters, a digest and where the data came
-        from, for the manifest."""
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Examples of each split; 0 for validation where there is none."""
         return {
             "train": len(self.train.y),
             "validation": len(self.validation.y) if self.validation else 0,
             "test": len(self.test.y),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Sizes, chance levels, the number of parameters, a digest and where the data came
+        from."""
+        return {
+            **self.sizes,
             "chance": self.test.chance,
             "validation_chance": self.choosing.chance,
             "parameters": self.model.parameters,
@@ -134,11 +153,24 @@ class Task:
             "source": dict(self.source),
         }
 
-    def digest(self) -> str:
-        """SHA-256 of the arrays of all splits."""
+    def digest(self, known: dict[int, bytes] | None = None) -> str:
+        """SHA-256 of the arrays of all splits.
+
+        Args:
+            known: digests of arrays that splits share, by the array's id; it is added to.
+        """
+        known = {} if known is None else known
         digest = hashlib.sha256()
         for split in (self.train, self.choosing, self.test):
-            digest.update(np.ascontiguousarray(split.x).data)
+            if split.index is None:
+                digest.update(np.ascontiguousarray(split.x).data)
+            else:
+                shared = known.get(id(split.x))
+                if shared is None:
+                    shared = hashlib.sha256(np.ascontiguousarray(split.x).data).digest()
+                    known[id(split.x)] = shared
+                digest.update(shared)
+                digest.update(np.ascontiguousarray(split.index).data)
             digest.update(np.ascontiguousarray(split.y).data)
         return digest.hexdigest()
 
@@ -147,7 +179,7 @@ def _check(task: Task) -> None:
     """Raise ValueError, with every problem, unless the arrays fit each other and the model."""
     problems = [*_model_problems(task)]
     classes = max(task.model.outputs, 2) if not problems else 2
-    shape = task.train.x.shape[1:]
+    shape, checked = task.train.x.shape[1:], set[int]()
     for name, split in (("train", task.train), ("validation", task.choosing), ("test", task.test)):
         if split.x.dtype != np.float32 or split.x.ndim < 2 or not len(split.x):
             problems.append(f"{name}.x is {split.x.dtype} {split.x.shape}, not float32 (N, …)")
@@ -157,15 +189,34 @@ def _check(task: Task) -> None:
             problems.append(
                 f"{name}.x has {math.prod(shape)} inputs, the model takes {task.model.widths[:1]}"
             )
-        elif not np.isfinite(split.x).all():
+        elif id(split.x) not in checked and not _is_finite(split.x):
             problems.append(f"{name}.x holds NaN or infinity")
-        if split.y.dtype != np.int64 or split.y.shape != split.x.shape[:1]:
+        checked.add(id(split.x))
+        index = split.index
+        if index is not None and (
+            index.dtype != np.int64
+            or index.ndim != 1
+            or not len(index)
+            or not 0 <= index.min() <= index.max() < len(split.x)
+        ):
+            problems.append(f"{name}.index is not int64 (N,) within 0 … {len(split.x) - 1}")
+            continue
+        if (
+            split.y.dtype != np.int64
+            or split.y.shape != (split.x if index is None else index).shape[:1]
+        ):
             problems.append(f"{name}.y is {split.y.dtype} {split.y.shape}, not int64 (N,)")
         elif len(split.y) and not 0 <= split.y.min() <= split.y.max() < classes:
             problems.append(f"{name}.y holds labels outside 0 … {classes - 1}")
     if problems:
         msg = f"task {task.name}: " + "; ".join(problems)
         raise ValueError(msg)
+
+
+def _is_finite(x: npt.NDArray[np.float32]) -> bool:
+    """Whether all numbers are; a sum tells it several times faster, but for one that overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(x.sum()) or np.isfinite(x).all())
 
 
 def _model_problems(task: Task) -> Iterator[str]:

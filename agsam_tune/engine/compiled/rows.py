@@ -111,16 +111,35 @@ class CompiledRows:
 
     def logits(self, w_KP: Tensor, x_ND: Tensor) -> Tensor:
         """See `PackModel`."""
-        z_KNC = w_KP.new_empty(len(w_KP), len(x_ND), self._chain.dense[-1].outputs)
-        found, *_ = self._table_and_loss(len(x_ND), w_KP)
-        logits(w_KP.numpy(), x_ND.reshape(-1).numpy(), len(x_ND), found, z_KNC.numpy())
+        place_KN = torch.arange(len(x_ND)).expand(len(w_KP), -1).contiguous()
+        return self.logits_at(w_KP, x_ND.contiguous(), place_KN)
+
+    def logits_at(self, w_KP: Tensor, x_MD: Tensor, place_KN: Tensor) -> Tensor:
+        """Outputs of every row on examples of its own, (K, N, C).
+
+        Args:
+            w_KP: weights.
+            x_MD: examples, as `flat` orders them.
+            place_KN: which of them each row computes.
+        """
+        rows, examples = place_KN.shape
+        z_KNC = w_KP.new_empty(rows, examples, self._chain.dense[-1].outputs)
+        found, *_ = self._table_and_loss(examples, w_KP)
+        logits(
+            w_KP.numpy(),
+            x_MD.numpy(),
+            place_KN.numpy(),
+            w_KP.new_empty(examples * x_MD.shape[1]).numpy(),
+            found,
+            z_KNC.numpy(),
+        )
         return z_KNC
 
     def sgd_step(
         self,
         rule: Rule,
         split: tuple[Tensor, Tensor],
-        index_KB: Tensor,
+        batch: tuple[Tensor, Tensor],
         columns: Mapping[str, Tensor],
         *,
         nesterov: bool,
@@ -135,8 +154,8 @@ class CompiledRows:
 
         Args:
             rule: an optimizer that `takes_sgd_step` knows.
-            split: the training split, (N, D) examples and (N,) labels.
-            index_KB: the examples of each row's batch.
+            split: the training splits, (M, D) examples and their labels.
+            batch: where in both those of each row's batch are, (K, B).
             columns: hyperparameters and lr, momentum and weight_decay, (K, 1).
             nesterov: whether momentum is Nesterov's.
             exact: whether ascent steps have exactly the length rho.
@@ -145,20 +164,21 @@ class CompiledRows:
                 brought up to date, and the weights after the step.
         """
         w_KP, *written = matrices
-        x_ND, y_N = split
+        (x_MD, y_M), (place_KB, label_KB) = split, batch
         f_K, fp_K, radius_K = w_KP.new_zeros(3, len(w_KP)).unbind()
         zeros = w_KP.new_zeros(len(w_KP), 1)
         names = ("rho", "gamma", _WEIGHTS.get(rule.direction.__name__, ""), *_OF_SGD)
         settings_KS = torch.cat([columns.get(name, zeros) for name in names], 1)
-        batch = index_KB.shape[1]
+        size = place_KB.shape[1]
         sgd_step(
             w_KP.numpy(),
-            x_ND.numpy(),
-            y_N.numpy(),
-            index_KB.numpy(),
-            *self._table_and_loss(batch, w_KP),
-            w_KP.new_empty(batch * x_ND.shape[1]).numpy(),
-            np.empty(batch, dtype=np.int64),
+            x_MD.numpy(),
+            y_M.numpy(),
+            place_KB.numpy(),
+            label_KB.numpy(),
+            *self._table_and_loss(size, w_KP),
+            w_KP.new_empty(size * x_MD.shape[1]).numpy(),
+            np.empty(size, dtype=np.int64),
             w_KP.new_empty(self.width).numpy(),
             ONE_PASS if rule.ascent is None else _code(ASCENTS, rule.ascent),
             _code(DIRECTIONS, rule.direction),
@@ -181,7 +201,7 @@ class CompiledRows:
         self.sgd_step(
             rules.rule("sgd"),
             (x_ND, y_N),
-            torch.zeros(1, 1, dtype=torch.int64),
+            (torch.zeros(1, 1, dtype=torch.int64),) * 2,
             {},
             nesterov=False,
             exact=False,

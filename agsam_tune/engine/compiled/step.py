@@ -4,7 +4,8 @@ In: (K, P) matrices and a batch for each row. Out: losses, gradients, radii, new
 not import PyTorch, Ray or Optuna.
 
 Shapes: K rows (models), P columns of one row, B examples of a batch, D inputs, X the numbers
-of a batch as they lie in memory, N examples of a split, C outputs.
+of a batch as they lie in memory, M examples and labels of all data sets, N examples of a split,
+C outputs.
 """
 
 from __future__ import annotations
@@ -21,14 +22,13 @@ from agsam_tune.engine.compiled.rules import ONE_PASS, ascend, descend, direct, 
 
 
 @njit(boundscheck=False)
-def _gather(x_ND, y_N, index_B, x_X, y_B):
-    """A batch's examples and labels, written to `x_X` and `y_B`."""
-    width = x_ND.shape[1]
-    x_BD = x_X[: len(y_B) * width].reshape(len(y_B), width)
-    for b in range(len(y_B)):
-        y_B[b] = y_N[index_B[b]]
+def _gather(x_MD, place_B, x_X):
+    """Examples from wherever they lie, written to `x_X`."""
+    width = x_MD.shape[1]
+    x_BD = x_X[: len(place_B) * width].reshape(len(place_B), width)
+    for b in range(len(place_B)):
         for d in range(width):
-            x_BD[b, d] = x_ND[index_B[b], d]
+            x_BD[b, d] = x_MD[place_B[b], d]
 
 
 def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
@@ -50,7 +50,7 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
 
     @njit(cache=cache, boundscheck=False)
     def sgd_step(
-        w_KP, x_ND, y_N, index_KB, tables, kind, smoothing, x_X, y_B, d_P,
+        w_KP, x_MD, y_M, place_KB, label_KB, tables, kind, smoothing, x_X, y_B, d_P,
         ascent, direction, settings_KS, nesterov, exact, alive_K,
         g_KP, gp_KP, velocity_KP, next_KP, f_K, fp_K, radius_K,
     ):  # fmt: skip
@@ -58,9 +58,10 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
 
         Args:
             w_KP: weights.
-            x_ND: the training split.
-            y_N: its labels.
-            index_KB: the examples of each row's batch.
+            x_MD: the training splits.
+            y_M: their labels.
+            place_KB: the examples of each row's batch, as `label_KB` their labels.
+            label_KB: see above.
             tables: see `tables`.
             kind: code of the loss.
             smoothing: of the labels.
@@ -88,7 +89,9 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
                 continue
             w_P, g_P, gp_P, out_P = w_KP[k], g_KP[k], gp_KP[k], next_KP[k]
             rho, gamma, weight, lr, momentum, decay = settings_KS[k]
-            _gather(x_ND, y_N, index_KB[k], x_X, y_B)
+            _gather(x_MD, place_KB[k], x_X)
+            for b in range(len(y_B)):
+                y_B[b] = y_M[label_KB[k, b]]
             f = loss_and_gradient(w_P, x_X, y_B, tables, kind, smoothing, g_P)
             fp = f
             if ascent != ONE_PASS:
@@ -101,11 +104,12 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
             alive_K[k] = math.isfinite(f) and math.isfinite(fp) and finite(out_P)
 
     @njit(cache=cache, boundscheck=False)
-    def logits(w_KP, x_X, examples, tables, z_KNC):
-        """Outputs of every row on the same examples, written to `z_KNC`."""
+    def logits(w_KP, x_MD, place_KN, x_X, tables, z_KNC):
+        """Outputs of every row on examples of its own, gathered in `x_X`, written to `z_KNC`."""
         _ = sources
         for k in range(len(w_KP)):
-            found_NC = forward(w_KP[k], x_X, examples, tables)
+            _gather(x_MD, place_KN[k], x_X)
+            found_NC = forward(w_KP[k], x_X, place_KN.shape[1], tables)
             z_KNC[k] = found_NC[:, : z_KNC.shape[2]]
 
     return gradients, sgd_step, logits
