@@ -124,7 +124,6 @@ MAY_IMPORT = {
         *("analysis/importance.py", "dashboard/overlay.py"),
     },
     "optuna_dashboard": {"dashboard/overlay.py", "dashboard/serving.py"},
-    "SALib": {"analysis"},
     "opda": {"analysis"},
     "pydantic": {"analysis", "study", "tasks/catalog.py"},
     "sklearn": {"analysis", "tasks"},
