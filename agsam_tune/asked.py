@@ -17,7 +17,15 @@ from typing import Any
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
 from agsam_tune.paths import command_word
-from agsam_tune.study import Study, StudyError, changed_study, find_study, load_study
+from agsam_tune.study import (
+    FIRST_DESIGN,
+    NOT_CARRIED_ON,
+    Study,
+    StudyError,
+    changed_study,
+    find_study,
+    load_study,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,8 @@ def _recorded(folder: Path, overrides: Sequence[str]) -> tuple[Study, tuple[str,
             f"agsam-tune report {command_word(folder)} rebuilds the report"
         )
         raise UsageError(msg)
+    if run.study.format == FIRST_DESIGN:
+        raise UsageError(f"{folder}: {NOT_CARRIED_ON}")
     study = changed_study(run.study, overrides, origin=f"the study of {folder}")
     return study, _import_path(run.manifest, folder)
 

@@ -38,7 +38,7 @@ from agsam_tune.store.faults import (
 from agsam_tune.store.journal import check_journal, mend_journal, open_journal
 from agsam_tune.store.location import local_file
 from agsam_tune.store.records import CURVE, frozen_trial, key_of, outcome_of
-from agsam_tune.study import Study
+from agsam_tune.study import FIRST_DESIGN, Study
 from agsam_tune.trials import Key, Outcome
 
 _HASH = "agsam_tune_study_hash"
@@ -351,6 +351,8 @@ def _loaded(study: Study, optimizer: str, storage: BaseStorage) -> optuna.Study:
         loaded = optuna.load_study(storage=storage, study_name=name)
     except KeyError:
         raise _AbsentError(f"the storage holds no study called {name}") from None
+    if study.format == FIRST_DESIGN:  # the hash was of another form then
+        return loaded
     found = loaded.user_attrs.get(_HASH)
     if found != study.hash and (found is not None or loaded.get_trials(deepcopy=False)):
         raise StorageError(f"the storage already holds another study called {name}")

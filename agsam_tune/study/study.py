@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from agsam_tune.study.errors import Problems, StudyError, show
 from agsam_tune.study.explain import add_validation_error
+from agsam_tune.study.first_design import FIRST_DESIGN, upgraded
 from agsam_tune.study.model import (
     DEFAULT_FACTOR,
     FORMAT,
@@ -238,13 +239,21 @@ class Study(Record):
 
     @classmethod
     def from_resolved(cls, resolved: Mapping[str, Any]) -> "Study":
-        """The study that `resolved()` was called on.
+        """The study that `resolved()` was called on, by whatever version.
 
         Raises:
             StudyError: if `resolved` is not such a dict.
         """
         try:
-            return cls.model_validate(dict(resolved))
+            known = dict(resolved) if "format" in resolved else upgraded(resolved)
+        except (KeyError, TypeError, AttributeError) as error:
+            problems = Problems(study_file="the resolved study")
+            problems.add(
+                "", f"not a study of format {FIRST_DESIGN}: {type(error).__name__}: {error}"
+            )
+            raise StudyError(problems.found) from error
+        try:
+            return cls.model_validate(known)
         except ValidationError as error:
             problems = Problems(study_file="the resolved study")
             add_validation_error(problems, error, cls)
