@@ -6,6 +6,7 @@ Heavy packages are imported inside the command. Must not import torch or Ray.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from agsam_tune.errors import UsageError
 
 if TYPE_CHECKING:
     from agsam_tune.importing import Imported, ImportOptions
+    from agsam_tune.reporting import StoredRun
 
 # The options of `import`, apart from it for its length.
 Source = Annotated[
@@ -27,8 +29,36 @@ Source = Annotated[
     typer.Argument(
         metavar="FILE",
         help="CSV, Parquet or JSON, a folder of these or of Ray Tune, an Optuna journal or SQLite "
-        "file, or a storage URL.",
+        "file, a storage URL, or the folder of a run.",
     ),
+]
+Other = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="OTHER",
+        help="What FILE is compared with, another such source: the candidate is from FILE, the "
+        "baseline from OTHER, where both have them.",
+        show_default=False,
+    ),
+]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--range",
+        metavar="NAME=LOW:HIGH",
+        help="What a hyperparameter was searched in, such as rho=0.005:8; may be repeated.",
+        show_default="from the data",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        help="The hyperparameter that sets the scale of a comparison.",
+        show_default="rho where both have it, else lr",
+    ),
+]
+Factor = Annotated[
+    float, typer.Option(min=1.01, help="By how much everything is off in the phase off.")
 ]
 Chance = Annotated[
     float | None,
@@ -63,7 +93,10 @@ Metric = Annotated[
 Margin = Annotated[
     float | None,
     typer.Option(
-        min=1e-6, max=0.5, help="Differences within ± this count as none.", show_default="0.005"
+        min=1e-6,
+        max=0.5,
+        help="Differences within ± this count as none.",
+        show_default="0.02, half in own_scale",
     ),
 ]
 TestSize = Annotated[
@@ -82,6 +115,8 @@ _OWN = "FILE's own"
 
 def import_(
     source: Source,
+    other: Other = None,
+    *,
     out: Annotated[Path, typer.Option(help="The folder to make: a new one.")],
     candidate: Annotated[
         str | None, typer.Option(help="The optimizer that is claimed to be more robust.")
@@ -100,6 +135,9 @@ def import_(
     ] = None,
     hyperparameter: Hyperparameter = None,
     search_spaces: SearchSpaces = None,
+    range_: Ranges = None,
+    key: Key = None,
+    factor: Factor = 10.0,
     metric: Metric = None,
     margin: Margin = None,
     study: StudyOption = None,
@@ -107,7 +145,7 @@ def import_(
     test_size: TestSize = None,
     debug: Debug = False,
 ) -> None:
-    """Read trials made elsewhere, and write their report (docs/import.md).
+    """Read trials made elsewhere, or compare two runs, and write the report (docs/import.md).
 
     Needed are the columns optimizer and test_accuracy, and the hyperparameters. Tables of W&B,
     MLflow, Ray Tune, Optuna and Syne Tune are read as they are.
@@ -121,6 +159,7 @@ def import_(
         quieten()
         options = ImportOptions(
             source=source,
+            other=other,
             out=out,
             candidate=candidate,
             baseline=baseline,
@@ -131,14 +170,17 @@ def import_(
             metric=metric,
             hyperparameters=tuple(hyperparameter or ()),
             search_spaces=search_spaces,
-            margin=0.005 if margin is None else margin,
+            ranges=dict(map(_range, range_ or ())),
+            key=key,
+            factor=factor,
+            margin=0.02 if margin is None else margin,
             test_size=test_size,
             command=command_line(),
         )
         if study is None and set_:
             raise UsageError("found --set without --study, whose keys it overrides")
         if study is None:
-            imported = import_trials(options)
+            imported = import_trials(options, _runs(source, other))
         else:
             imported = _of_the_study(study, set_ or (), options, margin_given=margin is not None)
         optimizers = ", ".join(imported.study.optimizers)
@@ -147,6 +189,29 @@ def import_(
         for note in imported.notes:
             typer.echo(note)
         print_claim(report_run(out), out)
+
+
+def _range(text: str) -> tuple[str, tuple[float, float]]:
+    """`rho=0.005:8` as its name and its ends."""
+    name, _, ends = text.partition("=")
+    try:
+        low, high = map(float, ends.split(":"))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not (name.strip() and math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UsageError(f"--range: found {text!r}, allowed: NAME=LOW:HIGH, such as rho=0.005:8")
+    return name.strip(), (low, high)
+
+
+def _runs(*sources: str | None) -> dict[str, StoredRun]:
+    """What is stored in those sources that are folders of runs."""
+    from agsam_tune.reporting import read_run
+
+    return {
+        source: read_run(Path(source), curves=False)
+        for source in sources
+        if source is not None and (Path(source) / "manifest.json").is_file()
+    }
 
 
 def _of_the_study(
@@ -161,8 +226,11 @@ def _of_the_study(
         "--task": options.task,
         "--hyperparameter": options.hyperparameters,
         "--search-spaces": options.search_spaces,
+        "--range": options.ranges,
+        "--key": options.key,
         "--metric": options.metric,
         "--margin": margin_given,
+        "a second source": options.other,
     }
     if given := [option for option, value in said.items() if value]:
         msg = f"found --study with {', '.join(given)}, which the study file says; leave them out"
@@ -176,4 +244,11 @@ def _of_the_study(
     source = read_tables(Path(options.source))
     told = read_told(source, loaded, chance=options.chance, for_report=True)
     asked = next_trials(loaded, told)
-    return import_told(told, asked.told, loaded, replace(options, study_file=file))
+    return import_told(
+        told,
+        asked.told,
+        loaded,
+        replace(options, study_file=file),
+        complete=len(asked.told) == asked.total,
+        radius_range=asked.radius_range,
+    )

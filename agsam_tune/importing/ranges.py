@@ -6,7 +6,8 @@ say what was inferred. Must not import torch, Ray or Optuna.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -14,13 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from agsam_tune.importing.settings import SAME, Settings
+from agsam_tune.importing.options import ImportOptions
+from agsam_tune.importing.settings import LENGTH, SAME, Settings
 from agsam_tune.importing.source import Box, Findings, Source
 from agsam_tune.study import Range, SearchSpace, StudyError, read_search_space
+from agsam_tune.study.errors import nearest
+from agsam_tune.study.model import PHASE_NAMES
 
-__all__ = ["given_spaces", "is_nearer_in_log", "search_spaces"]
+__all__ = ["Ends", "drawn_from", "given_spaces", "is_nearer_in_log", "search_spaces"]
 
 Array = NDArray[np.float64]
+Ends = tuple[float, float]
 
 #: Phases whose points lie inside the search space.
 _INSIDE = ("map", "tune", "iid")
@@ -56,6 +61,7 @@ def search_spaces(
     keys: pd.DataFrame,
     settings: Settings,
     given: Mapping[str, SearchSpace],
+    options: ImportOptions,
     findings: Findings,
 ) -> tuple[dict[str, SearchSpace], list[str]]:
     """Every optimizer's search space, and a note on what was inferred.
@@ -65,8 +71,11 @@ def search_spaces(
         keys: optimizer, phase and point of each row.
         settings: the hyperparameters of each row.
         given: search spaces that were handed in, by optimizer.
+        options: ranges that were said, and by how much everything is off in `off`.
         findings: where to add what does not fit them.
     """
+    _check_said(options, settings, findings)
+    key = _key_of(settings.names, options)
     spaces: dict[str, SearchSpace] = {}
     inferred: dict[str, dict[str, Range]] = {}
     for optimizer, names in settings.names.items():
@@ -77,14 +86,17 @@ def search_spaces(
                 findings.add("--search-spaces", message)
         ranges = {}
         for name in names:
-            values = settings.values[name]
-            if name in known:
-                ranges[name] = known[name]
-                _check_inside(source, keys, optimizer, name, values, known[name], findings)
+            values = _Values(keys=keys, name=name, values=settings.values[name])
+            if name in options.ranges or name in known:
+                said = name in options.ranges
+                box = _said(values, optimizer, options.ranges[name]) if said else known[name]
+                ranges[name] = box
+                place = "of --range" if said else f"in {optimizer}.toml"
+                _check_inside(source, values, optimizer, box, place, findings)
             elif (optimizer, name) in source.boxes:
-                ranges[name] = _boxed(source.boxes[optimizer, name], _own(keys, optimizer, values))
+                ranges[name] = _boxed(source.boxes[optimizer, name], values, optimizer)
             else:
-                ranges[name] = _inferred(keys, optimizer, values)
+                ranges[name] = _inferred(values, optimizer, options.factor if name == key else None)
                 inferred.setdefault(name, {})[optimizer] = ranges[name]
         spaces[optimizer] = SearchSpace(optimizer=optimizer, ranges=ranges)
     return spaces, [*_notes(inferred), *_apart(keys, settings, spaces)]
@@ -104,37 +116,139 @@ def is_nearer_in_log(values: Array) -> bool:
     return bool(-np.log(values).mean() - np.log(np.log(high / low)) > -np.log(high - low))
 
 
-def _inferred(keys: pd.DataFrame, optimizer: str, values: Array) -> Range:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Values:
+    """One hyperparameter in every row.
+
+    Attributes:
+        keys: optimizer, phase and point of each row.
+        name: the hyperparameter.
+        values: its values, (N,).
+    """
+
+    keys: pd.DataFrame
+    name: str
+    values: Array
+
+    def of(self, optimizer: str) -> pd.Series:
+        """One value a point, from the phases that stay inside the box; from all if none varies.
+
+        Indexed by (phase, point). Lengths of steps are left out.
+        """
+        column = self._in(optimizer, PHASE_NAMES)
+        for phases in (("map",), _INSIDE):
+            part = column[column.index.get_level_values("phase").isin(phases)]
+            if part.nunique() > 1:
+                return part
+        return column
+
+    def default(self, optimizer: str) -> float | None:
+        """What it is where it is not looked at: in `default`, or all through `key`."""
+        for phase in ("default", "key"):
+            values = self._in(optimizer, [phase]).unique()
+            if len(values) == 1:
+                return float(values[0])
+        return None
+
+    def in_phase(self, optimizer: str, phase: str) -> Array:
+        """Its values in a phase."""
+        return np.asarray(self._in(optimizer, [phase]).unique(), dtype=float)
+
+    def _in(self, optimizer: str, phases: Collection[str]) -> pd.Series:
+        wanted = [phase for phase in phases if (phase, self.name) != ("radius", LENGTH)]
+        mine = (self.keys["optimizer"] == optimizer) & self.keys["phase"].isin(wanted)
+        own = self.keys[mine]
+        column = pd.Series(
+            self.values[own.index], index=pd.MultiIndex.from_frame(own[["phase", "point"]])
+        )
+        return column[~column.index.duplicated()]
+
+
+def drawn_from(
+    frame: pd.DataFrame, names: Mapping[str, Collection[str]], values: Mapping[str, Array]
+) -> dict[tuple[str, str, str], Ends]:
+    """(optimizer, phase, hyperparameter) → smallest and largest value, of `key`, `off`, `radius`.
+
+    Of `radius` the length of the steps alone; of the others what varies and is positive.
+
+    Args:
+        frame: optimizer and phase of each row.
+        names: optimizer → its hyperparameters.
+        values: column → its values, (N,).
+    """
+    found: dict[tuple[str, str, str], Ends] = {}
+    for optimizer, own in names.items():
+        for phase in ("key", "off", "radius"):
+            mine = ((frame["optimizer"] == optimizer) & (frame["phase"] == phase)).to_numpy()
+            for name in (LENGTH,) if phase == "radius" else own:
+                part = values[name][mine] if mine.any() else np.array([])
+                if len(part) and 0 < part.min() < part.max():
+                    found[optimizer, phase, name] = float(part.min()), float(part.max())
+    return found
+
+
+def _check_said(options: ImportOptions, settings: Settings, findings: Findings) -> None:
+    for name in options.ranges:
+        if name not in settings.values:
+            listed = ", ".join(settings.values) or "none"
+            message = f"found {name!r}, allowed: a hyperparameter of these trials: {listed}"
+            findings.add("--range", message + nearest(name, settings.values))
+
+
+def _said(values: _Values, optimizer: str, ends: Ends) -> Range:
+    """The range that was said; its scale and its default are as the data have it."""
+    own = values.of(optimizer).to_numpy()
+    return _range(ends, is_nearer_in_log(own) and ends[0] > 0, values, optimizer)
+
+
+def _inferred(values: _Values, optimizer: str, factor: float | None) -> Range:
     """From the smallest to the largest value among all optimizers that have the same points.
 
     Where equal numbers of points are not equal settings, the optimizers were sampled apart, and
-    each has a range of its own: the analysis then does not pair them.
+    each has a range of its own.
+
+    Args:
+        values: the hyperparameter's.
+        optimizer: whose range.
+        factor: of the key, by how much it is drawn beyond the box in `off`, from which the box is
+            taken where nothing else shows it; None for what is no key.
     """
-    own = _own(keys, optimizer, values)
+    own = values.of(optimizer)
     alike = [
-        _own(keys, other, values)
-        for other in keys["optimizer"].unique()
-        if other != optimizer and _paired(own, _own(keys, other, values))
+        values.of(other)
+        for other in values.keys["optimizer"].unique()
+        if other != optimizer and _paired(own, values.of(other))
     ]
-    pooled = np.unique(np.concatenate([own, *alike]))
-    low, high = float(pooled[0]), float(pooled[-1])
-    log = is_nearer_in_log(np.concatenate([own, *alike]))
-    return Range(low=low, high=high, log=log, default=_middle(pooled))
+    pooled = np.concatenate([own, *alike])
+    ends = float(pooled.min()), float(pooled.max())
+    off = values.in_phase(optimizer, "off")
+    if factor is not None and _only_off(own) and off.min() > 0:
+        inner = float(off.min()) * factor, float(off.max()) / factor
+        ends = inner if inner[0] < inner[1] else ends
+    return _range(ends, is_nearer_in_log(pooled), values, optimizer)
 
 
-def _own(keys: pd.DataFrame, optimizer: str, values: Array) -> pd.Series:
-    """One value a point, from the phases that stay inside the box; from all if it varies in none.
+def _key_of(names: Mapping[str, Collection[str]], options: ImportOptions) -> str | None:
+    """What sets the scale of the comparison: what is named, else rho, else lr, where both have it.
 
-    Indexed by (phase, point).
+    Without a pair: where all have it that have any.
     """
-    own = keys[keys["optimizer"] == optimizer]
-    column = pd.Series(values[own.index], index=pd.MultiIndex.from_frame(own[["phase", "point"]]))
-    column = column[~column.index.duplicated()]
-    for phases in (("map",), _INSIDE):
-        part = column[column.index.get_level_values("phase").isin(phases)]
-        if part.nunique() > 1:
-            return part
-    return column
+    pair = [o for o in names if o in (options.candidate, options.baseline)]
+    own = [names[o] for o in pair or names if names[o]]
+    wanted = (options.key,) if options.key else ("rho", "lr")
+    return next((name for name in wanted if own and all(name in one for one in own)), None)
+
+
+def _only_off(own: pd.Series) -> bool:
+    phases = set(own.index.get_level_values("phase"))
+    return "off" in phases and not phases & set(_INSIDE)
+
+
+def _range(ends: Ends, log: bool, values: _Values, optimizer: str) -> Range:
+    default = values.default(optimizer)
+    if default is None:
+        default = _middle(values.of(optimizer).to_numpy())
+    return Range(low=ends[0], high=ends[1], log=log, default=float(np.clip(default, *ends)))
 
 
 def _paired(one: pd.Series, other: pd.Series) -> bool:
@@ -147,8 +261,8 @@ def _apart(keys: pd.DataFrame, settings: Settings, spaces: Mapping[str, SearchSp
     found = []
     for one, other in combinations(spaces, 2):
         shared = [name for name in spaces[one].names if name in spaces[other].names]
-        columns = [(_own(keys, o, settings.values[n]) for o in (one, other)) for n in shared]
-        if not all(_paired(ours, theirs) for ours, theirs in columns):
+        columns = [_Values(keys=keys, name=n, values=settings.values[n]) for n in shared]
+        if not all(_paired(own.of(one), own.of(other)) for own in columns):
             found.append(f"{one} and {other}")
     if not found:
         return []
@@ -158,9 +272,8 @@ def _apart(keys: pd.DataFrame, settings: Settings, spaces: Mapping[str, SearchSp
     ]
 
 
-def _boxed(box: Box, values: pd.Series) -> Range:
-    middle = float(np.clip(_middle(values.to_numpy()), box.low, box.high))
-    return Range(low=box.low, high=box.high, log=box.log, default=middle)
+def _boxed(box: Box, values: _Values, optimizer: str) -> Range:
+    return _range((box.low, box.high), box.log, values, optimizer)
 
 
 def _middle(values: Array) -> float:
@@ -169,21 +282,16 @@ def _middle(values: Array) -> float:
 
 
 def _check_inside(
-    source: Source,
-    keys: pd.DataFrame,
-    optimizer: str,
-    name: str,
-    values: Array,
-    box: Range,
-    findings: Findings,
+    source: Source, own: _Values, optimizer: str, box: Range, place: str, findings: Findings
 ) -> None:
-    inside = keys["phase"].isin(_INSIDE) & (keys["optimizer"] == optimizer)
+    inside = own.keys["phase"].isin(_INSIDE) & (own.keys["optimizer"] == optimizer)
     room = SAME * max(abs(box.low), abs(box.high))
+    values = own.values
     outside = inside.to_numpy() & ((values < box.low - room) | (values > box.high + room))
     if outside.any():
         found = f"found {values[outside][0]:g}"
-        allowed = f"allowed: {box.low:g} to {box.high:g}, the range in {optimizer}.toml"
-        findings.add(f"column {name!r}", f"{source.rows(outside)}: {found}, {allowed}")
+        allowed = f"allowed: {box.low:g} to {box.high:g}, the range {place}"
+        findings.add(f"column {own.name!r}", f"{source.rows(outside)}: {found}, {allowed}")
 
 
 def _notes(inferred: Mapping[str, Mapping[str, Range]]) -> list[str]:
@@ -200,6 +308,6 @@ def _notes(inferred: Mapping[str, Mapping[str, Range]]) -> list[str]:
     if not parts:
         return []
     return [
-        f"Ranges are the smallest and largest values in the data: {'; '.join(parts)}. Give them "
-        "with --search-spaces to have the exact ones."
+        f"Ranges are as the data show them: {'; '.join(parts)}. Give them with --range or "
+        "--search-spaces to have the exact ones."
     ]

@@ -22,12 +22,15 @@ from agsam_tune.importing.vocabulary import is_bookkeeping, is_measured, split_p
 from agsam_tune.study import canonical_order
 from agsam_tune.study.errors import nearest
 
-__all__ = ["KNOWN", "Candidates", "Settings", "own_settings", "setting_columns"]
+__all__ = ["KNOWN", "LENGTH", "Candidates", "Settings", "own_settings", "setting_columns"]
 
 Array = NDArray[np.float64]
 
 #: Columns that are something else than a hyperparameter.
-KNOWN = frozenset({*BEFORE_HYPERPARAMETERS, *AFTER_HYPERPARAMETERS, *SHARPNESS})
+KNOWN = frozenset({*BEFORE_HYPERPARAMETERS, "index", *AFTER_HYPERPARAMETERS, *SHARPNESS})
+
+#: In the phase `radius` this column is the length of the steps, of every optimizer.
+LENGTH = "rho"
 
 #: Names that mean something else in learning curves, in `misset` and in search spaces.
 _RESERVED = frozenset({"epoch", "f", "f_p", "best", "all", "description"})
@@ -200,10 +203,10 @@ def own_settings(
     levels: dict[str, dict[str, tuple[str, ...]]] = {}
     gappy: set[str] = set()
     for optimizer in keys["optimizer"].unique():
-        own = (keys["optimizer"] == optimizer).to_numpy()
         names[optimizer] = []
         for name, column in columns.values.items():
             code, has = columns.codes[name], np.isfinite(column)
+            own = _said(keys, optimizer, name)
             if (code[own] < 0).all():
                 continue
             if has[own].all():
@@ -225,10 +228,11 @@ def own_settings(
                 constants.setdefault(optimizer, {})[name] = words[0]
             else:
                 levels.setdefault(optimizer, {})[name] = words
+    _take_lengths(source, values, columns, keys, findings)
     _check_seeds(source, values, keys, findings)
     # What has gaps has been found wanting: that nothing else differs would be no news.
     bare = [name for name, own in names.items() if not own and name not in gappy]
-    kept = canonical_order(name for own in names.values() for name in own)
+    kept = canonical_order(name for name, column in values.items() if not np.isnan(column).all())
     found = Settings(
         values={name: values[name] for name in kept},
         names={optimizer: canonical_order(own) for optimizer, own in names.items()},
@@ -237,6 +241,32 @@ def own_settings(
     )
     _check_bare(keys, bare, columns, found, findings)
     return found
+
+
+def _said(keys: pd.DataFrame, optimizer: str, name: str) -> NDArray[np.bool_]:
+    """The rows of an optimizer that say what it has: (N,)."""
+    own = np.asarray(keys["optimizer"] == optimizer, dtype=bool)
+    is_length = np.asarray(keys["phase"] == "radius", dtype=bool) & (name == LENGTH)
+    return own & ~is_length if (own & ~is_length).any() else own
+
+
+def _take_lengths(
+    source: Source,
+    values: dict[str, Array],
+    columns: Candidates,
+    keys: pd.DataFrame,
+    findings: Findings,
+) -> None:
+    """The lengths of steps in the phase `radius`, whatever hyperparameters the optimizer has."""
+    mine = (keys["phase"] == "radius").to_numpy()
+    if not mine.any():
+        return
+    lengths = columns.values.get(LENGTH, np.full(len(keys), np.nan))
+    wrong = mine & ~(np.isfinite(lengths) & (lengths > 0))
+    if wrong.any():
+        message = f"{source.rows(wrong)}: needed: lengths of steps > 0, as the phase radius has"
+        findings.add(f"column {LENGTH!r}", message)
+    values.setdefault(LENGTH, np.full(len(keys), np.nan))[mine] = lengths[mine]
 
 
 def _is_level(keys: pd.DataFrame, codes: Codes) -> bool:
@@ -285,11 +315,11 @@ def _check_bare(
     settings: Settings,
     findings: Findings,
 ) -> None:
-    """An optimizer without hyperparameters has one point a phase."""
+    """An optimizer without hyperparameters has one point a phase and replicate."""
     unused = [name for names in columns.unused.values() for name in names]
     for optimizer in bare:
         own = keys[(keys["optimizer"] == optimizer) & keys["phase"].isin(["map", "tune"])]
-        if own["point"].nunique() > 1:
+        if own.groupby(own["replicate"].fillna(-1))["point"].nunique().max() > 1:
             levels = settings.levels.get(optimizer, {})
             parts = [
                 *(

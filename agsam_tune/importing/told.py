@@ -133,14 +133,14 @@ def checked_told(told: Told, trials: Sequence[Trial], study: Study) -> Checked:
     values = {
         name: np.array([row.get(name, np.nan) for row in own]) for name in study.hyperparameters
     }
-    replicates = [np.nan if trial.replicate is None else trial.replicate for trial in trials]
-    rows = told.rows.assign(replicate=replicates)
+    rows = told.rows.assign(replicate=[trial.replicate for trial in trials])
     return Checked(
         trials=ordered_table(rows, values, study.name, study.task, told.chance),
         study=study.name,
         task=study.task,
         optimizers=study.optimizers,
         spaces=study.search_spaces,
+        drawn={},
         constants={},
         chance=told.chance,
         notes=(*told.notes, *told.assumed),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -26,11 +27,12 @@ from agsam_tune.importing.foreign import (
     one_spelling,
     own_names,
 )
-from agsam_tune.importing.misset import check_misset
 from agsam_tune.importing.options import ImportOptions
 from agsam_tune.importing.points import numbered
-from agsam_tune.importing.ranges import given_spaces, search_spaces
-from agsam_tune.importing.settings import KNOWN, Array, Settings, own_settings, setting_columns
+from agsam_tune.importing.ranges import Ends, drawn_from, given_spaces, search_spaces
+from agsam_tune.importing.replicates import filled_replicates, labelled_replicates
+from agsam_tune.importing.roles import check_roles
+from agsam_tune.importing.settings import KNOWN, Array, own_settings, setting_columns
 from agsam_tune.importing.source import Findings, Source, readable
 from agsam_tune.importing.vocabulary import is_loss
 from agsam_tune.study import SearchSpace
@@ -51,7 +53,6 @@ __all__ = [
 ]
 
 KEY = ["optimizer", "phase", "point", "seed"]
-_ROLES = ("candidate", "baseline", "control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +64,12 @@ class Checked:
         study, task: their names.
         optimizers: in the order of the source.
         spaces: optimizer → its search space.
+        drawn: (optimizer, phase, hyperparameter) → ends of what it was drawn from, of what decides
+            a comparison: any that may be a key in `key` and `off`, the length of steps in `radius`.
         constants: optimizer → what has one value in all its trials.
         chance: accuracy of guessing, a fraction.
+        factor: by how much everything is off in `off`, where the source says it.
+        data: `per_replicate` where replicates are labelled, which then have data of their own.
         notes: what was assumed or left out, a sentence each.
     """
 
@@ -73,9 +78,12 @@ class Checked:
     task: str
     optimizers: tuple[str, ...]
     spaces: Mapping[str, SearchSpace]
+    drawn: Mapping[tuple[str, str, str], Ends]
     constants: Mapping[str, Mapping[str, float | str]]
     chance: float
     notes: tuple[str, ...]
+    factor: float | None = None
+    data: Literal["per_replicate", "fixed"] = "fixed"
 
 
 def check_trials(source: Source, options: ImportOptions) -> Checked:
@@ -102,27 +110,26 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
     # They may tell rows apart that seem to be the same trial.
     unused = () if "point" in source.table else tuple(chain.from_iterable(columns.unused.values()))
     source = numbered(source, columns.codes)
-    frame = trial_rows(source, findings)
+    frame, numbering = labelled_replicates(source, trial_rows(source, findings), findings)
     # What follows compares rows, and would only repeat what is wrong with their cells.
     findings.raise_if_any()
     optimizers = tuple(dict.fromkeys(frame["optimizer"]))
     given = given_spaces(options.search_spaces, optimizers, findings)
     ranged = {(o, name) for o, space in given.items() for name in space.ranges} | {*source.boxes}
+    ranged |= {(optimizer, name) for optimizer in optimizers for name in options.ranges}
     settings = own_settings(source, columns, frame, ranged, findings)
     check_keys(source, frame, findings, unused)
-    _check_replicates(source, frame, settings, findings)
-    _check_roles(options, optimizers, findings)
+    if options.other is None:
+        check_roles(options, optimizers, findings)
     chance, assumed = taken_as_chance(
         source, frame["diverged"].to_numpy(), options.chance, findings
     )
     # Points that are not one setting each have no ranges.
     findings.raise_if_any()
-    spaces, inferred = search_spaces(source, frame, settings, given, findings)
-    check_misset(source, frame, settings, spaces, findings)
+    spaces, inferred = search_spaces(source, frame, settings, given, options, findings)
     findings.raise_if_any()
-    more = divergence_notes(source, frame)
-    if options.candidate is None:
-        more.append("Without --candidate and --baseline nothing is compared.")
+    frame, independent = filled_replicates(frame, settings.names)
+    more = [*numbering, *independent, *divergence_notes(source, frame)]
     said = (*source.notes, *columns.notes(), *settings.notes(), *inferred, *more, *assumed)
     name = study or options.name or source.stem
     return Checked(
@@ -131,9 +138,11 @@ def check_trials(source: Source, options: ImportOptions) -> Checked:
         task=task or options.task or name,
         optimizers=optimizers,
         spaces=spaces,
+        drawn=drawn_from(frame, settings.names, settings.values),
         constants=settings.constants,
         chance=chance,
         notes=tuple(map(readable, said)),
+        data="fixed" if independent else "per_replicate",
     )
 
 
@@ -180,7 +189,7 @@ def check_columns(source: Source, names: Sequence[str], way: str, findings: Find
 
 
 def trial_rows(source: Source, findings: Findings) -> pd.DataFrame:
-    """All known columns but those of the study, in their own types; N rows."""
+    """All known columns but those of the study and the replicate, in their own types; N rows."""
     state = cells.texts(source, "state", findings, default="COMPLETE", allowed=("COMPLETE", "FAIL"))
     accuracy = cells.accuracies(source, "test_accuracy", findings)
     validation = cells.accuracies(source, "val_accuracy", findings)
@@ -200,9 +209,6 @@ def trial_rows(source: Source, findings: Findings) -> pd.DataFrame:
     columns = {
         "optimizer": cells.texts(source, "optimizer", findings),
         "phase": phase,
-        "replicate": np.where(
-            phase == "map", cells.whole_numbers(source, "replicate", findings, needed=False), np.nan
-        ),
         "point": cells.whole_numbers(source, "point", findings, needed=True),
         "seed": cells.whole_numbers(source, "seed", findings, needed=True),
         "val_accuracy": validation if has_validation else accuracy,
@@ -241,39 +247,6 @@ def check_keys(
             message += f"; --hyperparameter names what is one of: {', '.join(unused)}"
         others = int(frame[twice].duplicated(KEY).sum()) - int(same.sum()) + 1
         findings.add("key", message + (f", and {others} more like it" if others else ""))
-
-
-def _check_replicates(
-    source: Source, frame: pd.DataFrame, settings: Settings, findings: Findings
-) -> None:
-    """A point is in one replicate, where points are in any."""
-    tuned = np.array([bool(settings.names[name]) for name in frame["optimizer"]])
-    replicate = frame["replicate"].where(tuned & (frame["phase"] == "map").to_numpy())
-    has, needs = replicate.notna().to_numpy(), tuned & (frame["phase"] == "map").to_numpy()
-    if has.any() and not has[needs].all():
-        gaps = source.rows(needs & ~has)
-        findings.add("column 'replicate'", f"{gaps}: empty, though other rows have a value")
-    first_of_point = replicate.groupby(frame["point"]).transform("first")
-    differs = (has & (replicate != first_of_point)).to_numpy()
-    if differs.any():
-        message = f"{source.rows(differs)}: another replicate than in other rows of the same point"
-        findings.add("column 'replicate'", message)
-
-
-def _check_roles(options: ImportOptions, optimizers: tuple[str, ...], findings: Findings) -> None:
-    given = {role: getattr(options, role) for role in _ROLES if getattr(options, role) is not None}
-    for role, name in given.items():
-        if name not in optimizers:
-            listed = ", ".join(optimizers)
-            hint = nearest(name, optimizers)
-            findings.add(f"--{role}", f"found {name!r}, allowed: {listed}{hint}")
-    if len(set(given.values())) < len(given):
-        roles = ", ".join(f"--{role} {name}" for role, name in given.items())
-        findings.add("roles", f"found {roles}, allowed: different optimizers")
-    for role in ("candidate", "baseline"):
-        if given and role not in given:
-            other = next(iter(given))
-            findings.add(f"--{role}", f"missing, needed: an optimizer, as there is --{other}")
 
 
 def divergence_notes(source: Source, frame: pd.DataFrame) -> list[str]:
