@@ -17,15 +17,8 @@ from typing import Any
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
 from agsam_tune.paths import command_word
-from agsam_tune.study import (
-    FIRST_DESIGN,
-    NOT_CARRIED_ON,
-    Study,
-    StudyError,
-    changed_study,
-    find_study,
-    load_study,
-)
+from agsam_tune.study import Study, StudyError, changed_study, find_study, load_study
+from agsam_tune.study.first_design import FIRST_DESIGN, NOT_CARRIED_ON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

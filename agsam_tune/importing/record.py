@@ -8,6 +8,7 @@ import torch, Ray or Optuna.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,10 @@ def imported_study(manifest: Mapping[str, Any]) -> Study:
 
 
 def read_imported_trials(path: Path) -> pd.DataFrame:
-    """The trials of an imported run.
+    """The trials of an imported run; of the first design, points are taken as independent.
+
+    Args:
+        path: `trials.parquet` in the run's folder.
 
     Raises:
         UsageError: they are gone or cannot be read.
@@ -65,7 +69,12 @@ def read_imported_trials(path: Path) -> pd.DataFrame:
     import pandas as pd  # here, since who looks at a manifest does not need it
 
     try:
-        return pd.read_parquet(path)
+        trials = pd.read_parquet(path)
+        manifest = json.loads(path.with_name("manifest.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         line = (str(error).splitlines() or [""])[0]
         raise UsageError(f"{path}: cannot be read: {line}; import the trials again") from error
+    if "format" in manifest:
+        return trials
+    seed_counts = trials["phase"] == "fixed"
+    return trials.assign(replicate=trials["seed"].where(seed_counts, trials["point"]))

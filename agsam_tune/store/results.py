@@ -38,7 +38,8 @@ from agsam_tune.store.faults import (
 from agsam_tune.store.journal import check_journal, mend_journal, open_journal
 from agsam_tune.store.location import local_file
 from agsam_tune.store.records import CURVE, frozen_trial, key_of, outcome_of
-from agsam_tune.study import FIRST_DESIGN, Study
+from agsam_tune.study import Study
+from agsam_tune.study.first_design import FIRST_DESIGN
 from agsam_tune.trials import Key, Outcome
 
 _HASH = "agsam_tune_study_hash"

@@ -6,7 +6,6 @@ search spaces there are. Must not import torch, Ray, Optuna or pandas.
 
 from agsam_tune.study.errors import Problem, StudyError
 from agsam_tune.study.files import available_studies, find_study
-from agsam_tune.study.first_design import FIRST_DESIGN, NOT_CARRIED_ON
 from agsam_tune.study.load import changed_study, load_study
 from agsam_tune.study.misset import (
     MISSET_FACTORS,
@@ -47,11 +46,9 @@ from agsam_tune.study.study import Study, changed_keys
 
 __all__ = [
     "BASE_HYPERPARAMETERS",
-    "FIRST_DESIGN",
     "MISSET_DRAWS",
     "MISSET_FACTORS",
     "MISSET_MAXIMA",
-    "NOT_CARRIED_ON",
     "UNKNOWN_TRAINING",
     "AnalysisSettings",
     "FixedPoint",
