@@ -11,13 +11,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from agsam_tune.agenda import Agenda
-from agsam_tune.design import drawn_trials, first_fresh_seed
-from agsam_tune.design.tune import BATCH
+from agsam_tune.design import BATCH, drawn_trials
 from agsam_tune.importing import Findings, Told
-from agsam_tune.study import Study, misset_layout
+from agsam_tune.study import Study, canonical_order
 from agsam_tune.trials import Key, Trial
 
 __all__ = ["Asked", "asked_table", "next_trials"]
@@ -36,11 +36,15 @@ class Asked:
         trials: to train now, in the order of the agenda.
         told: the study's own trial of each row that was told, in the order of the rows.
         total: trials of the whole study.
+        radius_range: shortest and longest step of the phase `radius`, if it is known.
+        radius_problem: why the phase `radius` can have no trials, or None.
     """
 
     trials: tuple[Trial, ...]
     told: tuple[Trial, ...]
     total: int
+    radius_range: tuple[float, float] | None
+    radius_problem: str | None
 
     @property
     def later(self) -> int:
@@ -60,26 +64,35 @@ def next_trials(study: Study, told: Told | None = None) -> Asked:
     """
     found = {} if told is None else _matched(study, told)
     outcomes = {} if told is None else told.outcomes(found)
-    agenda = Agenda(study, outcomes.values())
+    agenda = Agenda(study, outcomes.values(), trivial=_trivial(told))
     return Asked(
         trials=tuple(_handed_out(agenda)),
         told=tuple(found[k] for k in outcomes),
         total=agenda.total,
+        radius_range=agenda.radius_range,
+        radius_problem=agenda.radius_problem,
     )
 
 
 def asked_table(study: Study, trials: Sequence[Trial]) -> pd.DataFrame:
-    """One row a trial: optimizer, phase, replicate, point, seed, and every hyperparameter.
+    """One row a trial: optimizer, phase, replicate, index, point, seed, every hyperparameter.
 
-    NaN where an optimizer has no such hyperparameter; replicate is null outside a map.
+    NaN where an optimizer has no such hyperparameter. In the phase `radius` rho is the length that
+    each ascent step is to have.
     """
-    keys = ("optimizer", "phase", "replicate", "point", "seed")
+    keys = ("optimizer", "phase", "replicate", "index", "point", "seed")
     columns: dict[str, list[object]] = {n: [getattr(t, n) for t in trials] for n in keys}
     own = [dict(trial.hyperparameters) for trial in trials]
-    columns |= {name: [row.get(name) for row in own] for name in study.hyperparameters}
+    names = canonical_order([*study.hyperparameters, *(name for row in own for name in row)])
+    columns |= {name: [row.get(name) for row in own] for name in names}
     kinds = dict.fromkeys(columns, "float64") | dict.fromkeys(("optimizer", "phase"), "str")
-    kinds |= {"replicate": "Int64", "point": "int64", "seed": "int64"}
+    kinds |= dict.fromkeys(("replicate", "index", "point", "seed"), "int64")
     return pd.DataFrame(columns, dtype=object).astype(kinds)
+
+
+def _trivial(told: Told | None) -> float | None:
+    """The accuracy of guessing, where it was said: the lengths of `radius` are found by it."""
+    return told.chance if told is not None and told.chance > 0 else None
 
 
 def _handed_out(agenda: Agenda) -> Iterator[Trial]:
@@ -91,7 +104,7 @@ def _handed_out(agenda: Agenda) -> Iterator[Trial]:
 def _matched(study: Study, told: Told) -> dict[Key, Trial]:
     """The study's own trial of each key that was told; refuses what is none."""
     rows = {key: row for row, key in enumerate(told.keys)}
-    agenda = Agenda(study, ())
+    agenda = Agenda(study, (), trivial=_trivial(told))
     asked: list[Trial] = []
     known: dict[Key, Trial] = {}
     while packs := list(iter(agenda.next_pack, None)):
@@ -109,7 +122,7 @@ def _matched(study: Study, told: Told) -> dict[Key, Trial]:
     _refuse_differing(told, rows, differ, asked, findings)
     if not findings.problems:  # else they are of no setting because of what was said
         early = [key for key in rows if key not in known]
-        _refuse_early(told, rows, early, possible, findings)
+        _refuse_early(study, told, rows, early, possible, findings)
     findings.raise_if_any()
     return known
 
@@ -117,27 +130,19 @@ def _matched(study: Study, told: Told) -> dict[Key, Trial]:
 def _is_at(told: Told, row: int, trial: Trial) -> bool:
     """Whether a row has the trial's own setting."""
     return all(
-        math.isclose(told.settings[name][row], value, rel_tol=_SAME)
+        name in told.settings and math.isclose(told.settings[name][row], value, rel_tol=_SAME)
         for name, value in trial.hyperparameters
     )
 
 
 def _possible_keys(study: Study) -> dict[Key, None]:
     """The key of every trial that the study can ask for, whatever comes of others."""
-    keys = [trial.key for trial in drawn_trials(study)]
-    tune, misset = study.phase("tune"), study.phase("misset")
-    layout = misset_layout(study.hyperparameters)
-    fresh = first_fresh_seed(study)
-    for optimizer in study.optimizers:
-        names = study.search_spaces[optimizer].names
-        kinds = {"best", "all", *names} if names else set()
-        if tune and names:
-            points = range(tune.points or 0)
-            keys += [Key(optimizer, "tune", p, s) for p in points for s in range(tune.seeds)]
-        if misset:
-            seeds = range(fresh, fresh + misset.seeds)
-            own = [item.point for item in layout if item.kind in kinds]
-            keys += [Key(optimizer, "misset", p, s) for p in own for s in seeds]
+    anywhere = (1.0, 2.0)  # lengths are no part of a key
+    keys = [trial.key for trial in drawn_trials(study, radius_range=anywhere)]
+    for name in ("tune", "misset"):
+        phase = study.phase(name)
+        points = range(study.replicates * ((phase and phase.points) or 0))
+        keys += [Key(o, name, point, 0) for o in study.optimizers_of(name) for point in points]
     return dict.fromkeys(keys)
 
 
@@ -176,7 +181,8 @@ def _refuse_differing(
     for trial in differ[:_NAMED]:
         row = rows[trial.key]
         names = [name for name, _ in trial.hyperparameters]
-        found = _setting((name, float(told.settings[name][row])) for name in names)
+        nothing = np.full(len(rows), np.nan)
+        found = _setting((name, float(told.settings.get(name, nothing)[row])) for name in names)
         same = [
             other.point
             for other in asked
@@ -192,12 +198,13 @@ def _refuse_differing(
     if differ:
         findings.add(
             "settings",
-            "they follow from the study file, and in tune and misset from the results before "
-            "them; was one of these another when the design was made?",
+            "they follow from the study file, and in tune, misset and radius from the results "
+            "before them; was one of these another when the design was made?",
         )
 
 
 def _refuse_early(
+    study: Study,
     told: Told,
     rows: Mapping[Key, int],
     early: Sequence[Key],
@@ -205,23 +212,41 @@ def _refuse_early(
     findings: Findings,
 ) -> None:
     """Rows whose setting follows from results that are not there."""
+    there = set(rows)
     groups: dict[tuple[str, str], list[Key]] = {}
     for key in early:
         groups.setdefault((key.optimizer, key.phase), []).append(key)
     for (optimizer, phase), keys in groups.items():
-        before = ("map", "tune") if phase == "misset" else ("tune",)
-        last = math.inf if phase == "misset" else min(key.point for key in keys) // BATCH * BATCH
-        missing = [
-            k
-            for k in possible
-            if k.optimizer == optimizer and k.phase in before and k.point < last and k not in rows
-        ]
+        needed = [k for k in possible if any(_follows(study, key, k) for key in keys)]
+        missing = [key for key in needed if key not in there]
+        names = " and ".join(dict.fromkeys(key.phase for key in needed))
         such = f", such as {_named(missing[0])}" if missing else ""
         message = (
             f"{optimizer} has its settings in {phase} from results that are not there: "
-            f"{len(missing)} in {' and '.join(before)}{such}"
+            f"{len(missing)} in {names}{such}"
         )
         findings.add(told.source.rows([rows[key] for key in keys]), message)
+
+
+def _follows(study: Study, key: Key, other: Key) -> bool:
+    """Whether the setting of a trial follows from another's result."""
+    if key.phase == "radius":
+        return other.phase == "key"
+    if other.optimizer != key.optimizer or _replicate(study, key) != _replicate(study, other):
+        return False
+    if key.phase == "misset":
+        return other.phase in ("map", "tune") and other.seed == 0
+    start = key.point - key.point % _points(study, "tune") % BATCH
+    return other.phase == "tune" and other.point < start
+
+
+def _points(study: Study, name: str) -> int:
+    phase = study.phase(name)
+    return (phase and phase.points) or 1
+
+
+def _replicate(study: Study, key: Key) -> int:
+    return key.point // _points(study, key.phase)
 
 
 def _count_more(items: Sequence[object], what: str, findings: Findings) -> None:

@@ -32,8 +32,9 @@ def next_trials(
 
     Returns:
         one row a trial, in the order in which they are best trained: optimizer, phase, replicate,
-        point, seed and every hyperparameter, NaN where the optimizer has none. Empty when nothing
-        is left to train.
+        index, point, seed and every hyperparameter, NaN where the optimizer has none; in the phase
+        radius rho is the length that each ascent step is to have. Empty when nothing is left to
+        train.
 
     Raises:
         StudyError: the study's file is wrong.

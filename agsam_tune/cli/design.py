@@ -67,6 +67,8 @@ def design(
         except OSError as error:
             raise UsageError(f"{out}: cannot be written: {error}") from error
         typer.echo(f"{loaded.name}: {_said(asked)}")
+        if asked.radius_problem:
+            typer.echo(f"The phase radius has no trials: {asked.radius_problem}.")
         given = [f"--set {shlex.quote(text)}" for text in set_ or ()]
         if chance is not None:
             given.append(f"--chance {chance:g}")

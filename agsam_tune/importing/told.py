@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agsam_tune.importing import cells
 from agsam_tune.importing.foreign import finished_rows, own_names
-from agsam_tune.importing.settings import KNOWN
+from agsam_tune.importing.settings import KNOWN, LENGTH
 from agsam_tune.importing.source import Findings, Source
 from agsam_tune.importing.trials import (
     Checked,
@@ -67,7 +67,7 @@ class Told:
 
     def outcomes(self, trials: Mapping[Key, Trial]) -> dict[Key, Outcome]:
         """What the rows of these trials say, as far as the design goes by it."""
-        names = ["state", "val_accuracy", "test_accuracy", "diverged"]
+        names = ["state", "val_accuracy", "test_accuracy", "radius", "diverged"]
         values = self.rows[names].to_dict("records")
         return {
             key: Outcome(trial=trials[key], **{**row, "state": State(row["state"])})
@@ -105,12 +105,15 @@ def read_told(
     check_keys(source, rows, findings)
     diverged = rows["diverged"].to_numpy()
     needed = diverged if for_report else diverged & rows["test_accuracy"].isna().to_numpy()
+    if chance is None and _finds_lengths(study):
+        message = "needed, since the lengths of steps in the phase radius are found by it"
+        findings.add("--chance", f"{message}; else give low and high of the phase")
     value, assumed = taken_as_chance(source, needed, chance, findings)
     findings.raise_if_any()
     for name in ("test_accuracy", "val_accuracy"):
         lost = rows["diverged"] & rows[name].isna()
         rows[name] = rows[name].mask(lost, value)
-    others = [c for c in source.table if c not in KNOWN and c not in study.hyperparameters]
+    others = [c for c in source.table if c not in KNOWN and c not in settings]
     return Told(
         source=source,
         rows=rows,
@@ -130,9 +133,7 @@ def checked_told(told: Told, trials: Sequence[Trial], study: Study) -> Checked:
         study: the study.
     """
     own = [dict(trial.hyperparameters) for trial in trials]
-    values = {
-        name: np.array([row.get(name, np.nan) for row in own]) for name in study.hyperparameters
-    }
+    values = {name: np.array([row.get(name, np.nan) for row in own]) for name in told.settings}
     rows = told.rows.assign(replicate=[trial.replicate for trial in trials])
     return Checked(
         trials=ordered_table(rows, values, study.name, study.task, told.chance),
@@ -147,9 +148,17 @@ def checked_told(told: Told, trials: Sequence[Trial], study: Study) -> Checked:
     )
 
 
+def _finds_lengths(study: Study) -> bool:
+    """Whether the lengths of steps in `radius` follow from results."""
+    phase = study.phase("radius")
+    given = phase is not None and phase.low is not None and phase.high is not None
+    return bool(study.optimizers_of("radius")) and not given
+
+
 def _settings(source: Source, study: Study, findings: Findings) -> dict[str, Array]:
     found = {}
-    for name in study.hyperparameters:
+    lengths = [LENGTH] if study.optimizers_of("radius") else []
+    for name in dict.fromkeys([*study.hyperparameters, *lengths]):
         if name in source.table:
             found[name] = cells.numbers(source, name, findings)
             continue
