@@ -1,138 +1,186 @@
-"""Everything that the template of the page names, gathered from the run's material.
+"""The page of a study: which sections there are, and what is in them.
 
-In: the `Material` and the plates as they are shown. Out: the template's context. Must not import
-torch, Ray or Optuna.
+In: the `Material` and the figures as they are drawn. Out: a `Page`. Must not import torch, Ray,
+Optuna or matplotlib.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
-from markupsafe import Markup
+import pandas as pd
 
-from agsam_tune.report import fixed, page, protocol, sections, tables, text
-from agsam_tune.report.glossary import GLOSSARY, LENSES, LENSES_WITHOUT_RHO
+from agsam_tune.report import lens_tables, more_tables, protocol, text
+from agsam_tune.report.blocks import (
+    Badge,
+    Block,
+    Cell,
+    Figure,
+    Number,
+    Page,
+    Prose,
+    Section,
+    Table,
+    section,
+    table,
+)
+from agsam_tune.report.figures.plates import CURVES_OF_LENS, curves_of
+from agsam_tune.report.links import ALL_TRIALS, selection
 from agsam_tune.report.material import Material
-from agsam_tune.report.own_best import own_best_note
 from agsam_tune.report.sharpness import sharpness_table
-from agsam_tune.report.shown import Shown, legend
-from agsam_tune.report.tables import Linked
-from agsam_tune.report.trial_links import ALL_TRIALS, Behind, chosen
-from agsam_tune.report.trial_table import trials_json
+from agsam_tune.study import analysis_changes_text
+
+__all__ = ["page_of"]
+
+_MOST_REASONS, _LONGEST_REASON = 5, 300
+
+Figures = Mapping[str, Figure]
+"""Figures by their keys."""
 
 
-def figure_trials(material: Material, links: Behind, key: str) -> Linked | None:
-    """The trials that a figure shows, or None where that cannot be said."""
-    trials = links.figure(key, material.main_phases)
-    n = int(chosen(material.trials, trials, material.chance).sum()) if trials else 0
-    if not n:
-        return None
-    return Linked(value=text.count(n), trials=trials, what="The trials behind this figure")
-
-
-def page_context(material: Material, links: Behind, shown: Mapping[str, Shown]) -> dict[str, Any]:
-    """Everything the template names; `links` are the selections of the run's numbers."""
-    context = _head(material, links, shown)
-    context |= _figures(material, links, shown) | _tables(material, links)
-    return context | {"contents": _sections(context, material)}
-
-
-def _head(material: Material, links: Behind, shown: Mapping[str, Shown]) -> dict[str, Any]:
-    return {
-        "title": material.study.name,
-        "question": page.question(material),
-        "done": page.done(material),
-        "verdict": page.verdict(material, links),
-        "changed": page.changed(material),
-        "cast": page.cast(material),
-        "lenses": LENSES if material.has_rho else LENSES_WITHOUT_RHO,
-        "facts": page.facts(material),
-        "notices": page.notices(material),
-        "power": sections.power_section(material),
-        "claim_plate": shown.get("claim"),
-        "confidence": f"{100 * material.study.analysis.confidence:g} %",
-    }
-
-
-def _figures(material: Material, links: Behind, shown: Mapping[str, Shown]) -> dict[str, Any]:
-    return {
-        "fixed": fixed.fixed_section(material, links),
-        "fixed_only": material.fixed_only,
-        "fixed_plate": shown.get("fixed"),
-        "accuracy_plates": [shown[key] for key in ("accuracy", "misset") if key in shown],
-        "surface_plates": _surface_plates(shown),
-        "surface_quality": sections.surface_quality(material),
-        "gap_plate": shown.get("gap"),
-        "gap_missing": page.gap_missing(material),
-        "distribution_plates": [shown[key] for key in ("distribution", "tuning") if key in shown],
-        "tuning": sections.tuning_table(material, links),
-        "indices_plate": shown.get("indices"),
-        "range_plate": shown.get("range"),
-        "range": sections.range_section(material, links),
-        "learning_plate": shown.get("learning"),
-    }
-
-
-def _surface_plates(shown: Mapping[str, Shown]) -> list[Shown]:
-    """Each surface with its difference beside it."""
-    numbers = sorted(
-        {int(key.partition("-")[2]) for key in shown if key.startswith(("surface-", "difference-"))}
-    )
-    keys = itertools.product(numbers, ("surface", "difference"))
-    return [shown[f"{kind}-{n}"] for n, kind in keys if f"{kind}-{n}" in shown]
-
-
-def _tables(material: Material, links: Behind) -> dict[str, Any]:
-    titles = sections.lens_titles(material)
-    pairs, pair_notes = tables.comparisons(material.summary, titles=titles, behind=links.comparison)
-    return {
-        "estimates": tables.estimates(
-            material.summary,
-            material.optimizers,
-            bare=material.bare,
-            titles=titles,
-            behind=links.estimate,
+def page_of(material: Material, figures: Figures) -> Page:
+    """The page; the same record and figures give the same page."""
+    summary = material.summary
+    made = [
+        section(
+            "lenses",
+            "The lenses",
+            [
+                figures.get("verdict"),
+                lens_tables.verdicts_table(material),
+                lens_tables.needed_table(material),
+            ],
         ),
-        "own_best_note": own_best_note(material),
-        "bare": [name for name in material.optimizers if name in material.bare],
-        "comparisons": pairs,
-        "comparison_notes": pair_notes,
-        "legend": legend(material.styles),
-        "headline": tables.HEADLINE,
-        "phases": protocol.phases_table(material),
-        "best": protocol.best_table(material, links),
-        "sharpness": sharpness_table(material),
-        "settings": protocol.settings_table(material),
-        "spaces": protocol.spaces_table(material),
-        "provenance": protocol.provenance_table(material),
-        "glossary": GLOSSARY,
-        "n_trials": text.count(len(material.trials)),
-        "all_trials": ALL_TRIALS,
-        # JSON without any `<`, `>` or `&`: it cannot leave its element.
-        "trials_json": Markup(trials_json(material.trials, material.chance)),  # noqa: S704
-        "study_hash": str(material.manifest.get("study_hash") or material.study.hash),
-    }
-
-
-def _sections(context: Mapping[str, Any], material: Material) -> list[tuple[str, str]]:
-    """The sections that the page has, as (id, name)."""
-    estimates = context["estimates"]
-    sections_ = (
-        ("settings", "Settings", context["fixed"]),
-        ("accuracy", "Three lenses", context["accuracy_plates"]),
-        ("surfaces", "Surfaces", context["surface_plates"]),
-        ("gap", "The gap", context["gap_plate"] or context["gap_missing"]),
-        ("good", "Good settings", context["distribution_plates"] or context["tuning"]),
-        ("indices", "What matters", context["indices_plate"]),
-        ("range", "The box", context["range_plate"] or context["range"]),
-        ("estimates", "Estimates", estimates.groups or not material.fixed_only),
-        ("comparisons", "Comparisons", context["comparisons"]),
-        ("sharpness", "Sharpness", context["sharpness"]),
-        ("learning", "Learning curves", True),
-        ("protocol", "Protocol", True),
-        ("trials", "The trials", True),
-        ("reading", "How to read this", True),
+        section(
+            "design",
+            "The design",
+            [more_tables.design_table(material), more_tables.counts_table(material)],
+        ),
+        *(_lens(material, figures, lens) for lens in text.LENSES),
+        section("gap", "The gap", [figures.get("gap"), more_tables.gap_table(material)]),
+        section(
+            "surfaces",
+            "Surfaces",
+            [*_numbered(figures, "surface"), more_tables.surfaces_table(material)],
+        ),
+        section(
+            "importance",
+            "What matters",
+            [more_tables.importance_table(material), more_tables.effective_table(material)],
+        ),
+        section("tuning", "Tuning", [figures.get("tuning"), more_tables.tuning_table(material)]),
+        section("published", "Published numbers", [more_tables.published_table(material)]),
+        section("sharpness", "Sharpness", [sharpness_table(material)]),
+        section("learning", "Learning curves", [figures.get("learning")]),
+        section(
+            "protocol",
+            "Protocol",
+            [
+                protocol.phases_table(material),
+                protocol.settings_table(material),
+                protocol.spaces_table(material),
+                protocol.provenance_table(material),
+            ],
+        ),
+        section("trials", "The trials", _trials(material)),
+    ]
+    verdict = summary.claim.verdict
+    return Page(
+        title=summary.study,
+        subtitle="hyperparameter robustness study",
+        badge=Badge(key=verdict, words=text.VERDICTS[verdict]),
+        headline=summary.claim.text,
+        because=tuple(summary.claim.because),
+        notices=tuple(_notices(material)),
+        sections=tuple(one for one in made if one is not None),
+        footer=(
+            f"Made by agsam-tune from {text.count(len(material.trials))} trials. Every number is "
+            "in summary.json, every trial in trials.parquet, the figures in figures/."
+        ),
     )
-    return [(key, name) for key, name, there in sections_ if there]
+
+
+def _lens(material: Material, figures: Figures, lens: str) -> Section | None:
+    """One lens: its curves, the optimizers' numbers, and the comparisons besides."""
+    kinds = CURVES_OF_LENS.get(lens, ())
+    curves = curves_of(material, kinds)
+    blocks: list[Block | None] = [figures.get(f"curve-{kind}") for kind in kinds]
+    if lens == "around_best":
+        blocks.append(lens_tables.own_best_table(material))
+    if lens == "fixed":
+        blocks.append(lens_tables.fixed_table(material))
+    blocks += [
+        lens_tables.metrics_table(material, lens),
+        lens_tables.other_comparisons_table(material, lens),
+        lens_tables.windows_table(curves),
+        *lens_tables.curve_folds(material, curves),
+    ]
+    return section(lens.replace("_", "-"), text.LENSES[lens], blocks)
+
+
+def _numbered(figures: Figures, kind: str) -> list[Figure]:
+    keys = sorted(
+        (key for key in figures if key.startswith(f"{kind}-")),
+        key=lambda key: int(key.rpartition("-")[2]),
+    )
+    return [figures[key] for key in keys]
+
+
+def _trials(material: Material) -> Iterator[Prose | Table | None]:
+    yield Prose(
+        lines=(
+            "A number with a dotted line under it leads to the trials that it was computed from. "
+            "In a browser that runs no scripts the links end here, and the trials are in "
+            "trials.parquet beside this page, one row each.",
+        )
+    )
+    trials = material.trials
+    of_phase = trials["phase"].value_counts(sort=False)
+    rows: list[tuple[Cell, ...]] = [
+        (str(phase), _number(int(n), selection({"phase": phase}), f"Trials of phase {phase}"))
+        for phase, n in of_phase.items()
+    ]
+    rows.append(("all", _number(len(trials), ALL_TRIALS, "All trials")))
+    yield table("Trials by phase", ("phase", "trials"), rows)
+
+
+def _number(n: int, behind: str, what: str) -> Number:
+    return Number(value=text.count(n), trials=behind if n else "", what=what)
+
+
+def _notices(material: Material) -> Iterator[str]:
+    """What a reader must know besides; nothing is left out silently."""
+    summary = material.summary
+    if summary.changed:
+        changes = [change.model_dump() for change in summary.changed]
+        yield f"Analysed with other settings than the run's: {analysis_changes_text(changes)}."
+    yield from summary.notes
+    yield from (str(note) for note in material.imported.get("notes", ()))
+    raised = material.trials[material.trials["state"] != "COMPLETE"]
+    if len(raised):
+        names = ", ".join(sorted(set(raised["optimizer"])))
+        n, verb = text.counted(len(raised), "trial"), "is" if len(raised) == 1 else "are"
+        yield f"{n} raised an error and {verb} in no estimate ({names})."
+        yield from _reasons(raised)
+    if material.manifest.get("foreign_code"):
+        yield "The task or an optimizer comes from code that is not part of agsam-tune."
+
+
+def _reasons(raised: pd.DataFrame) -> Iterator[str]:
+    """What failed trials raised: each message once, with how often, the most frequent first."""
+    if "error" not in raised:  # a table from before there was the column
+        return
+    lines = [" ".join(str(error).split()) for error in raised["error"]]
+    counts = Counter(line for line in lines if line).most_common()
+    yield from (f"{text.count(n)} × {_quoted(line)}" for line, n in counts[:_MOST_REASONS])
+    if rest := counts[_MOST_REASONS:]:
+        n = sum(n for _, n in rest)
+        words = "another message" if len(rest) == 1 else f"{text.count(len(rest))} other messages"
+        yield f"{text.count(n)} × {words}, in the column error of the trials."
+
+
+def _quoted(line: str) -> str:
+    """What somebody's code said, without control characters, and not longer than a few lines."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    return shown if len(shown) <= _LONGEST_REASON else f"{shown[:_LONGEST_REASON]}…"

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from agsam_tune.columns import FAILURE_MARGIN
-
 KEY = ["optimizer", "phase", "point", "seed"]
 
 
@@ -21,34 +19,9 @@ def complete(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[(trials["state"] == "COMPLETE") & trials["test_accuracy"].notna()]
 
 
-def failed(trials: pd.DataFrame, chance: float | None) -> pd.Series:
-    """Which trials failed (a boolean column aligned with `trials`)."""
-    diverged = trials["diverged"].astype(bool)
-    if chance is None:
-        return diverged
-    return diverged | (trials["test_accuracy"] <= chance + FAILURE_MARGIN)
-
-
-def point_means(trials: pd.DataFrame, phases: Sequence[str], chance: float | None) -> pd.DataFrame:
-    """One row a point of those phases: its hyperparameters and means over seeds.
-
-    Columns: optimizer, phase, point, every hyperparameter, accuracy, radius, seeds (how many), and
-    diverged and failed (bool: at least one seed did).
-    """
-    rows = complete(trials)
-    rows = rows[rows["phase"].isin(list(phases))]
-    names = hyperparameter_columns(trials)
-    rows = rows.assign(failed=failed(rows, chance), diverged=rows["diverged"].astype(bool))
-    groups = rows.groupby(["optimizer", "phase", "point"], sort=True, observed=True)
-    table = groups.agg(
-        **{name: (name, "first") for name in names},
-        accuracy=("test_accuracy", "mean"),
-        radius=("radius", "mean"),
-        seeds=("seed", "nunique"),
-        diverged=("diverged", "any"),
-        failed=("failed", "any"),
-    )
-    return table.reset_index()
+def collapsed(trials: pd.DataFrame, threshold: float) -> pd.Series:
+    """Which trials diverged or score no better than the threshold; aligned with `trials`."""
+    return trials["diverged"].astype(bool) | (trials["test_accuracy"] <= threshold)
 
 
 def hyperparameter_columns(trials: pd.DataFrame) -> tuple[str, ...]:
@@ -83,15 +56,15 @@ def best_trials(trials: pd.DataFrame, phases: Sequence[str]) -> pd.DataFrame:
 
 
 def bad_trials(
-    trials: pd.DataFrame, phases: Sequence[str], chance: float | None, *, most: int
+    trials: pd.DataFrame, phases: Sequence[str], threshold: float, *, most: int
 ) -> pd.DataFrame:
-    """Failed trials of each optimizer, at most so many, spread evenly over those there are.
+    """Collapsed trials of each optimizer, at most so many, spread evenly over those there are.
 
-    Columns: the key, diverged, and `of` (how many failed in all).
+    Columns: the key, diverged, and `of` (how many collapsed in all).
     """
     rows = complete(trials)
     rows = rows[rows["phase"].isin(list(phases))]
-    rows = rows[failed(rows, chance)]
+    rows = rows[collapsed(rows, threshold)]
     chosen = []
     for _, group in rows.groupby("optimizer", sort=True, observed=True):
         take = np.unique(np.linspace(0, len(group) - 1, min(most, len(group))).round().astype(int))

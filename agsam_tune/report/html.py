@@ -1,8 +1,8 @@
 """The page: a template filled with records and inline figures. Nothing in it leaves the file.
 
-In: page records and SVG texts. Out: the HTML text. The template escapes everything but the SVGs,
-the style sheet and the script, which this package makes itself, and the table of trials, which is
-JSON made safe (`trial_table`).
+In: a `Page`, whose figures are SVG texts. Out: the HTML text. The template escapes everything but
+the SVGs, the style sheet and the script, which this package makes itself, and the table of trials,
+which is JSON made safe (`trial_table`).
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Mapping
 from importlib import resources
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+from agsam_tune.report.blocks import Page
 from agsam_tune.report.style import CSS_COLOURS, OptimizerStyle
 
 TEMPLATES = "templates"
 
 
-def render(context: Mapping[str, Any], *, template: str = "report.html.j2") -> str:
-    """The whole page from its context; `css`, `script` and `policy` are added here.
+def render(page: Page, *, trials_json: str | None = None) -> str:
+    """The whole page; with the trials' table (`trial_table.trials_json`) also the panel of trials.
 
-    `policy` is the page's Content-Security-Policy: nothing may be loaded, and of all scripts only
+    A Content-Security-Policy in it says that nothing may be loaded, and that of all scripts only
     this package's own may run, which its hash tells.
     """
     environment = jinja2.Environment(
@@ -36,13 +35,14 @@ def render(context: Mapping[str, Any], *, template: str = "report.html.j2") -> s
         lstrip_blocks=True,
     )
     script = _template("trials.js")
-    page = environment.get_template(template)
-    # Our own style sheet and script, not texts from files that a user hands in.
-    return page.render(
+    # Our own style sheet and script, and JSON without any `<`, `>` or `&`, which cannot leave its
+    # element; not texts from files that a user hands in.
+    return environment.get_template("report.html.j2").render(
+        page=page,
+        trials_json=None if trials_json is None else Markup(trials_json),  # noqa: S704
         css=Markup(_template("report.css")),  # noqa: S704
         script=Markup(script),  # noqa: S704
         policy=Markup(policy(script)),  # noqa: S704
-        **context,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a report is made from, read once: the run's tables, its summary, and the styles.
+"""What a report is made from, read once: the record, the run's tables, and the styles.
 
 In: the arguments of `write_report`. Out: one frozen record that figures and pages read. Must not
 import torch, Ray or Optuna.
@@ -8,54 +8,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from agsam_tune.analysis.context import Context, make_context
-from agsam_tune.analysis.surfaces import Surfaces
+from agsam_tune.analysis.data import COLLAPSED
+from agsam_tune.analysis.record import Comparison, Summary
 from agsam_tune.report import text
 from agsam_tune.report.style import OptimizerStyle, optimizer_styles
+from agsam_tune.report.text import Unit
 from agsam_tune.study import Study
 
-CURVE_COLUMNS = ("optimizer", "phase", "point", "seed", "epoch", "test_accuracy")
+if TYPE_CHECKING:
+    from agsam_tune.analysis.surfaces import Surfaces
+
+__all__ = ["Material", "gather"]
+
+_CURVE_COLUMNS = ("optimizer", "phase", "point", "seed", "epoch", "test_accuracy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The run, as figures and pages need it. `chance` is a fraction or None."""
+    """The run, as figures and pages need it.
 
-    summary: Mapping[str, Any]
+    `threshold` is the test score at or below which a training has collapsed; `styles` are in the
+    report's order: candidate, baseline, control, the others, sgd, sgd_2x.
+    """
+
+    summary: Summary
     trials: pd.DataFrame
     curves: pd.DataFrame
     manifest: Mapping[str, Any]
     study: Study
-    styles: Mapping[str, OptimizerStyle]
-    chance: float | None
-    context: Context
     surfaces: Surfaces | None
+    styles: Mapping[str, OptimizerStyle]
+    threshold: float
 
     @property
     def optimizers(self) -> tuple[str, ...]:
-        """In the report's order: candidate, baseline, control, the others, sgd, sgd_2x."""
+        """In the report's order."""
         return tuple(self.styles)
 
     @property
-    def main_phases(self) -> tuple[str, ...]:
-        """Where typical trials are: the map, else whatever phases have trials."""
-        have = set(self.trials["phase"].unique())
-        return ("map",) if "map" in have else tuple(sorted(have))
+    def phases(self) -> frozenset[str]:
+        """The phases that have trials."""
+        return frozenset(str(name) for name in self.trials["phase"].unique())
 
     @property
-    def bare(self) -> frozenset[str]:
-        """The optimizers without hyperparameters."""
-        spaces = self.study.search_spaces
-        return frozenset(name for name in self.study.optimizers if not spaces[name].names)
+    def pair(self) -> tuple[str, str] | None:
+        """Candidate and baseline, where there are both."""
+        candidate, baseline = self.summary.candidate, self.summary.baseline
+        return None if candidate is None or baseline is None else (candidate, baseline)
 
     @property
-    def has_rho(self) -> bool:
-        """Whether rho is a hyperparameter at all: trials made elsewhere may have others alone."""
-        return "rho" in self.study.hyperparameters
+    def pair_words(self) -> str:
+        """The pair as differences are called: `adaptive_gsam − gsam`."""
+        return " − ".join(self.pair or ())
 
     @property
     def imported(self) -> Mapping[str, Any]:
@@ -63,50 +71,51 @@ class Material:
         return self.manifest.get("imported") or {}
 
     @property
-    def planned(self) -> bool:
-        """Whether a study file says which trials there are to be, whoever trains them."""
-        return not self.imported or "study_file" in self.imported
+    def metric(self) -> str:
+        """The study's metric."""
+        return self.summary.design.metric
 
     @property
-    def fixed_only(self) -> bool:
-        """Whether the study has no other phase than `fixed`."""
-        return all(phase.name == "fixed" for phase in self.study.phases)
+    def scores(self) -> Unit:
+        """What scores are written in."""
+        return text.score_unit(self.metric)
+
+    def unit(self, key: str) -> Unit:
+        """What a number of the record's metric `key` is written in."""
+        return text.unit_of(key, self.metric)
+
+    def is_of_pair(self, row: Comparison) -> bool:
+        """Whether a comparison is that of the candidate with the baseline."""
+        return (row.candidate, row.baseline) == self.pair
 
 
 def gather(
     *,
-    summary: Mapping[str, Any],
+    summary: Summary,
     trials: pd.DataFrame,
     curves: pd.DataFrame,
     manifest: Mapping[str, Any],
     study: Study,
     surfaces: Surfaces | None = None,
-    context: Context | None = None,
 ) -> Material:
-    """The record; an empty curves table may lack its columns.
-
-    Without a known chance nothing counts as failed.
-    """
-    data = manifest.get("data") or {}
-    chance = summary.get("chance", data.get("chance"))
+    """The record; an empty curves table may lack its columns."""
     if curves.empty:
-        curves = pd.DataFrame(columns=list(CURVE_COLUMNS))
-    known = float(chance) if text.is_number(chance) else None
-    if context is None:
-        context = make_context(trials, study, chance=known or 0.0)
+        curves = pd.DataFrame(columns=list(_CURVE_COLUMNS))
+    trivial = summary.design.trivial
+    seen = trials["test_accuracy"].max() if len(trials) else trivial
+    best = max(float(seen), trivial) if text.is_number(seen) else trivial
     return Material(
         summary=summary,
         trials=trials,
         curves=curves,
         manifest=manifest,
         study=study,
-        styles=optimizer_styles(
-            study.optimizers,
-            candidate=study.candidate,
-            baseline=study.baseline,
-            control=study.control,
-        ),
-        chance=known,
-        context=context,
         surfaces=surfaces,
+        styles=optimizer_styles(
+            tuple(summary.optimizers),
+            candidate=summary.candidate,
+            baseline=summary.baseline,
+            control=summary.control,
+        ),
+        threshold=trivial + COLLAPSED * (best - trivial),
     )

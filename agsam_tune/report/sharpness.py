@@ -1,4 +1,4 @@
-"""The section on sharpness: what was measured of the final weights at each own best setting.
+"""The section on sharpness: what was measured of the final weights.
 
 In: the run's material. Out: a table, or None where the study does not ask. Must not import
 torch, Ray or Optuna.
@@ -13,8 +13,10 @@ import pandas as pd
 
 from agsam_tune.columns import SHARPNESS
 from agsam_tune.report import text
+from agsam_tune.report.blocks import Cell, Number, Table, table
 from agsam_tune.report.material import Material
-from agsam_tune.report.page import Simple
+
+__all__ = ["sharpness_table"]
 
 _HEADS = {
     "sigma_max": "σ_max",
@@ -26,46 +28,51 @@ _HEADS = {
 }
 
 
-def sharpness_table(material: Material) -> Simple | None:
-    """Mean and standard deviation over the seeds of each optimizer's own best setting."""
+def sharpness_table(material: Material) -> Table | None:
+    """Mean and standard deviation over the trainings at each optimizer's default and fixed points.
+
+    Of an optimizer without hyperparameters, over all of its map; of others over the map too where
+    there is nothing else.
+    """
     wanted, trials = material.study.sharpness, material.trials
     if wanted is None or not set(SHARPNESS) <= set(trials.columns):
         return None
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for name in material.optimizers:
-        own = trials[(trials["optimizer"] == name) & ~trials["diverged"]]
+        own = trials[(trials["optimizer"] == name) & ~trials["diverged"].astype(bool)]
         rows += [
-            (name, where, text.count(len(part)), *(_spread(part[key]) for key in _HEADS))
+            (
+                name,
+                where,
+                *(Number(value=_spread(part[key])) for key in _HEADS),
+                text.count(len(part)),
+            )
             for where, part in _settings(material, name, own)
         ]
     worst = trials["sigma_residual"].max()
     caption = (
         f"Sharpness of the final weights over the first {text.count(wanted.examples)} training "
-        f"examples: mean ± standard deviation over seeds. Common ρ = {text.short(wanted.rho)}, "
-        f"γ = {text.short(wanted.gamma)}. Largest relative residual of σ_max among all trials: "
-        f"{text.short(float(worst))}"
+        "examples: mean ± standard deviation over trainings that did not diverge. Common "
+        f"ρ = {text.short(wanted.rho)}, γ = {text.short(wanted.gamma)}. Largest relative residual "
+        f"of σ_max among all trials: {text.short(float(worst))}"
     )
-    return Simple(
-        caption=caption,
-        head=("optimizer", "setting", "seeds", *_HEADS.values()),
-        rows=tuple(rows),
-    )
+    return table(caption, ("optimizer", "setting", *_HEADS.values(), "trainings"), rows)
 
 
 def _settings(
     material: Material, optimizer: str, own: pd.DataFrame
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """What the table has a row for: the own best with its fresh seeds, else what there is."""
-    for phase, where in (("misset", "own best, fresh seeds"), ("map", "its one setting")):
-        if phase == "map" and optimizer not in material.bare:
-            continue
-        part = own[(own["phase"] == phase) & (own["point"] == 0)]
-        if len(part):
-            yield where, part
     names = material.study.search_spaces[optimizer].names
-    for _, part in own[own["phase"] == "fixed"].groupby("point"):
+    default = own[own["phase"] == "default"]
+    if len(default):
+        yield "its default", default
+    fixed = own[own["phase"] == "fixed"]
+    for _, part in fixed.groupby("point"):
         setting = {name: float(part[name].iloc[0]) for name in names}
         yield text.setting(setting) or "its one setting", part
+    box = own[own["phase"] == "map"]
+    if len(box) and default.empty and fixed.empty:
+        yield "over the box" if names else "its one setting", box
 
 
 def _spread(values: pd.Series) -> str:

@@ -1,7 +1,7 @@
 """Numbers and names as people read them: 0.005 becomes 0.50 points, None an en dash with a reason.
 
-In: leaves and keys of `summary.json`. Out: plain strings (never HTML: the template escapes).
-Standard library only.
+In: numbers and keys of the analysis's record. Out: plain strings (never HTML: the template
+escapes). Standard library only.
 """
 
 from __future__ import annotations
@@ -12,151 +12,141 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Leaf = Mapping[str, Any]
-
 DASH = "–"
 MINUS = "−"
+ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """How one metric is named and written.
+class Unit:
+    """How numbers of one kind are written.
 
-    `scale` turns the stored fraction into the unit that is shown, `digits` follow its point.
+    `scale` turns the stored number into the one that is shown, `digits` follow its point; without
+    them it has four significant digits. `of_difference` is what a difference is in.
     """
 
-    key: str
-    label: str
-    unit: str
-    scale: float = 100.0
-    digits: int = 2
-    better: str = ""
-    explanation: str = ""
-
-    @property
-    def difference_unit(self) -> str:
-        """The unit of a difference between two values."""
-        accuracy = self.key.endswith("accuracy")
-        return {"%": "points" if accuracy else "percentage points"}.get(self.unit, self.unit)
+    name: str
+    scale: float = 1.0
+    digits: int | None = None
+    of_difference: str = ""
 
 
-_EXACT: tuple[Metric, ...] = (
-    Metric(
-        key="best_accuracy",
-        label="Accuracy at the own best",
-        unit="%",
-        better="higher",
-        explanation="Test accuracy at the setting that was chosen on other seeds.",
-    ),
-    Metric(
-        key="mean_accuracy",
-        label="Mean accuracy",
-        unit="%",
-        better="higher",
-        explanation="Averaged over the whole search space, no run below chance.",
-    ),
-    Metric(
-        key="regret_sensitivity",
-        label="Regret sensitivity",
-        unit="points",
-        better="lower",
-        explanation="What a random setting loses against the own best.",
-    ),
-    Metric(
-        key="regret_common_best",
-        label="Regret against the best of all",
-        unit="points",
-        better="lower",
-        explanation="What a random setting loses against the best of all optimizers.",
-    ),
-    Metric(
-        key="tolerance_decades",
-        label="Tolerance in rho",
-        unit="decades",
-        scale=1.0,
-        better="higher",
-        explanation="How far rho may move, in powers of ten, within 1 point of the own best.",
-    ),
-    Metric(
-        key="failure_rate",
-        label="Failure rate",
-        unit="%",
-        better="lower",
-        explanation="Share of runs that diverge or stay at chance.",
-    ),
-    Metric(
-        key="win_probability",
-        label="Win probability",
-        unit="%",
-        digits=1,
-        better="higher",
-        explanation="How often it beats the baseline at the same setting; ties count half.",
-    ),
-    Metric(key="tuning_curve", label="Tuning curve", unit="%", better="higher"),
-    Metric(key="accuracy", label="Test accuracy", unit="%", better="higher"),
-    Metric(key="loss", label="Test loss", unit="", scale=1.0, digits=4, better="lower"),
-    Metric(
-        key="noise_share",
-        label="Noise share",
-        unit="%",
-        digits=1,
-        explanation="The part of all variance that is due to the seed.",
-    ),
-)
-_BY_KEY = {metric.key: metric for metric in _EXACT}
+PLAIN = Unit(name="")
+SHARE = Unit(name="%", scale=100.0, digits=1, of_difference="percentage points")
+DECADES = Unit(name="decades", digits=2, of_difference="decades")
+WHOLE = Unit(name="", digits=1)
+_PERCENT = Unit(name="%", scale=100.0, digits=2, of_difference="points")
+
+_SHARES = re.compile(r"share_.*|.*_(share|rate|probability)")
+_LOSSES = re.compile(r".*regret|.*penalty.*|.*loss_when.*")
+_LABELS: Mapping[str, str] = {
+    "score": "Score",
+    "mean_score": "Mean score",
+    "robust_score": "Score when off, well placed (S)",
+    "best": "Best",
+    "regret": "Regret: best − score",
+    "common_regret": "Regret against the best of all",
+    "collapse_rate": "Collapsed",
+    "win_probability": "Win probability",
+    "tolerance_decades": "Tolerance in the key",
+    "tuned": "Tuned: test score of the own best",
+}
+
+LENSES: Mapping[str, str] = {
+    "same_setting": "Same setting",
+    "own_scale": "Own scale",
+    "equal_radius": "Equal radius",
+    "around_best": "Around the own best",
+    "around_default": "Around the default",
+    "fixed": "Fixed points",
+}
+
+VERDICTS: Mapping[str, str] = {
+    "supported": "Supported",
+    "contradicted": "Contradicted",
+    "mixed": "Mixed",
+    "no_difference": "No difference",
+    "not_applicable": "Not applicable",
+    "undecided": "Undecided",
+    "equivalent": "equivalent",
+    "opposed": "opposed",
+}
 
 
-def metric(key: str) -> Metric:
-    """How to write a metric; one that is not known here is shown as it is stored."""
-    if key in _BY_KEY:
-        return _BY_KEY[key]
-    if match := re.fullmatch(r"tolerance_volume_(.+)", key):
-        return Metric(
-            key=key,
-            label=f"Within {plural(_number(match[1]))} of the best",
-            unit="%",
-            digits=1,
-            better="higher",
-            explanation="Share of the search space that is that close to the own best.",
+def score_unit(metric: str) -> Unit:
+    """What scores of a study's metric are written in; differences of accuracies are points."""
+    return _PERCENT if metric == ACCURACY else PLAIN
+
+
+def unit_of(key: str, metric: str) -> Unit:
+    """What a number of the record is written in.
+
+    Args:
+        key: its `metric`, such as `share_within_0.01`.
+        metric: the study's metric, which scores and losses of score are in.
+    """
+    last = key.partition(".")[0]
+    if last.endswith("accuracy"):
+        return _PERCENT
+    if _SHARES.fullmatch(last):
+        return SHARE
+    if "decades" in last:
+        return DECADES
+    if last.endswith(("radius", "placement", "factor", "loss")):
+        return PLAIN
+    unit = score_unit(metric)
+    if _LOSSES.fullmatch(last):  # A difference by itself.
+        return Unit(
+            name=unit.of_difference,
+            scale=unit.scale,
+            digits=unit.digits,
+            of_difference=unit.of_difference,
         )
+    return unit
+
+
+def label(key: str) -> str:
+    """What a metric is called; one that is not known here as the record calls it."""
+    if key in _LABELS:
+        return _LABELS[key]
+    if match := re.fullmatch(r"share_within_(.+)", key):
+        return f"Within {match[1]} of best"
     if match := re.fullmatch(r"misset_penalty_([^_]+)_(.+)", key):
         who = "all hyperparameters" if match[2] == "all" else match[2]
-        return Metric(
-            key=key,
-            label=f"Loss with {who} off by up to {match[1]}×",
-            unit="points",
-            better="lower",
-        )
-    for prefix, label in (
-        ("sobol_first_", "First-order Sobol index"),
-        ("sobol_total_", "Total Sobol index"),
-        ("rbd_fast_", "RBD-FAST index"),
-        ("importance_", "Importance (fANOVA)"),
-    ):
-        if key.startswith(prefix):
-            return Metric(key=key, label=f"{label} of {key[len(prefix) :]}", unit="%", digits=1)
-    return Metric(key=key, label=key, unit="", scale=1.0, digits=4)
+        return f"Loss with {who} off by {match[1]}×"
+    return key
 
 
-def number(value: object, one: Metric, *, sign: bool = False) -> str:
-    """A stored value in the metric's unit, without the unit; an en dash for None."""
+def number(value: object, unit: Unit, *, sign: bool = False) -> str:
+    """A stored value in its unit, without the unit; an en dash for None."""
     if not is_number(value):
         return DASH
-    return fixed(float(value) * one.scale, one.digits, sign=sign)  # type: ignore[arg-type]
+    shown = float(value) * unit.scale  # type: ignore[arg-type]
+    if unit.digits is not None:
+        return fixed(shown, unit.digits, sign=sign)
+    return f"+{short(shown)}" if sign and shown > 0 else short(shown)
 
 
-def interval(low: object, high: object, one: Metric, *, sign: bool = False) -> str:
-    """`low to high` in the metric's unit; empty where there is none."""
+def ends(low: object, high: object, unit: Unit, *, sign: bool = False) -> str:
+    """`low to high`; empty where there is no interval."""
     if not (is_number(low) and is_number(high)):
         return ""
-    return f"{number(low, one, sign=sign)} to {number(high, one, sign=sign)}"
+    return f"{number(low, unit, sign=sign)} to {number(high, unit, sign=sign)}"
+
+
+def with_interval(
+    value: object, low: object, high: object, unit: Unit, *, sign: bool = False
+) -> str:
+    """`value (low to high)`: how every number with an interval is written."""
+    found = ends(low, high, unit, sign=sign)
+    return (
+        f"{number(value, unit, sign=sign)} ({found})" if found else number(value, unit, sign=sign)
+    )
 
 
 def points(value: object, *, digits: int = 2, sign: bool = False) -> str:
-    """A fraction in points of accuracy: 0.005 is 0.50."""
-    if not is_number(value):
-        return DASH
-    return fixed(100 * float(value), digits, sign=sign)  # type: ignore[arg-type]
+    """A fraction in points: 0.005 is 0.50."""
+    return number(value, Unit(name="points", scale=100.0, digits=digits), sign=sign)
 
 
 def fixed(value: float, digits: int, *, sign: bool = False) -> str:
@@ -183,17 +173,14 @@ def short(value: object) -> str:
     return str(value)
 
 
-def p_value(value: object) -> str:
-    """A p-value in two significant digits, or `< 0.001`."""
-    if not is_number(value):
-        return DASH
-    number_ = float(value)  # type: ignore[arg-type]
-    return "< 0.001" if number_ < 0.001 else f"{number_:.2g}" if number_ < 0.995 else "1"
-
-
 def count(value: object) -> str:
     """A whole number with thousands apart."""
     return f"{int(value):,}" if is_number(value) else DASH  # type: ignore[call-overload]
+
+
+def counted(n: int, word: str) -> str:
+    """`1 replicate`, `16 replicates`."""
+    return f"{count(n)} {word}{'' if n == 1 else 's'}"
 
 
 def is_number(value: object) -> bool:
@@ -212,24 +199,9 @@ def setting(hyperparameters: Mapping[str, Any] | None) -> str:
     return ", ".join(f"{name} = {short(value)}" for name, value in items if is_number(value))
 
 
-def plural(fraction: float | None) -> str:
-    """An accuracy in words: 0.01 is `1 point`, 0.005 is `0.5 points`."""
-    if fraction is None:
-        return DASH
-    amount = f"{100 * fraction:.10g}"
-    return f"{amount} point" if amount == "1" else f"{amount} points"
-
-
 def sentence(words: str) -> str:
     """A reason as a sentence: a capital first and a full stop last."""
     words = words.strip()
     if not words:
         return words
     return words[0].upper() + words[1:] + ("" if words[-1] in ".!?" else ".")
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

@@ -20,7 +20,7 @@ from agsam_tune.report import frames
 _TEXTS = ("optimizer", "phase")
 _WHOLE = ("replicate", "point", "seed", "diverged_step", "trial_number")
 _PERCENT = ("val_accuracy", "test_accuracy")
-_FLAGS = ("diverged", "failed")
+_FLAGS = ("diverged", "collapsed")
 _LABELS = {
     "val_accuracy": "validation accuracy (%)",
     "test_accuracy": "test accuracy (%)",
@@ -32,22 +32,22 @@ DIGITS = 6
 """Significant digits of a number that is not whole: more than a setting or an accuracy needs."""
 
 
-def trials_json(trials: pd.DataFrame, chance: float | None) -> str:
+def trials_json(trials: pd.DataFrame, threshold: float) -> str:
     """The columns that people ask for, one list of values each.
 
-    `{"n", "chance", "columns": [{"key", "label", "kind", "values" | "runs", …}]}`; texts are codes
-    into `names`, numbers have `DIGITS` significant digits, what is unknown is null. `failed` is
-    a column of its own. Neither a `<` nor a `>` nor an `&` stands in the text.
+    `{"n", "threshold", "columns": [{"key", "label", "kind", "values" | "runs", …}]}`; texts are
+    codes into `names`, numbers have `DIGITS` significant digits, what is unknown is null, and
+    `collapsed` is a column of its own. Neither a `<` nor a `>` nor an `&` stands in the text.
     """
-    table = trials.assign(failed=frames.failed(trials, chance))
+    table = trials.assign(collapsed=frames.collapsed(trials, threshold))
     keys = (
         *("optimizer", "phase", "replicate", "point", "seed"),
         *frames.hyperparameter_columns(trials),
         *("val_accuracy", "test_accuracy", "test_loss", "radius"),
-        *("diverged", "diverged_step", "failed", "state", "trial_number"),
+        *("diverged", "diverged_step", "collapsed", "state", "trial_number"),
     )
     columns = [_column(key, table[key]) for key in dict.fromkeys(keys) if key in table.columns]
-    whole = {"n": len(table), "chance": chance, "columns": columns}
+    whole = {"n": len(table), "threshold": threshold, "columns": columns}
     text = json.dumps(whole, allow_nan=False, separators=(",", ":"))
     # A name with `</script>` or `<!--` in it must not end or hide the element.
     for sign in "<>&":

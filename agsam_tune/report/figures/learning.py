@@ -1,4 +1,4 @@
-"""Learning curves: the typical, the best and the failed trials of one optimizer.
+"""Learning curves: the typical, the best and the collapsed trials of one optimizer.
 
 In: typical curves (quartiles by epoch), single trials' curves. Out: one panel an optimizer.
 """
@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from agsam_tune.report.figures.panel import Panel, chance_line, nothing, percent_axis, shorten
+from agsam_tune.report.figures.panel import Panel, nothing, score_axis, shorten
 from agsam_tune.report.style import BAD, OptimizerStyle
+from agsam_tune.report.text import Unit
 
 SIZE = (4.1, 2.6)
 
@@ -21,10 +22,11 @@ def learning_panel(
     bad: pd.DataFrame,
     *,
     style: OptimizerStyle,
-    chance: float | None,
+    unit: Unit,
     limits: tuple[float, float],
 ) -> Panel:
     """Test accuracy by epoch; the tables hold this optimizer's trials only."""
+    scale = unit.scale
 
     def draw(ax: Axes) -> None:
         ax.set_title(shorten(style.name))
@@ -34,28 +36,27 @@ def learning_panel(
             return nothing(ax, "one epoch makes no curve")
         for _, trial in bad.groupby(["phase", "point", "seed"], sort=True, observed=True):
             ax.plot(
-                trial["epoch"], 100 * trial["test_accuracy"], color=BAD, linewidth=0.6, alpha=0.5
+                trial["epoch"], scale * trial["test_accuracy"], color=BAD, linewidth=0.6, alpha=0.5
             )
         ax.fill_between(
             typical["epoch"],
-            100 * typical["low"],
-            100 * typical["high"],
+            scale * typical["low"],
+            scale * typical["high"],
             color=style.colour,
             alpha=0.2,
             linewidth=0,
         )
-        ax.plot(typical["epoch"], 100 * typical["middle"], color=style.colour, linewidth=2.0)
+        ax.plot(typical["epoch"], scale * typical["middle"], color=style.colour, linewidth=2.0)
         if not best.empty:
             ax.plot(
                 best["epoch"],
-                100 * best["test_accuracy"],
+                scale * best["test_accuracy"],
                 color=style.colour,
                 linewidth=1.1,
                 linestyle=(0, (3, 1.4)),
             )
-        percent_axis(ax)
-        chance_line(ax, chance)
-        ax.set_ylim(100 * limits[0], 100 * limits[1])
+        score_axis(ax, f"test score ({unit.name})" if unit.name else "test score")
+        ax.set_ylim(scale * limits[0], scale * limits[1])
         ax.set_xlabel("epoch")
         ax.set_xlim(1, max(2, int(typical["epoch"].max())))
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
@@ -63,7 +64,7 @@ def learning_panel(
 
     return Panel(
         key=f"learning-{style.name}",
-        alt=f"Test accuracy of {style.name} by epoch: median, best and failed trials.",
+        alt=f"Test accuracy of {style.name} by epoch: median, best and collapsed trials.",
         draw=draw,
         size=SIZE,
     )

@@ -8,17 +8,17 @@ one figure with a legend (see `sheet`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import east_asian_width
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
 from agsam_tune.report.style import MUTED, PAPER, OptimizerStyle
 
@@ -79,43 +79,34 @@ def plain_log(ax: Axes, label: str) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def percent_axis(ax: Axes, label: str = "test accuracy (%)") -> None:
-    """The y axis holds accuracies times 100."""
+def score_axis(ax: Axes, label: str) -> None:
+    """The y axis holds scores."""
     ax.set_ylabel(label)
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     ax.grid(axis="y", color=MUTED, alpha=0.22, linewidth=0.6)
     ax.set_axisbelow(True)
 
 
-def value_limits(curve: pd.DataFrame, fixed: Sequence[float] = ()) -> tuple[float, float]:
-    """Ends of an axis for a curve with intervals (columns value, low, high), with a little room.
+def value_limits(
+    mean_N: NDArray[np.float64], low_N: NDArray[np.float64], high_N: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Ends of an axis for curves with bands, with a little room.
 
-    Every value and every number of `fixed` is inside, and nine tenths of the interval bounds: a
-    single very wide interval runs off the axis instead of flattening all curves.
+    Every mean is inside, and nine tenths of the bands' ends: a single very wide band runs off the
+    axis instead of flattening all curves.
     """
-    numbers = np.array([*curve["value"].dropna(), *fixed], dtype=float)
-    if not numbers.size:
-        return 0.0, 1.0
-    lows, highs = curve["low"].dropna(), curve["high"].dropna()
-    low = min([numbers.min(), *([lows.quantile(0.1)] if len(lows) else [])])
-    high = max([numbers.max(), *([highs.quantile(0.9)] if len(highs) else [])])
+    low = min(float(mean_N.min()), float(np.quantile(low_N, 0.1)))
+    high = max(float(mean_N.max()), float(np.quantile(high_N, 0.9)))
     room = 0.06 * (high - low) or 0.01
-    return float(low - room), float(high + room)
+    return low - room, high + room
 
 
-def horizontal(ax: Axes, value: float, style: OptimizerStyle) -> None:
-    """A reference line across the panel at a fraction `value`."""
-    ax.axhline(100 * value, **style.line)
-
-
-def chance_line(ax: Axes, chance: float | None) -> None:
-    """The dotted line at chance, labelled."""
-    if chance is None or not np.isfinite(chance):
-        return
-    ax.axhline(100 * chance, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.2, zorder=2)
+def trivial_line(ax: Axes, height: float) -> None:
+    """The dotted line at the trivial score, labelled."""
+    ax.axhline(height, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.2, zorder=2)
     ax.annotate(
-        "chance",
-        xy=(0.005, 100 * chance),
+        "trivial",
+        xy=(0.005, height),
         xycoords=("axes fraction", "data"),
         xytext=(0, 2.5),
         textcoords="offset points",

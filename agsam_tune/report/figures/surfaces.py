@@ -1,283 +1,176 @@
-"""Accuracy over rho and a second hyperparameter: the fitted surface, its two uncertainties, dots.
+"""Scores over two hyperparameters: the fitted surface and the map's trainings.
 
-In: points (columns optimizer, hyperparameters, accuracy, diverged, failed), the grid of a fitted
-surface where there is one, and search spaces. Out: panels. Accuracies are in percent, standard
-deviations and differences in points.
+In: the `Material`. Out: panels, a picture of one optimizer each, all on one colour scale. Where no
+surface is fitted, the trainings alone.
+
+Shapes: N trainings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
-from agsam_tune.report.figures.colours import SPREAD_MAP
-from agsam_tune.report.figures.panel import Panel, colour_bar, nothing, shorten
-from agsam_tune.report.figures.unit_square import (
-    Box,
-    Floats,
-    cell_centres,
-    picture,
-    unit_axis,
-    unit_share,
-)
+from agsam_tune.report import frames
+from agsam_tune.report.figures.panel import Panel, colour_bar, shorten
+from agsam_tune.report.figures.unit_square import Box, Floats, picture, unit_axis, unit_share
+from agsam_tune.report.material import Material
 from agsam_tune.report.style import BAD, COLOUR_MAP
 
-SIZE, SMALL = (4.1, 3.3), (3.0, 2.6)
-"""Inches of a panel, three or four to a row."""
+Pair = tuple[str, str]
+
+_SIZE = (4.1, 3.3)
 # On the surfaces themselves, which have the same colours on light and on dark paper.
-BLACK, WHITE = "#000001", "#fffffe"
-LEVEL_LINES = ("solid", "dashed", "dotted")
-MANY = 400
+_WHITE = "#fffffe"
+_MANY = 400
 """More points than this are drawn as one image and smaller: an SVG element each would be MBs."""
-SPREADS = {
-    "noise": ("seed noise", "SD of one trial (points)"),
-    "uncertainty": ("interpolation", "SD of the surface (points)"),
-}
-"""Column of the grid → (the panel's title, the colour bar's label)."""
+_PHASES = ("map", "iid")
+"""Whose points fill the search space evenly: those of `tune` crowd around the best place."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """A colour scale that several panels have in common."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Surface:
+    """One optimizer over the pair, in the unit square; scores in the unit that is shown.
 
-    low: float
-    high: float
-    colours: str | Colormap
-    label: str
-
-    @property
-    def norm(self) -> Normalize:
-        """For matplotlib."""
-        return Normalize(self.low, self.high)
-
-    def bar(self, ax: Axes) -> Axes:
-        """Draws the scale beside a panel; returns the bar's own axes."""
-        return colour_bar(ax, low=self.low, high=self.high, colours=self.colours, label=self.label)
-
-
-def accuracy_scale(values: NDArray[np.float64]) -> Scale:
-    """From the smallest to the largest percentage, widened to whole percents."""
-    seen = values[np.isfinite(values)]
-    low, high = (float(np.floor(seen.min())), float(np.ceil(seen.max()))) if seen.size else (0, 100)
-    return Scale(low=low, high=max(high, low + 1.0), colours=COLOUR_MAP, label="test accuracy (%)")
-
-
-def spread_scale(pictures: Sequence[Floats | None], measure: str) -> Scale:
-    """From 0 to the largest standard deviation of any optimizer."""
-    peaks = [float(np.nanmax(one)) for one in pictures if one is not None]
-    high = max([*peaks, 1e-9])
-    return Scale(low=0.0, high=high, colours=SPREAD_MAP, label=SPREADS[measure][1])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surface:
-    """One optimizer's points and fitted surface in the unit square.
-
-    `x`, `y` are the first and second hyperparameter as shares of their ranges in their own scale.
-    `mean` (percent), `noise` and `uncertainty` (points) are pictures (rows y), None without a fit.
-    `own_best` is the measured accuracy of the own best setting in percent, None where unknown.
+    `x`, `y`, `score` and `collapsed` are (N,); `mean` is a picture (rows y), None without a fit.
     """
 
     optimizer: str
-    first: str
-    second: str
     x: Floats
     y: Floats
-    values: Floats
-    failed: NDArray[np.bool_]
-    diverged: NDArray[np.bool_]
-    own_best: float | None
+    score: Floats
+    collapsed: NDArray[np.bool_]
     mean: Floats | None
-    noise: Floats | None
-    uncertainty: Floats | None
-
-    @property
-    def top(self) -> float | None:
-        """The percentage that the lines are below: the own best, else the surface's best place."""
-        if self.own_best is not None or self.mean is None:
-            return self.own_best
-        return float(np.nanmax(self.mean))
-
-    def spread(self, measure: str) -> Floats | None:
-        """The picture of one of SPREADS."""
-        return self.noise if measure == "noise" else self.uncertainty
 
 
-def surface(
-    points: pd.DataFrame,
-    grid: pd.DataFrame,
-    boxes: Mapping[str, Box],
-    *,
-    optimizer: str,
-    second: str,
-    own_best: float | None,
-    first: str = "rho",
-) -> Surface:
-    """One optimizer's points inside its search space, and its grid over two hyperparameters.
+def pairs(material: Material) -> list[Pair]:
+    """The pairs that surfaces are fitted over; without any, the key with each other one."""
+    grid = _grid(material)
+    if len(grid):
+        return [
+            (str(first), str(second)) for first, second in grid.groupby(["first", "second"]).groups
+        ]
+    names = material.study.hyperparameters
+    key = material.summary.design.key or (names[0] if names else None)
+    return [pair for pair in combinations(names, 2) if key in pair]
 
-    `own_best` is a fraction.
-    `grid` has the columns optimizer, second, rho, x2, accuracy, noise, uncertainty.
-    """
-    own = points[points["optimizer"] == optimizer].dropna(subset=[first, second, "accuracy"])
-    x, y = unit_share(own[first], boxes[first]), unit_share(own[second], boxes[second])
+
+def surface_panels(material: Material, pair: Pair) -> tuple[Panel, ...]:
+    """A panel for each optimizer that has both hyperparameters and something to show."""
+    made = [
+        one
+        for name in material.optimizers
+        if set(pair) <= set(material.study.search_spaces[name].names)
+        and ((one := _surface(material, name, pair)).mean is not None or one.score.size)
+    ]
+    if not made:
+        return ()
+    shown = [one.score for one in made]
+    shown += [one.mean.ravel() for one in made if one.mean is not None]
+    seen = np.concatenate(shown)
+    low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
+    norm = Normalize(low, high if high > low else low + 1.0)
+    return tuple(_panel(material, one, pair, norm) for one in made)
+
+
+def _grid(material: Material) -> pd.DataFrame:
+    """The fitted surfaces: optimizer, first, second, x1, x2, score."""
+    columns = ["optimizer", "first", "second", "x1", "x2", "score"]
+    if material.surfaces is None or not len(material.surfaces.grid):
+        return pd.DataFrame(columns=columns)
+    return material.surfaces.grid[columns]
+
+
+def _surface(material: Material, name: str, pair: Pair) -> _Surface:
+    boxes: Mapping[str, Box] = material.study.search_spaces[name].ranges
+    first, second = (boxes[key] for key in pair)
+    scale = material.scores.scale
+    rows = frames.complete(material.trials)
+    rows = rows[(rows["optimizer"] == name) & rows["phase"].isin(_PHASES)].dropna(subset=list(pair))
+    x, y = unit_share(rows[pair[0]], first), unit_share(rows[pair[1]], second)
     inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
-    nodes = grid[(grid["optimizer"] == optimizer) & (grid["second"] == second)]
-    at = (unit_share(nodes["rho"], boxes[first]), unit_share(nodes["x2"], boxes[second]))
-    fitted = {
-        column: picture(*at, 100 * nodes[column].to_numpy(dtype=float))
-        for column in ("accuracy", *SPREADS)
-    }
-    return Surface(
-        optimizer=optimizer,
-        first=first,
-        second=second,
+    score = rows["test_accuracy"].to_numpy(dtype=float)
+    grid = _grid(material)
+    nodes = grid[
+        (grid["optimizer"] == name) & (grid["first"] == pair[0]) & (grid["second"] == pair[1])
+    ]
+    return _Surface(
+        optimizer=name,
         x=x[inside],
         y=y[inside],
-        values=100 * own["accuracy"].to_numpy(dtype=float)[inside],
-        failed=own["failed"].to_numpy(dtype=bool)[inside],
-        diverged=own["diverged"].to_numpy(dtype=bool)[inside],
-        own_best=None if own_best is None else 100 * own_best,
-        mean=fitted["accuracy"],
-        noise=fitted["noise"],
-        uncertainty=fitted["uncertainty"],
+        score=scale * np.maximum(score, material.summary.design.trivial)[inside],
+        collapsed=frames.collapsed(rows, material.threshold).to_numpy(dtype=bool)[inside],
+        mean=picture(
+            unit_share(nodes["x1"], first),
+            unit_share(nodes["x2"], second),
+            scale * nodes["score"].to_numpy(dtype=float),
+        )
+        if len(nodes)
+        else None,
     )
 
 
-def surface_panel(
-    one: Surface,
-    boxes: Mapping[str, Box],
-    *,
-    scale: Scale,
-    epsilons: Sequence[float],
-    small: bool,
-) -> Panel:
-    """The mean surface with its dots; lines `epsilons` below the own best."""
+def _panel(material: Material, one: _Surface, pair: Pair, norm: Normalize) -> Panel:
+    boxes = material.study.search_spaces[one.optimizer].ranges
 
     def draw(ax: Axes) -> None:
-        ax.set_title(_title(one, "" if one.mean is not None else "points alone", small=small))
-        if not one.values.size and one.mean is None:
-            return nothing(ax, "no points yet")
+        ax.set_title(shorten(one.optimizer) + ("" if one.mean is not None else ": trainings"))
         if one.mean is not None:
-            show_picture(ax, one.mean, scale)
-            top = one.top
-            _lines(ax, one.mean, [] if top is None else [top - 100 * e for e in epsilons])
-        _dots(ax, one, scale)
-        _axes(ax, one, boxes)
-        scale.bar(ax)
-        return None
+            ax.imshow(
+                np.ma.masked_invalid(one.mean),
+                origin="lower",
+                extent=(0, 1, 0, 1),
+                cmap=COLOUR_MAP,
+                norm=norm,
+                aspect="auto",
+                interpolation="none",
+            )
+        _dots(ax, one, norm)
+        unit_axis(ax, "x", pair[0], boxes[pair[0]])
+        unit_axis(ax, "y", pair[1], boxes[pair[1]])
+        label = "score" + (f" ({material.scores.name})" if material.scores.name else "")
+        colour_bar(ax, low=norm.vmin or 0.0, high=norm.vmax or 1.0, colours=COLOUR_MAP, label=label)
 
     return Panel(
-        key=f"surface-{one.second}-{one.optimizer}",
-        alt=f"Test accuracy of {one.optimizer} over {one.first} and {one.second}.",
+        key=f"surface-{one.optimizer}",
+        alt=f"Score of {one.optimizer} over {pair[0]} and {pair[1]}.",
         draw=draw,
-        size=SMALL if small else SIZE,
+        size=_SIZE,
     )
 
 
-def spread_panel(
-    one: Surface, boxes: Mapping[str, Box], *, measure: str, scale: Scale, small: bool
-) -> Panel:
-    """How uncertain one optimizer's surface is: `measure` is one of SPREADS."""
-    title, _ = SPREADS[measure]
-
-    def draw(ax: Axes) -> None:
-        ax.set_title(_title(one, title, small=small))
-        cells = one.spread(measure)
-        if cells is None:
-            return nothing(ax, "no fitted surface")
-        show_picture(ax, cells, scale)
-        _axes(ax, one, boxes)
-        scale.bar(ax)
-        return None
-
-    return Panel(
-        key=f"surface-{one.second}-{one.optimizer}-{measure}",
-        alt=f"{title.capitalize()} of {one.optimizer} over {one.first} and {one.second}.",
-        draw=draw,
-        size=SMALL if small else SIZE,
-    )
-
-
-def _title(one: Surface, words: str, *, small: bool) -> str:
-    """The optimizer and what is shown of it, on two lines where one is too short for both."""
-    name = shorten(one.optimizer, 26)
-    between = "\n" if small else ": "
-    return f"{name}{between}{words}" if words else name
-
-
-def show_picture(ax: Axes, cells: Floats, scale: Scale) -> None:
-    """A picture that fills the unit square; stored cell by cell, not in a screen's pixels."""
-    ax.imshow(
-        np.ma.masked_invalid(cells),
-        origin="lower",
-        extent=(0, 1, 0, 1),
-        cmap=scale.colours,
-        norm=scale.norm,
-        aspect="auto",
-        interpolation="none",
-    )
-
-
-def _axes(ax: Axes, one: Surface, boxes: Mapping[str, Box]) -> None:
-    unit_axis(ax, "x", one.first, boxes[one.first])
-    unit_axis(ax, "y", one.second, boxes[one.second])
-
-
-def _lines(ax: Axes, cells: Floats, levels: Sequence[float]) -> None:
-    """Contours, the highest level solid, then dashed and dotted."""
-    seen = cells[np.isfinite(cells)]
-    styles = {
-        level: LEVEL_LINES[rank % len(LEVEL_LINES)]
-        for rank, level in enumerate(sorted(levels, reverse=True))
-    }
-    crossed = [level for level in sorted(levels) if seen.min() < level < seen.max()]
-    if not crossed:
-        return
-    ax.contour(
-        cell_centres(),
-        cell_centres(),
-        np.ma.masked_invalid(cells),
-        levels=crossed,
-        colors=BLACK,
-        linewidths=0.9,
-        zorder=3.5,
-        linestyles=[styles[level] for level in crossed],
-    )
-
-
-def _dots(ax: Axes, one: Surface, scale: Scale) -> None:
-    """The measured points in the surface's own colours; failed and diverged ones are crossed."""
-    many = len(one.values) > MANY
+def _dots(ax: Axes, one: _Surface, norm: Normalize) -> None:
+    """The trainings in the surface's own colours; collapsed ones are crosses."""
+    many = len(one.score) > _MANY
     size = 5.0 if many else 13.0
-    good = ~one.failed
+    good = ~one.collapsed
     ax.scatter(
         one.x[good],
         one.y[good],
-        c=one.values[good],
+        c=one.score[good],
         s=size,
-        cmap=scale.colours,
-        norm=scale.norm,
-        edgecolors=WHITE,
+        cmap=COLOUR_MAP,
+        norm=norm,
+        edgecolors=_WHITE,
         linewidths=0.0 if many else 0.6,
         rasterized=many,
         zorder=3,
     )
-    kinds = ((one.failed & ~one.diverged, "+", BLACK, WHITE), (one.diverged, "x", WHITE, BAD))
-    for chosen, marker, halo, colour in kinds:
-        for width, ink in ((2.2, halo), (1.0, colour)):
-            ax.scatter(
-                one.x[chosen],
-                one.y[chosen],
-                marker=marker,
-                s=1.5 * size,
-                color=ink,
-                linewidths=width,
-                rasterized=many,
-                zorder=4,
-            )
+    for width, ink in ((2.2, _WHITE), (1.0, BAD)):
+        ax.scatter(
+            one.x[one.collapsed],
+            one.y[one.collapsed],
+            marker="x",
+            s=1.5 * size,
+            color=ink,
+            linewidths=width,
+            rasterized=many,
+            zorder=4,
+        )

@@ -6,8 +6,7 @@ pictures, and axes labelled with the hyperparameters' own values. numpy, pandas 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -32,26 +31,6 @@ class Box(Protocol):
     def high(self) -> float: ...
     @property
     def log(self) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A range that no optimizer has of its own, such as what two have in common."""
-
-    low: float
-    high: float
-    log: bool
-
-
-def common_boxes(one: Mapping[str, Box], other: Mapping[str, Box]) -> Mapping[str, Box]:
-    """The ranges of `one`, each cut to that of `other` where it has one that overlaps."""
-
-    def cut(name: str) -> Box:
-        mine, theirs = one[name], other.get(name, one[name])
-        low, high = max(mine.low, theirs.low), min(mine.high, theirs.high)
-        return Span(low=low, high=high, log=mine.log) if low < high else mine
-
-    return {name: cut(name) for name in one}
 
 
 def unit_share(values: ArrayLike, box: Box) -> Floats:

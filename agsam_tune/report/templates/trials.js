@@ -18,7 +18,7 @@
       if (column.names) values = values.map((code) => column.names[code]);
       columns.set(column.key, { ...column, values });
     }
-    return { n: stored.n, chance: stored.chance, columns };
+    return { n: stored.n, threshold: stored.threshold, columns };
   }
 
   function parse(text) {
@@ -86,7 +86,7 @@
       else if (key === "state" && allowed.length > 1) continue;
       else if (key === "state" && one === "COMPLETE") kind = kind || "finished ";
       else if (key === "state" && one === "FAIL") after = " that raised an error";
-      else if ((key === "diverged" || key === "failed") && one === "yes") kind = `${key} `;
+      else if ((key === "diverged" || key === "collapsed") && one === "yes") kind = `${key} `;
       else if (one === "odd" || one === "even") parts.push(`${one} ${key}s`);
       else {
         const shown = listed(allowed.map((value) => value.replace("..", " to ")));
@@ -104,10 +104,8 @@
     const condition = ({ key, allowed }) => {
       const kind = table.columns.get(key)?.kind;
       const name = `t[${quoted(key)}]`;
-      if (key === "failed") {
-        const chance = table.chance;
-        const bad = chance === null ? [] : [`(t["test_accuracy"] <= ${chance} + 0.01)`];
-        return either([`t["diverged"]`, ...bad], " | ");
+      if (key === "collapsed") {
+        return `(t["diverged"] | (t["test_accuracy"] <= ${table.threshold}))`;
       }
       if (kind === "text") {
         return allowed.length > 1
