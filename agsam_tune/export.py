@@ -10,8 +10,11 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+
+from agsam_tune.analysis.record import Comparison, Metric, Summary
 
 # What people read has four digits; a fraction's last is then a hundredth of a point.
 _DIGITS = 4
@@ -22,13 +25,13 @@ _MINUS = "−"
 def run_table(path: Path, name: str) -> pd.DataFrame:
     """The table of a run that is called `trials`, `curves`, `estimates` or `comparisons`.
 
-    The last two are computed anew from what is stored.
+    The last two are computed anew from what is stored: a row a number of an optimizer, and a row a
+    difference, with the columns of the record's `Metric` and `Comparison`.
 
     Raises:
         UsageError: the folder holds no run, or its results are gone.
     """
     # Here, since whoever only writes a table needs neither the analysis nor the report.
-    from agsam_tune.analysis.summary_tables import comparisons_table, estimates_table
     from agsam_tune.reporting import analysed, read_run
 
     run = read_run(path, curves=name == "curves")
@@ -36,8 +39,43 @@ def run_table(path: Path, name: str) -> pd.DataFrame:
         return run.trials
     if name == "curves":
         return run.curves
-    summary = analysed(run)[2]
+    summary = analysed(run)
     return estimates_table(summary) if name == "estimates" else comparisons_table(summary)
+
+
+def estimates_table(summary: Summary) -> pd.DataFrame:
+    """One row a number: optimizer, `point` of fixed ones, `trials` of tuning curves, and Metric's.
+
+    The pair's difference in tuning is that of the optimizer "candidate − baseline".
+    """
+    rows: list[dict[str, Any]] = [
+        {"optimizer": name, "point": None, "trials": None, **metric.model_dump()}
+        for name, own in summary.optimizers.items()
+        for metric in own.metrics
+    ]
+    rows += [
+        {"optimizer": one.optimizer, "point": one.point, "trials": None, **metric.model_dump()}
+        for one in summary.fixed
+        for metric in one.metrics
+    ]
+    pair = f"{summary.candidate} {_MINUS} {summary.baseline}"
+    rows += [
+        {"lens": "tuning", "metric": "best_score", **one.model_dump()}
+        | {"optimizer": one.optimizer or pair}
+        for one in summary.tuning
+    ]
+    table = pd.DataFrame(rows, columns=["optimizer", "point", "trials", *_fields(Metric)])
+    return table.astype(dict.fromkeys(("point", "trials", "replicates", "trainings"), "Int64"))
+
+
+def comparisons_table(summary: Summary) -> pd.DataFrame:
+    """One row a difference, those of the gap last, with the columns of the record's Comparison."""
+    rows = [row.model_dump() for row in (*summary.comparisons, *summary.gap)]
+    return pd.DataFrame(rows, columns=_fields(Comparison))
+
+
+def _fields(record: type[Metric | Comparison]) -> list[str]:
+    return list(record.model_fields)
 
 
 def table_bytes(table: pd.DataFrame, kind: str) -> bytes:

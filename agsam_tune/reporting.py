@@ -15,9 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from agsam_tune.analysis import Context, Surfaces, fit_surfaces, make_context, summarise
-from agsam_tune.analysis.across import TaskRun, compare_tasks
-from agsam_tune.atomic import replace_file, write_json
+from agsam_tune.analysis import AnalysisFacts, Data, Summary, analyse_data, read_data
+from agsam_tune.analysis.across import TaskRun, TasksSummary, compare_tasks
+from agsam_tune.analysis.record import Changed
+from agsam_tune.analysis.surfaces import fit_surfaces
+from agsam_tune.atomic import replace_file
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
 from agsam_tune.importing import read_imported_trials
@@ -26,7 +28,7 @@ from agsam_tune.report import write_report
 from agsam_tune.report.across import write_comparison
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.store.tables import curves_table, trials_table
-from agsam_tune.study import Study, analysis_changes, with_analysis
+from agsam_tune.study import Study, analysis_changes, planned_trials, with_analysis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class StoredRun:
     manifest: Mapping[str, Any]
     trials: pd.DataFrame
     curves: pd.DataFrame
-    changed: Sequence[Mapping[str, object]] = ()
+    changed: Sequence[Changed] = ()
 
 
 def read_run(path: Path, *, curves: bool = True, overrides: Sequence[str] = ()) -> StoredRun:
@@ -68,7 +70,7 @@ def read_run(path: Path, *, curves: bool = True, overrides: Sequence[str] = ()) 
         manifest=run.manifest,
         trials=trials,
         curves=learning,
-        changed=analysis_changes(run.study, here),
+        changed=[Changed(**change) for change in analysis_changes(run.study, here)],
     )
 
 
@@ -92,10 +94,78 @@ def write_trials(path: Path) -> None:
     _write_table(RunFolder(path=path), read_run(path, curves=False).trials)
 
 
-def report_run(
-    path: Path, *, out: Path | None = None, overrides: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Write the tables, the estimates and the report of a run; returns the summary.
+def facts_of(manifest: Mapping[str, Any], study: Study, trials: pd.DataFrame) -> AnalysisFacts:
+    """What the analysis must know besides: the looks, whether this one is whole, the lengths.
+
+    A look at a size is whole when the manifest names it, or all trials that its study plans are
+    there, those that raised an error included: they are in no estimate, and the report says so.
+    Of a run of the first design, and of a table that came without a design, all that there is is
+    one look, which cannot grow.
+
+    Args:
+        manifest: the contents of `manifest.json`.
+        study: the study, as it is analysed.
+        trials: the trials table.
+    """
+    imported = manifest.get("imported") or {}
+    grows = study.format != 1 and (not imported or "study_file" in imported)
+    size = study.replicates if grows else _replicates(trials)
+    made = [look for look in manifest.get("looks") or () if look < size] if grows else []
+    lengths = manifest.get("radius_range") or _given_range(study)
+    return AnalysisFacts(
+        trivial=float(manifest["data"]["chance"]),
+        looks=(*made, size),
+        complete=not grows
+        or size in (manifest.get("looks") or ())
+        or _is_whole(study, trials, lengths is not None),
+        radius_range=None if lengths is None else (float(lengths[0]), float(lengths[1])),
+        paired=bool(imported.get("paired", True)),
+        ranges={
+            str(phase): (float(low), float(high))
+            for phase, (low, high) in (imported.get("ranges") or {}).items()
+        },
+        can_grow=grows,
+    )
+
+
+def _replicates(trials: pd.DataFrame) -> int:
+    """How many there are; of `fixed`, where they are seeds, only if there is nothing else."""
+    own = trials[trials["phase"] != "fixed"]
+    return max(int((own if len(own) else trials)["replicate"].nunique()), 1)
+
+
+def _given_range(study: Study) -> tuple[float, float] | None:
+    phase = study.phase("radius")
+    if phase is None or phase.low is None or phase.high is None:
+        return None
+    return phase.low, phase.high
+
+
+def _is_whole(study: Study, trials: pd.DataFrame, has_lengths: bool) -> bool:
+    """Whether all planned trials are there; none of `radius` is planned without lengths."""
+    stored = trials.groupby(["optimizer", "phase"]).size()
+    return all(
+        int(stored.get((optimizer, phase), 0)) >= (n or 0)
+        for (optimizer, phase), n in planned_trials(study).items()
+        if phase != "radius" or has_lengths
+    )
+
+
+def analysed(run: StoredRun) -> Summary:
+    """The record of every estimate of a run, made anew from what is stored."""
+    return _analysed(run, _data(run))
+
+
+def _data(run: StoredRun) -> Data:
+    return read_data(run.trials, run.study, facts_of(run.manifest, run.study, run.trials))
+
+
+def _analysed(run: StoredRun, data: Data) -> Summary:
+    return analyse_data(data).model_copy(update={"changed": tuple(run.changed)})
+
+
+def report_run(path: Path, *, out: Path | None = None, overrides: Sequence[str] = ()) -> Summary:
+    """Write the tables, the estimates and the report of a run; returns the record.
 
     Args:
         path: the run's folder.
@@ -113,14 +183,14 @@ def report_run(
 
 
 def report_runs(
-    paths: Sequence[Path], *, out: Path | None, said: Callable[[Path, Mapping[str, Any]], None]
+    paths: Sequence[Path], *, out: Path | None, said: Callable[[Path, Summary | TasksSummary], None]
 ) -> Path:
     """Write the report of each run, and one that compares them across tasks.
 
     Args:
         paths: the runs' folders, two or more.
         out: where to write the comparison; None for `comparison` beside the first run's folder.
-        said: called with each folder and its summary as soon as it is written.
+        said: called with each folder and its record as soon as it is written.
 
     Returns:
         the comparison's folder.
@@ -134,34 +204,24 @@ def report_runs(
     names = _names(runs, paths)
     found = []
     for path, run, name in zip(paths, runs, names, strict=True):
-        context, summary = _report(run, path)
+        data, summary = _report(run, path)
         said(path, summary)
-        found.append(TaskRun(name=name, context=context, summary=summary))
+        found.append(TaskRun(name=name, data=data, summary=summary))
     comparison = compare_tasks(found)
     RunFolder(path=folder).create()
-    write_json(folder / "summary.json", comparison)
+    _write_record(folder / "summary.json", comparison)
     write_comparison(folder, comparison)
     said(folder, comparison)
     return folder
 
 
-def analysed(run: StoredRun) -> tuple[Context, Surfaces, dict[str, Any]]:
-    """What the estimates are made from, the surfaces, and the summary with every estimate."""
-    data = run.manifest["data"]
-    context = make_context(run.trials, run.study, chance=data["chance"])
-    surfaces = fit_surfaces(context)
-    summary = summarise(context, surfaces, test_size=data["test"] or 0)
-    if run.changed:
-        summary["changed_settings"] = list(run.changed)
-    return context, surfaces, summary
-
-
-def _report(run: StoredRun, out: Path) -> tuple[Context, dict[str, Any]]:
+def _report(run: StoredRun, out: Path) -> tuple[Data, Summary]:
     folder = RunFolder(path=out)
     folder.create()
     _write_table(folder, run.trials)
-    context, surfaces, summary = analysed(run)
-    write_json(folder.summary, summary)
+    data = _data(run)
+    summary = _analysed(run, data)
+    _write_record(folder.summary, summary)
     write_report(
         folder.path,
         summary=summary,
@@ -169,10 +229,13 @@ def _report(run: StoredRun, out: Path) -> tuple[Context, dict[str, Any]]:
         curves=run.curves,
         manifest=run.manifest,
         study=run.study,
-        surfaces=surfaces,
-        context=context,
+        surfaces=fit_surfaces(data),
     )
-    return context, summary
+    return data, summary
+
+
+def _write_record(path: Path, record: Summary | TasksSummary) -> None:
+    replace_file(path, f"{record.model_dump_json(indent=1)}\n".encode())
 
 
 def _write_table(folder: RunFolder, trials: pd.DataFrame) -> None:

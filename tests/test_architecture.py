@@ -107,7 +107,7 @@ OWN = {
     },
     "__main__": {"cli"},
     "cli": {
-        *("asked", "atomic", "bench", "dashboard", "data", "elsewhere", "errors", "export"),
+        *("analysis", "asked", "atomic", "bench", "dashboard", "data", "elsewhere", "errors", "export"),
         *("folder", "importing", "listing", "manifest", "new", "paths", "planning", "quiet"),
         "recorded",
         *("reporting", "run_storage", "running", "showing", "signals", "store", "study", "system"),

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agsam_tune import __version__
+
 __all__ = [
     "Changed",
     "Claim",
@@ -29,6 +31,7 @@ __all__ = [
     "Summary",
     "SurfaceQuality",
     "TuningRow",
+    "summary_schema",
 ]
 
 #: The version of the form of `summary.json`.
@@ -313,3 +316,13 @@ class Summary(_Record):
         """One number of one optimizer, or None."""
         rows = self.optimizers[optimizer].metrics
         return next((row for row in rows if (row.lens, row.metric) == (lens, metric)), None)
+
+
+def summary_schema() -> dict[str, Any]:
+    """The JSON Schema of `summary.json`."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": f"Made by agsam-tune {__version__}: agsam-tune schema summary",
+        **Summary.model_json_schema(mode="serialization"),
+        "title": "agsam-tune summary",
+    }

@@ -1,14 +1,14 @@
-"""`agsam-tune schema`: what a study file or a search-space file may say, for editors.
+"""`agsam-tune schema`: what a study file or a search-space file may say, and what a summary says.
 
 In: which of them. Out: a JSON Schema, in a file or on standard output. Must not import anything
-heavy.
+heavy but for the summary's.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ class Kind(StrEnum):
 
     STUDY = "study"
     SEARCH_SPACE = "search-space"
+    SUMMARY = "summary"
 
 
 def schema(
@@ -37,18 +38,18 @@ def schema(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Print the JSON Schema by which editors complete and check files (docs/own_study.md)."""
+    """Print the JSON Schema by which editors complete and check files (docs/own_study.md).
+
+    That of summary says what a run's summary.json holds (docs/after_a_run.md).
+    """
     with readable_errors(debug):
         import json
 
         from agsam_tune.atomic import replace_file
-        from agsam_tune.study.schema import search_space_schema, study_schema
 
-        if kind is Kind.SEARCH_SPACE and here:
-            raise UsageError("--here: a study's alone; a search space names one optimizer, its own")
-        found = (
-            study_schema(Path() if here else None) if kind is Kind.STUDY else search_space_schema()
-        )
+        if kind is not Kind.STUDY and here:
+            raise UsageError(f"--here: found {kind}, allowed: with study, whose names it is about")
+        found = _schema(kind, Path() if here else None)
         text = json.dumps(found, indent=2, ensure_ascii=False)
         if out is None:
             typer.echo(text)
@@ -57,3 +58,13 @@ def schema(
             replace_file(out, f"{text}\n".encode())
         except OSError as error:
             raise UsageError(f"{out}: cannot be written: {error}") from error
+
+
+def _schema(kind: Kind, study_dir: Path | None) -> dict[str, Any]:
+    if kind is Kind.SUMMARY:
+        from agsam_tune.analysis.record import summary_schema
+
+        return summary_schema()
+    from agsam_tune.study.schema import search_space_schema, study_schema
+
+    return study_schema(study_dir) if kind is Kind.STUDY else search_space_schema()

@@ -51,7 +51,7 @@ def verdicts_table(material: Material) -> Table | None:
     """The rows that verdicts are made of."""
     rows = [row for row in material.summary.comparisons if _has_verdict(material, row)]
     return table(
-        f"What each lens says of {material.pair_words}",
+        f"What each lens says of {material.pair_words}; of a regret, how much less is lost",
         ("lens", "number", "verdict", *_HEADS),
         (
             (

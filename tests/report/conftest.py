@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,20 +13,12 @@ from tests.report.written import written
 
 
 @pytest.fixture(scope="session")
-def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory, "full")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a report, by its name in `records.REPORTS`."""
+    return cache(lambda name: written(tmp_path_factory, name))
 
 
 @pytest.fixture(scope="session")
-def full_page(full_folder: Path) -> Page:
-    return read_page(full_folder)
-
-
-@pytest.fixture(scope="session")
-def paper_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return read_page(written(tmp_path_factory, "paper"))
-
-
-@pytest.fixture(scope="session")
-def hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory, "hostile")
+def page_of(folder_of: Callable[[str], Path]) -> Callable[[str], Page]:
+    """The same read as a browser would."""
+    return cache(lambda name: read_page(folder_of(name)))

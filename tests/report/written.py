@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
 
 from agsam_tune.report import write_report
-from tests.report.full import full_arguments
-from tests.report.hostile import hostile_arguments
-from tests.report.runs import run_of
-
-REPORTS: dict[str, Callable[[], Mapping[str, Any]]] = {
-    "full": full_arguments,
-    "hostile": hostile_arguments,
-    "paper": lambda: run_of("paper_moons"),
-}
-"""A run with everything that a report can show, one with hostile names, one of fixed points."""
+from tests.report.records import REPORTS
 
 
 def written(factory: pytest.TempPathFactory, name: str) -> Path:
