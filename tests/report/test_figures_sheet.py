@@ -17,26 +17,26 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from PIL import Image
 
-from agsam_tune.report.figures.all_plates import PLATE_KEY, all_plates
 from agsam_tune.report.figures.panel import Panel, plain_log, shorten_pair
-from agsam_tune.report.figures.plates import Plate
+from agsam_tune.report.figures.plates import PLATE_KEY, Plate, all_plates
 from agsam_tune.report.figures.sheet import draw_sheet, laid_out
 from agsam_tune.report.svg import PNG_DPI, drawing, png_bytes
-from tests.report.full import material_of
+from agsam_tune.report.material import gather
+from tests.report.records import full
 
 SVG = "{http://www.w3.org/2000/svg}"
 KEYS = (
-    *("claim", "accuracy", "misset", "surface-1", "surface-2", "difference-1", "difference-2"),
-    *("gap", "distribution", "tuning", "indices", "range", "learning"),
+    *("verdict", "curve-key", "curve-off", "curve-radius", "curve-map", "curve-range"),
+    *("curve-misset", "gap", "surface-1", "surface-2", "tuning", "learning"),
 )
-LONGEST = ("claim", "indices")
+LONGEST = ("verdict", "tuning")
 """Those whose labels need the most room."""
 
 
 @pytest.fixture(scope="module")
 def plates() -> list[Plate]:
     with drawing():
-        return all_plates(material_of("quick"))
+        return all_plates(gather(**full()))
 
 
 def test_every_plate_is_there_once(plates: list[Plate]) -> None:
@@ -114,17 +114,17 @@ def test_the_check_finds_what_is_cut_and_what_overlaps() -> None:
 
 
 def test_axes_of_a_row_are_in_line(plates: list[Plate]) -> None:
-    plate = next(one for one in plates if one.key == "accuracy")
+    plate = next(one for one in plates if one.key == "learning")
     with drawing():
         boxes = [figure.axes[0].get_position() for figure in laid_out(plate.panels, 3)]
     assert len({round(box.y0, 6) for box in boxes}) == 1
     assert len({round(box.y1, 6) for box in boxes}) == 1
 
 
-@pytest.mark.parametrize("key", ["gap", "difference-1"])
+@pytest.mark.parametrize("key", ["gap", "surface-1"])
 def test_files_hold_all_panels_on_white_paper(plates: list[Plate], key: str) -> None:
     plate = next(one for one in plates if one.key == key)
-    styles = tuple(material_of("quick").styles.values())
+    styles = tuple(gather(**full()).styles.values())
     with drawing():
         sheet = draw_sheet(plate.panels, key=key, columns=3, legend=styles)
         again = draw_sheet(plate.panels, key=key, columns=3, legend=styles)

@@ -8,18 +8,18 @@ import pytest
 
 from agsam_tune.report import write_report
 from tests.report.pages import read_page
-from tests.report.runs import arguments, large_study, trials_of
-from tests.synthetic import synthetic_curves
+from tests.report.records import arguments, curves_of, study_of, summary_of, trials_of
 
 MEGABYTES = 1_000_000
 
 
 @pytest.mark.slow
 def test_ten_thousand_trials(tmp_path: Path) -> None:
-    study = large_study()
-    trials = trials_of(study)
+    study = study_of("moons")
+    trials = trials_of(study, replicates=16, points=25)
     assert len(trials) >= 10_000
-    curves = synthetic_curves(trials, epochs=30)
-    write_report(tmp_path, **arguments(study, trials, curves=curves))
-    assert (tmp_path / "report.html").stat().st_size < 8 * MEGABYTES
+    given = arguments(study, summary_of(study))
+    given |= {"trials": trials, "curves": curves_of(trials, epochs=30)}
+    write_report(tmp_path, **given)
+    assert (tmp_path / "report.html").stat().st_size < 5 * MEGABYTES
     assert read_page(tmp_path).problems == []

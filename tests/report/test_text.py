@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agsam_tune.report import text
+from agsam_tune.report.text import PLAIN, SHARE
 
 
 @pytest.mark.parametrize(
@@ -18,42 +19,57 @@ def test_fractions_become_points(value: float | None, shown: str) -> None:
 def test_signs_are_shown_where_asked() -> None:
     assert text.points(0.01, sign=True) == "+1.00"
     assert text.points(0.0, sign=True) == "0.00"
+    assert text.number(0.25, PLAIN, sign=True) == "+0.25"
+    assert text.number(-0.25, PLAIN, sign=True) == "−0.25"
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "0.5", True, [0.5]])
 def test_what_is_not_a_finite_number_is_a_dash(value: object) -> None:
-    assert text.number(value, text.metric("mean_accuracy")) == "–"
+    assert text.number(value, SHARE) == "–"
+    assert text.with_interval(value, value, value, SHARE) == "–"
+
+
+def test_a_number_has_its_interval_in_brackets() -> None:
+    percent = text.score_unit("accuracy")
+    assert text.with_interval(0.913, 0.9105, 0.9151, percent) == "91.30 (91.05 to 91.51)"
+    assert text.with_interval(0.913, None, 0.9151, percent) == "91.30"
+    assert text.with_interval(-0.01, -0.02, 0.0, percent, sign=True) == "−1.00 (−2.00 to 0.00)"
+    assert text.with_interval(12.3456, 1e-5, 2e4, PLAIN) == "12.35 (1e−05 to 2e+04)"
 
 
 @pytest.mark.parametrize(
-    ("key", "label", "unit"),
+    ("key", "label", "unit", "difference"),
     [
-        ("mean_accuracy", "Mean accuracy", "%"),
-        ("tolerance_volume_0.01", "Within 1 point of the best", "%"),
-        ("tolerance_volume_0.005", "Within 0.5 points of the best", "%"),
-        ("misset_penalty_2_rho", "Loss with rho off by up to 2×", "points"),
-        ("misset_penalty_10_all", "Loss with all hyperparameters off by up to 10×", "points"),
-        ("misset_penalty_3_weight_decay", "Loss with weight_decay off by up to 3×", "points"),
-        ("sobol_total_lr", "Total Sobol index of lr", "%"),
-        ("something_new", "something_new", ""),
+        ("mean_score", "Mean score", "%", "points"),
+        ("mean_score.total", "mean_score.total", "%", "points"),
+        ("regret", "Regret: best − score", "points", "points"),
+        ("common_regret", "Regret against the best of all", "points", "points"),
+        ("share_within_0.01", "Within 0.01 of best", "%", "percentage points"),
+        ("collapse_rate", "Collapsed", "%", "percentage points"),
+        ("win_probability", "Win probability", "%", "percentage points"),
+        ("misset_penalty_2_rho", "Loss with rho off by 2×", "points", "points"),
+        (
+            "misset_penalty_10_all",
+            "Loss with all hyperparameters off by 10×",
+            "points",
+            "points",
+        ),
+        ("misset_penalty_3_weight_decay", "Loss with weight_decay off by 3×", "points", "points"),
+        ("tolerance_decades_0.01", "tolerance_decades_0.01", "decades", "decades"),
+        ("test_accuracy", "test_accuracy", "%", "points"),
+        ("test_loss", "test_loss", "", ""),
+        ("placement", "placement", "", ""),
     ],
 )
-def test_metrics_have_names_and_units(key: str, label: str, unit: str) -> None:
-    assert text.metric(key).label == label
-    assert text.metric(key).unit == unit
+def test_metrics_have_names_and_units(key: str, label: str, unit: str, difference: str) -> None:
+    found = text.unit_of(key, "accuracy")
+    assert (text.label(key), found.name, found.of_difference) == (label, unit, difference)
 
 
-def test_differences_of_accuracies_are_points_and_of_shares_percentage_points() -> None:
-    assert text.metric("best_accuracy").difference_unit == "points"
-    assert text.metric("failure_rate").difference_unit == "percentage points"
-    assert text.metric("tolerance_decades").difference_unit == "decades"
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(0.0, "< 0.001"), (0.0312, "0.031"), (1.0, "1"), (None, "–")]
-)
-def test_p_values(value: float | None, shown: str) -> None:
-    assert text.p_value(value) == shown
+def test_scores_of_another_metric_are_written_as_they_are() -> None:
+    for key in ("mean_score", "regret", "misset_penalty_2_rho"):
+        assert text.number(-0.123456, text.unit_of(key, "loss")) == "−0.1235"
+    assert text.number(0.5, text.unit_of("collapse_rate", "loss")) == "50.0"
 
 
 def test_reasons_become_sentences() -> None:
@@ -62,8 +78,9 @@ def test_reasons_become_sentences() -> None:
     assert text.sentence("") == ""
 
 
-def test_settings() -> None:
-    assert (
-        text.setting({"rho": 0.05, "gamma": float("nan"), "alpha": 0.0}) == "rho = 0.05, alpha = 0"
-    )
+def test_settings_and_counts() -> None:
+    given = {"rho": 0.05, "gamma": float("nan"), "alpha": 0.0}
+    assert text.setting(given) == "rho = 0.05, alpha = 0"
     assert text.setting(None) == ""
+    assert text.counted(1, "replicate") == "1 replicate"
+    assert text.counted(1600, "replicate") == "1,600 replicates"
