@@ -11,12 +11,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from agsam_tune.analysis import AnalysisFacts, Data, Summary, analyse_data, read_data
-from agsam_tune.analysis.across import TaskRun, TasksSummary, compare_tasks
 from agsam_tune.analysis.record import Changed
 from agsam_tune.analysis.surfaces import fit_surfaces
 from agsam_tune.atomic import replace_file
@@ -25,10 +24,12 @@ from agsam_tune.folder import RunFolder
 from agsam_tune.importing import read_imported_trials
 from agsam_tune.recorded import RecordedRun, check_apart, recorded_run
 from agsam_tune.report import write_report
-from agsam_tune.report.across import write_comparison
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.store.tables import curves_table, trials_table
 from agsam_tune.study import Study, analysis_changes, planned_trials, with_analysis
+
+if TYPE_CHECKING:
+    from agsam_tune.analysis.across import TasksSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +200,10 @@ def report_runs(
         UsageError: a folder holds no run or comes twice, or `out` holds something else; nothing
             was written.
     """
+    # Here, since a single run's report needs neither.
+    from agsam_tune.analysis.across import TaskRun, compare_tasks
+    from agsam_tune.report.across import write_comparison
+
     folder = _comparison_folder(paths, out)
     runs = [read_run(path) for path in paths]
     names = _names(runs, paths)
