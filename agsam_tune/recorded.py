@@ -13,6 +13,7 @@ from typing import Any
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
 from agsam_tune.importing import imported_study, is_imported
+from agsam_tune.manifest import check_format
 from agsam_tune.study import Study, StudyError
 
 
@@ -42,10 +43,11 @@ def recorded_run(path: Path) -> RecordedRun:
     """The run in a folder, whose results are not read.
 
     Raises:
-        UsageError: the folder holds no run, or its manifest is none.
+        UsageError: the folder holds no run, its manifest is none, or a later version's.
     """
     folder = RunFolder(path=path)
     manifest = folder.run_manifest()
+    check_format(folder, manifest)
     try:
         if is_imported(manifest):
             return RecordedRun(study=imported_study(manifest), manifest=manifest, location=None)

@@ -3,11 +3,12 @@
 In: folders of runs, a study. Out: a function from a trial to what was made of it. Must not
 import torch, Ray or Optuna.
 
-What comes of a trial follows from its optimizer, its hyperparameters and its seed, and from
-what all trials of a run share: the task and its data, the recipe, the study's seed, the device,
-the way of computing, the versions. No random stream hashes the phase or the point, and on a CPU
-no row depends on its pack. So the shared part must be the same for a run to be of use, and an
-outcome is found by the rest: also where its point has another number in the new design.
+What comes of a trial follows from its optimizer and hyperparameters, from what its random streams
+and its data are of (phase, replicate, index, seed), and from what all trials of a run share: the
+task and its data, the recipe, the study's seed, the device, the way of computing, the versions.
+On a CPU no row depends on its pack. So the shared part must be the same for a run to be of use, and
+an outcome is found by the rest: also where its point has another number, since replicates have more
+points in the new design.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import device_of
 from agsam_tune.folder import RunFolder
-from agsam_tune.manifest import recorded_engine
+from agsam_tune.manifest import FORMAT, differing_data, recorded_engine
 from agsam_tune.provenance import versions
 from agsam_tune.recorded import RecordedRun, recorded_run
 from agsam_tune.store import ResultStore, StorageError
@@ -29,19 +30,20 @@ from agsam_tune.study import Study, changed_keys
 from agsam_tune.trials import Outcome, State, Trial
 
 # Tables and keys of a study that decide the numbers of every trial.
-_DECIDING = ("task", "task_options", "seed", "training", "sharpness")
+_DECIDING = ("task", "task_options", "seed", "data", "training", "sharpness")
 # What trains; another version may round differently, or draw other weights.
 _VERSIONS = ("agsam-tune", "torch", "numpy")
-# Facts of a task, which a study's keys do not tell of one's own.
-_FACTS = ("digest", "parameters")
 
 
 class _Content(NamedTuple):
     """What decides a trial's numbers within a run; values as texts, which keep every bit."""
 
     optimizer: str
-    hyperparameters: tuple[tuple[str, str], ...]
+    phase: str
+    replicate: int
+    index: int
     seed: int
+    hyperparameters: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,21 +62,14 @@ class EarlierRuns:
         """What is stored of them.
 
         Args:
-            facts: `Task.facts()` of the new run.
+            facts: `Tasks.facts()` of the new run.
 
         Raises:
             UsageError: their data are not the new run's, or they cannot be read.
         """
         for path, run in self.runs.items():
-            there = run.manifest.get("data") or {}
-            _refuse(
-                path,
-                [
-                    f"data.{name}: {str(there[name])[:12]} → {str(facts[name])[:12]}"
-                    for name in _FACTS
-                    if name in there and there[name] != facts[name]
-                ],
-            )
+            different = differing_data(run.manifest["data"], facts)
+            _refuse(path, [different] if different else [])
         outcomes: dict[_Content, Outcome] = {}
         for path, run in self.runs.items():
             for outcome in _stored(path, run, self.study):
@@ -98,10 +93,17 @@ class Made:
         found = self.outcomes.get(_content(trial))
         return found and replace(found, trial=trial)
 
-    def recorded(self, manifest: dict[str, Any], stored: Iterable[Outcome]) -> dict[str, Any]:
-        """The new run's manifest, with how many of its stored trials were taken from where."""
+    def counted(
+        self, before: Sequence[Mapping[str, Any]], stored: Iterable[Outcome]
+    ) -> list[dict[str, Any]]:
+        """What a manifest says of the runs: how many of the stored trials were taken from where.
+
+        Args:
+            before: what it has said so far.
+            stored: the new run's trials.
+        """
         taken = Counter(outcome.taken_from for outcome in stored)
-        known = {run["path"]: run for run in manifest.get("reused", ())}
+        known = {run["path"]: dict(run) for run in before}
         given = {
             path: {
                 "path": path,
@@ -111,11 +113,7 @@ class Made:
             }
             for path, run in self.runs.items()
         }
-        runs = {**known, **given}
-        if not runs:
-            return manifest
-        counted = [{**run, "trials": taken[path]} for path, run in runs.items()]
-        return {**manifest, "reused": counted}
+        return [{**run, "trials": taken[path]} for path, run in {**known, **given}.items()]
 
     def told(self, stored: Sequence[Outcome], total: int) -> str:
         """One line: how many trials the new run has from here."""
@@ -154,6 +152,11 @@ def earlier_runs(paths: Sequence[Path], study: Study, folder: RunFolder | None) 
         run = recorded_run(path)
         if run.location is None:
             raise UsageError(f"{path}: its trials were imported; only those of a run are reused")
+        if run.study.format != FORMAT:
+            raise UsageError(
+                f"{path}: is of the first design, whose trainings had other random numbers; leave "
+                f"out --reuse {path}"
+            )
         _refuse(str(path), _differences(run, study))
         study = _in_way(study, recorded_engine(run.manifest)["way"])
         runs[str(path)] = run
@@ -202,4 +205,4 @@ def _stored(path: str, run: RecordedRun, study: Study) -> Iterable[Outcome]:
 
 def _content(trial: Trial) -> _Content:
     values = tuple(sorted((name, value.hex()) for name, value in trial.hyperparameters))
-    return _Content(trial.optimizer, values, trial.seed)
+    return _Content(trial.optimizer, trial.phase, trial.replicate, trial.index, trial.seed, values)

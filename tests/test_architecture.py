@@ -50,7 +50,7 @@ OWN = {
     "analysis": {"columns", "study", "words"},
     "report": {"analysis", "atomic", "columns", "study"},
     "folder": {"atomic", "errors", "processes"},
-    "manifest": {"errors", "folder", "passwords", "provenance", "study"},
+    "manifest": {"atomic", "errors", "folder", "passwords", "provenance", "study"},
     "progress": {"signals", "trials"},
     "agenda": {"analysis", "design", "packs", "store", "study", "trials"},
     "executors": {
@@ -67,7 +67,7 @@ OWN = {
     "new": {"atomic", "errors", "paths", "plugins", "study", "tasks.catalog"},
     "listing": {"plugins", "study", "tasks.catalog"},
     "system": {"data", "engine", "provenance"},
-    "recorded": {"errors", "folder", "importing", "study"},
+    "recorded": {"errors", "folder", "importing", "manifest", "study"},
     "reporting": {
         *("analysis", "atomic", "errors", "folder", "importing", "recorded", "report", "store"),
         "study",
@@ -89,7 +89,7 @@ OWN = {
     "asked": {"errors", "folder", "paths", "recorded", "study"},
     "retrying": {"agenda", "folder", "store", "trials"},
     "running": {
-        *("agenda", "atomic", "errors", "executors", "failures", "folder", "manifest", "paths"),
+        *("agenda", "errors", "executors", "failures", "folder", "manifest", "paths"),
         *("planning", "progress", "reporting", "retrying", "reuse", "run_storage", "signals"),
         *("store", "study", "tasks", "trials"),
     },
@@ -107,7 +107,17 @@ OWN = {
     },
     "__main__": {"cli"},
     "cli": {
-        *("analysis", "asked", "atomic", "bench", "dashboard", "data", "elsewhere", "errors", "export"),
+        *(
+            "analysis",
+            "asked",
+            "atomic",
+            "bench",
+            "dashboard",
+            "data",
+            "elsewhere",
+            "errors",
+            "export",
+        ),
         *("folder", "importing", "listing", "manifest", "new", "paths", "planning", "quiet"),
         "recorded",
         *("reporting", "run_storage", "running", "showing", "signals", "store", "study", "system"),
@@ -141,7 +151,7 @@ MAY_IMPORT = {
     "numba": {"engine/compiled"},
     "typer": {"cli"},
     "requests": {"data"},
-    "rich": {"api", "data/download.py", "progress", "running.py", "cli/plan.py", "cli/run.py"},
+    "rich": {"api", "data/download.py", "progress", "running", "cli/plan.py", "cli/run.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in FILES}

@@ -49,6 +49,14 @@ def run(
         str | None, typer.Option(help="Start no more packs after this long: 90s, 20m, 1h30m.")
     ] = None,
     reuse: Reuse = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            help="While the claim is undecided, go on with twice the replicates, up to "
+            "analysis.max_replicates.",
+        ),
+    ] = False,
     executor: ExecutorChoice = Executor.RAY,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write the report, or the trials alone.")
@@ -68,13 +76,16 @@ def run(
 ) -> None:
     """Run a study, or carry it on, and write its report.
 
-    With a run's folder in place of a study, that run is carried on, or with --out repeated.
+    With a run's folder in place of a study, that run is carried on, or with --out repeated. More
+    replicates carry a run on too: nothing is trained twice.
     """
     with readable_errors(debug, stopped="stopped; the same command carries on"):
         from agsam_tune.asked import asked_study
         from agsam_tune.signals import interrupt_on_sigterm
 
         interrupt_on_sigterm()
+        if until_decided and not report:
+            raise UsageError("--until-decided reads each look's report: leave out --no-report")
         if address is not None:
             _check_cluster_alone(cpus, gpus, executor)
         budget = None if time_budget is None else seconds(time_budget)
@@ -104,6 +115,7 @@ def run(
             report=report,
             reuse=tuple(reuse or ()),
             retry_failed=retry_failed,
+            until_decided=until_decided,
         )
         code = run_study(asked.study, options, Console(quiet=quiet))
     raise typer.Exit(code)
