@@ -38,8 +38,8 @@ def plan(
         int | None,
         typer.Option(
             min=0,
-            help="Replicates of the map to train, to see what can be found; 0 for none.",
-            show_default="4, if trained within two minutes",
+            help="Replicates of the pair to train, to see what can be found; 0 for none.",
+            show_default="up to 4, as many as are trained within two minutes",
         ),
     ] = None,
     json: Annotated[
@@ -49,8 +49,8 @@ def plan(
 ) -> None:
     """Say what a study would run, how long it takes and what it can find.
 
-    A few steps of each optimizer are measured, and a pilot of a few of the study's trials is
-    trained; nothing is stored. Of a run that has begun, what is left is planned, and
+    A few steps of each optimizer are measured, and a pilot of a few replicates of candidate and
+    baseline is trained; nothing is stored. Of a run that has begun, what is left is planned, and
     with --reuse what an earlier run has not made.
     """
     with readable_errors(debug):

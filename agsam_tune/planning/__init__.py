@@ -1,12 +1,13 @@
 """What a study will take and what it can find, before it runs; see `plan_run`."""
 
-from agsam_tune.planning.engine import engine_of, rows_of
+from agsam_tune.planning.engine import engine_of, rows_of, tasks_of
 from agsam_tune.planning.pilot import Pilot
 from agsam_tune.planning.run_plan import PlanOptions, plan_run
-from agsam_tune.planning.study_plan import PhasePlan, StudyPlan, count_plan, study_plan
+from agsam_tune.planning.study_plan import LookPlan, PhasePlan, StudyPlan, count_plan, study_plan
 from agsam_tune.planning.texts import short
 
 __all__ = [
+    "LookPlan",
     "PhasePlan",
     "Pilot",
     "PlanOptions",
@@ -17,4 +18,5 @@ __all__ = [
     "rows_of",
     "short",
     "study_plan",
+    "tasks_of",
 ]

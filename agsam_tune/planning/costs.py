@@ -1,6 +1,6 @@
 """What packs of a study cost in time, from a few steps of each optimizer.
 
-In: a study, its task and how its packs are computed. Out: seconds of any pack. Nothing is trained
+In: a study, its tasks and how its packs are computed. Out: seconds of any pack. Nothing is trained
 to the end. Must not import torch, Ray or Optuna; the engine is imported where it is used.
 """
 
@@ -14,7 +14,7 @@ from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import device_of
 from agsam_tune.packs import make_packs
 from agsam_tune.study import Study
-from agsam_tune.tasks.task import Task
+from agsam_tune.tasks.tasks import Tasks
 from agsam_tune.trials import Pack, Trial
 
 # What a step takes besides its passes, and a forward pass, in passes.
@@ -52,7 +52,7 @@ Costs = Mapping[str, Cost]
 
 def measured(
     study: Study,
-    task: Task,
+    tasks: Tasks,
     drawn: Sequence[Trial],
     *,
     rows: int,
@@ -64,7 +64,7 @@ def measured(
 
     Args:
         study: the study.
-        task: its task.
+        tasks: its tasks.
         drawn: the trials that are known before anything runs.
         rows: of a whole pack.
         way: how packs are computed.
@@ -86,7 +86,7 @@ def measured(
             try:
                 found = pack_time(
                     part,
-                    task,
+                    tasks,
                     study.training,
                     study_seed=study.seed,
                     device=device_of(study),
@@ -131,7 +131,8 @@ def _of_defaults(study: Study, optimizer: str, rows: int) -> Pack:
             Trial(
                 optimizer=optimizer,
                 phase="tune",
-                replicate=None,
+                replicate=0,
+                index=point,
                 point=point,
                 seed=0,
                 hyperparameters=values,
@@ -141,7 +142,7 @@ def _of_defaults(study: Study, optimizer: str, rows: int) -> Pack:
     )
 
 
-def from_one_pass(study: Study, task: Task, engine: Mapping[str, Any]) -> Costs:
+def from_one_pass(study: Study, tasks: Tasks, engine: Mapping[str, Any]) -> Costs:
     """The same from the seconds of one loss and gradient; without what [sharpness] takes.
 
     Raises:
@@ -152,7 +153,8 @@ def from_one_pass(study: Study, task: Task, engine: Mapping[str, Any]) -> Costs:
     one = engine.get("seconds", {}).get(engine["way"])
     if one is None:
         raise UsageError("a pass was not measured")
-    recipe, n = study.training, len(task.train.y)
+    recipe, task = study.training, tasks.first
+    n = len(task.train.y)
     tested = len(task.test.y) + (0 if task.validation is None else len(task.validation.y))
     costs = {}
     for name in study.optimizers:

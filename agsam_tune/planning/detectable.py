@@ -1,183 +1,133 @@
-"""The smallest difference that a study would find, from a small pilot.
+"""What a study can find, in each lens, from the standard errors of a pilot.
 
-In: accuracies of the candidate and the baseline at the same points with the same two seeds. Out: a
-fraction of accuracy. Must not import torch, Ray or Optuna.
+In: what the lenses make of a pilot. Out: differences and numbers of replicates. Must not import
+torch, Ray or Optuna.
 
-Studies are imagined as the pilot lets one (a bootstrap; B. Efron and R. Tibshirani, 1993):
-replicates are drawn with replacement from the pilot's, each point's accuracy with a seed is one of
-its two, the same one of both optimizers, and each one's best setting is chosen and judged with
-fresh seeds as the study does. What the analysis says of each, by `agsam_tune.analysis.power`, is
-what it would say of the study. So nothing that the analysis counts is forgotten: the design, the
-seeds, few fresh seeds, what replicates may all have missed, and the choice of the best.
-
-Two seeds show half of a point's variance, so that of the imagined studies the upper quartile is
-taken and not the middle: in simulated worlds it came within a factor of two of what the analysis
-said of whole studies, but for one in which trials collapse now and then near the best.
+A standard error of R replicates is √(R/R') times that of R'. A pilot has so few that its own are
+uncertain: taken is the upper quartile of what a replicate's deviation may be, by the chi-squared
+distribution of its square. A difference counts as found when score and regret both show it, at the
+level of the look (`agsam_tune.analysis.needed`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
+from scipy.special import chdtri
 
-from agsam_tune.analysis.context import make_context
-from agsam_tune.analysis.power import power
-from agsam_tune.store.tables import trials_table
-from agsam_tune.study import Phase, Study
-from agsam_tune.trials import Outcome, State, Trial
+from agsam_tune.analysis.lenses.pair import FAIR, Judgement, Lens
+from agsam_tune.analysis.needed import (
+    POWER,
+    LookLevel,
+    Spread,
+    chance_of_verdict,
+    level_of_looks,
+    replicates_needed,
+    sizes_after,
+)
+from agsam_tune.study import Study
 
-IMAGINED = 9
-_QUANTILE = 0.75
-
-Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piloted:
-    """One optimizer's part of a pilot: Q replicates of P points with J = 2 seeds.
-
-    Attributes:
-        val_QPJ: validation accuracies, fractions.
-        test_QPJ: test accuracies.
-        settings_QP: each point's hyperparameters.
-    """
-
-    val_QPJ: Array
-    test_QPJ: Array
-    settings_QP: tuple[tuple[tuple[tuple[str, float], ...], ...], ...]
+#: Differences that one might want to find, fractions.
+DIFFERENCES = (0.005, 0.01, 0.02, 0.05)
+_UPPER = 0.75
+_HALVINGS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """How large a study is.
+class LensForecast:
+    """What a study will find in one lens, with a probability of 0.8.
 
     Attributes:
-        replicates: of the map, each as large as one of the pilot's.
-        seeds: of each of its points.
-        judged: fresh seeds of `misset`; 0 without that phase.
+        lens: its name.
+        margin: within which two optimizers count as equal; None where that is not known.
+        smallest: at each look the smallest difference that is found; above 1 where none is.
+        needed: for each of `DIFFERENCES`, at how many replicates it is found; None where at no
+            number tried.
+        equal: at how many replicates two that are equal are shown to be.
+        reason: why nothing is known.
     """
 
-    replicates: int
-    seeds: int
-    judged: int
+    lens: str
+    margin: float | None = None
+    smallest: tuple[float, ...] = ()
+    needed: tuple[int | None, ...] = ()
+    equal: int | None = None
+    reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detectable:
-    """What a study of such a size would find at the same settings.
-
-    Attributes:
-        smallest: the difference in lost accuracy that is found with a probability of 0.8.
-        half_width: of its interval.
-    """
-
-    smallest: float
-    half_width: float
-
-
-def detectable(
-    study: Study,
-    piloted: Mapping[str, Piloted],
-    sample: Sample,
-    *,
-    chance: float,
-    generator: np.random.Generator,
-) -> Detectable | None:
-    """What the study would find, were it of this size; None where the analysis cannot say.
+def forecast_of(study: Study, judgement: Judgement, replicates: int) -> tuple[LensForecast, ...]:
+    """What the study will find in each lens.
 
     Args:
-        study: with a candidate and a baseline.
-        piloted: of both, by name.
-        sample: the size.
-        chance: accuracy of guessing.
-        generator: of the imagined studies.
+        study: with the looks that are planned.
+        judgement: of the pilot.
+        replicates: of the pilot.
     """
-    small = _shrunk(study, piloted, sample)
+    rows = {(row.lens, row.metric): row for row in judgement.comparisons}
     found = []
-    for _ in range(IMAGINED):
-        table = imagined_trials(small, piloted, sample, generator)
-        said = power(make_context(table, small, chance=chance)).get("rho", {})
-        if "smallest_difference" in said:
-            found.append((said["smallest_difference"], said["half_width"]))
-    if len(found) < IMAGINED:
-        return None
-    smallest, half_width = np.quantile(np.array(found), _QUANTILE, axis=0)
-    return Detectable(smallest=float(smallest), half_width=float(half_width))
-
-
-def _shrunk(study: Study, piloted: Mapping[str, Piloted], sample: Sample) -> Study:
-    """The study with the two optimizers alone, a map of this size, and the best judged."""
-    points = sum(len(row) for row in next(iter(piloted.values())).settings_QP[:1])
-    mapped = Phase(
-        name="map",
-        sampler="sobol",
-        points=points * sample.replicates,
-        replicates=sample.replicates,
-        seeds=sample.seeds,
-    )
-    misset = (Phase(name="misset", seeds=sample.judged),) if sample.judged else ()
-    return study.model_copy(
-        update={
-            "phases": (mapped, *misset),
-            "optimizers": tuple(piloted),
-            "control": None,
-            "sharpness": None,
-        }
-    )
-
-
-def imagined_trials(
-    study: Study,
-    piloted: Mapping[str, Piloted],
-    sample: Sample,
-    generator: np.random.Generator,
-) -> pd.DataFrame:
-    """The trials table of one imagined study: `map`, and of `misset` the best setting."""
-    Q, P, J = next(iter(piloted.values())).test_QPJ.shape
-    drawn_R = generator.integers(Q, size=sample.replicates)
-    # The same for both optimizers: what seeds do to both alike is none of their difference.
-    mapped_RPS = generator.integers(J, size=(sample.replicates, P, sample.seeds))
-    judged_RPS = generator.integers(J, size=(sample.replicates, P, sample.judged))
-    outcomes: list[Outcome] = []
-    for optimizer, own in piloted.items():
-        val_RPS, test_RPS = (
-            np.take_along_axis(found[drawn_R], mapped_RPS, axis=2)
-            for found in (own.val_QPJ, own.test_QPJ)
+    for lens in Lens:
+        pair = [rows[lens, metric] for metric in ("score", "regret")]
+        errors = [row.standard_error for row in pair if row.standard_error is not None]
+        margin = pair[0].margin
+        if len(errors) < len(pair) or margin is None or not np.isfinite(errors).all():
+            reason = pair[0].reason or "the pilot has no numbers of it"
+            found.append(LensForecast(lens=lens.value, reason=reason))
+            continue
+        alpha = (1 - study.analysis.confidence) / (judgement.lenses if lens in FAIR else 1)
+        asked = _Asked(
+            deviations=(_likely(errors[0], replicates), _likely(errors[1], replicates)),
+            level=level_of_looks(study.looks, study.max_replicates, alpha),
+            sizes=(*study.looks, *sizes_after(study.looks[-1])),
         )
-        for r, p, s in np.ndindex(*test_RPS.shape):
-            trial = Trial(
-                optimizer=optimizer,
-                phase="map",
-                replicate=r,
-                point=r * P + p,
-                seed=s,
-                hyperparameters=own.settings_QP[drawn_R[r]][p],
+        found.append(
+            LensForecast(
+                lens=lens.value,
+                margin=margin,
+                smallest=tuple(asked.smallest(size) for size in study.looks),
+                needed=tuple(asked.needed(difference, 0.0) for difference in DIFFERENCES),
+                equal=asked.needed(0.0, margin),
             )
-            outcomes.append(_outcome(trial, float(val_RPS[r, p, s]), float(test_RPS[r, p, s])))
-        best = np.unravel_index(val_RPS[:, :, ::2].mean(2).argmax(), val_RPS.shape[:2])
-        r, p = int(best[0]), int(best[1])
-        for s, j in enumerate(judged_RPS[r, p]):
-            trial = Trial(
-                optimizer=optimizer,
-                phase="misset",
-                replicate=None,
-                point=0,
-                seed=sample.seeds + s,
-                hyperparameters=own.settings_QP[drawn_R[r]][p],
-            )
-            q = drawn_R[r]
-            outcomes.append(_outcome(trial, own.val_QPJ[q, p, j], own.test_QPJ[q, p, j]))
-    return trials_table(study, ((outcome, 0) for outcome in outcomes))
+        )
+    return tuple(found)
 
 
-def _outcome(trial: Trial, val_accuracy: float, test_accuracy: float) -> Outcome:
-    return Outcome(
-        trial=trial,
-        state=State.COMPLETE,
-        val_accuracy=float(val_accuracy),
-        test_accuracy=float(test_accuracy),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is asked of one lens.
+
+    Attributes:
+        deviations: of one replicate's score and regret.
+        level: of the look at so many replicates.
+        sizes: numbers of replicates, increasing.
+    """
+
+    deviations: tuple[float, float]
+    level: LookLevel
+    sizes: tuple[int, ...]
+
+    def needed(self, difference: float, margin: float) -> int | None:
+        """Where so large a difference is found, or one that is none is shown to be."""
+        return replicates_needed(
+            *self._spreads(difference), margin=margin, level=self.level, sizes=self.sizes
+        )
+
+    def smallest(self, replicates: int) -> float:
+        """The smallest difference that is found with the probability `POWER`."""
+        level, (low, high) = self.level(replicates), (0.0, 2.0)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            chance = chance_of_verdict(*self._spreads(middle), replicates, margin=0.0, level=level)
+            low, high = (low, middle) if chance >= POWER else (middle, high)
+        return high
+
+    def _spreads(self, difference: float) -> tuple[Spread, Spread]:
+        score, regret = (Spread(difference=difference, deviation=own) for own in self.deviations)
+        return score, regret
+
+
+def _likely(error: float, replicates: int) -> float:
+    """A replicate's deviation: what it exceeds with a probability of a quarter."""
+    degrees = replicates - 1
+    uncertain = np.sqrt(degrees / chdtri(degrees, _UPPER))
+    return float(error * np.sqrt(replicates) * uncertain)

@@ -1,6 +1,6 @@
 """What a run says of itself before it trains: how much there is to do, and how long it takes.
 
-In: a study, its task and what is stored. Out: one line. Must not import torch, Ray or Optuna.
+In: a study, its tasks and what is stored. Out: one line. Must not import torch, Ray or Optuna.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from agsam_tune.executors.checks import machine
 from agsam_tune.planning.study_plan import count_plan, study_plan
 from agsam_tune.planning.texts import short
 from agsam_tune.study import Study
-from agsam_tune.tasks.task import Task
+from agsam_tune.tasks.tasks import Tasks
 from agsam_tune.trials import Outcome
 
 
 def forecast(
     study: Study,
-    task: Task,
+    tasks: Tasks,
     *,
     stored: Sequence[Outcome],
     engine: Mapping[str, Any],
@@ -35,7 +35,7 @@ def forecast(
         if not no_times:
             plan = study_plan(
                 study,
-                task,
+                tasks,
                 stored=stored,
                 engine=engine,
                 there=machine(cpus=cpus, gpus=gpus),
@@ -48,4 +48,4 @@ def forecast(
         no_times = str(error)
     if no_times:
         plan = count_plan(study, stored=stored, engine=engine, no_times=no_times)
-    return f"{study.name}: {short(plan)}"
+    return short(plan)

@@ -15,13 +15,12 @@ from agsam_tune.agenda import Agenda
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import check_device, check_rules, machine
 from agsam_tune.folder import RunFolder
-from agsam_tune.manifest import another_study, manifest_of
-from agsam_tune.planning.engine import engine_of
+from agsam_tune.manifest import another_study, begun_with, manifest_of
+from agsam_tune.planning.engine import engine_of, tasks_of
 from agsam_tune.planning.study_plan import StudyPlan, count_plan, study_plan
 from agsam_tune.reuse import earlier_runs
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.study import Study
-from agsam_tune.tasks.loading import load_task
 from agsam_tune.trials import Outcome
 
 
@@ -35,8 +34,8 @@ class PlanOptions:
         cpus: cores to use, or None for all.
         gpus: GPUs to use, or None for all.
         import_path: folders in which a user's task is looked for.
-        pilot: replicates of the map that a pilot trains; 0 for none, None for 4 if they are
-            trained soon.
+        pilot: replicates that a pilot trains; 0 for none, None for up to 4, as many as are trained
+            soon.
         reuse: folders of runs whose trials are taken over where the study has the same.
     """
 
@@ -78,15 +77,20 @@ def _plan(
     """The plan; a folder that is None is a new one."""
     manifest = folder and manifest_of(folder, study)
     earlier = earlier_runs(options.reuse, study, folder)
-    study = earlier.study
+    study = begun_with(folder, manifest, earlier.study) if folder else earlier.study
     check_rules(study, options.import_path)
-    task = load_task(
-        study.task, study.task_options, seed=study.seed, import_path=options.import_path
-    )
+    tasks = tasks_of(study, options.import_path)
     there = machine(cpus=options.cpus, gpus=options.gpus)
     stored = _stored(folder, manifest, study) if folder and manifest else ()
     if earlier.runs:
-        agenda = Agenda(study, stored, made=earlier.read(task.facts()))
+        facts = tasks.facts()
+        agenda = Agenda(
+            study,
+            stored,
+            made=earlier.read(facts),
+            radius_range=manifest and manifest["radius_range"],
+            trivial=facts["chance"],
+        )
         agenda.take_over(lambda _: None)
         stored = agenda.outcomes
     engine = engine_of(folder, manifest, study) if folder and manifest else None
@@ -95,7 +99,7 @@ def _plan(
     check_device(study, gpus=options.gpus, address=None)
     return study_plan(
         study,
-        task,
+        tasks,
         there=there,
         stored=stored,
         engine=engine,

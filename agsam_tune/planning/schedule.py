@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ from agsam_tune.design import batch_sizes, tune_trials
 from agsam_tune.study import Study
 from agsam_tune.trials import Outcome, Pack, State, Trial
 
-# All trials end alike; how many there are in a phase does not depend on it.
-_ACCURACY = 0.5
+# All trials end alike, and steps are of any length; how many there are does not depend on it.
+_ACCURACY, _RADII = 0.5, (1.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def play(
 ) -> Schedule:
     """Hand out every pack of a study as Ray Tune does, and take in made-up outcomes.
 
-    The points of `tune` are made up as well: no sampler is asked.
+    The points of `tune` are made up as well, and so is the range of `radius`: no sampler is asked.
 
     Args:
         study: the study.
@@ -54,7 +54,7 @@ def play(
         places: packs that are trained at once; one more waits.
         seconds: of a pack.
     """
-    agenda = Agenda(study, stored, rows=rows, ask=_made_up)
+    agenda = Agenda(study, stored, rows=rows, ask=_made_up, radius_range=_RADII)
     running: list[tuple[float, int, Pack]] = []
     waiting: deque[Pack] = deque()
     packs: list[Pack] = []
@@ -72,14 +72,10 @@ def play(
         agenda.record([_outcome(trial) for trial in pack.trials])
 
 
-def planned_trials(study: Study) -> Counter[tuple[str, str]]:
-    """Trials of the whole study by (phase, optimizer)."""
-    return Agenda(study, (), ask=_made_up).planned
-
-
 def _made_up(
     study: Study,
     optimizer: str,
+    replicate: int,
     batch: int,
     told: Sequence[tuple[Mapping[str, float], float]],  # noqa: ARG001  (as samplers are asked)
 ) -> tuple[Trial, ...]:
@@ -87,7 +83,7 @@ def _made_up(
     ranges = study.search_spaces[optimizer].ranges
     default = {name: box.default for name, box in ranges.items()}
     points = batch_sizes((phase.points if (phase := study.phase("tune")) else 0) or 0)[batch]
-    return tune_trials(study, optimizer, batch, [default] * points)
+    return tune_trials(study, optimizer, replicate, batch, [default] * points)
 
 
 def _outcome(trial: Trial) -> Outcome:

@@ -6,10 +6,12 @@ torch, Ray or Optuna; the engine is imported where it is used.
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from agsam_tune.design import drawn_trials
@@ -19,14 +21,16 @@ from agsam_tune.planning.costs import Costs, from_one_pass, measured
 from agsam_tune.planning.engine import rows_of
 from agsam_tune.planning.pilot import Pilot, run_pilot
 from agsam_tune.planning.schedule import Schedule, play
-from agsam_tune.study import Study
-from agsam_tune.tasks.task import Task
+from agsam_tune.study import Phase, Study, planned_trials
+from agsam_tune.tasks.tasks import Tasks
 from agsam_tune.trials import Outcome, Pack
 
 # Seconds that a run takes besides its packs: imports, Ray's start and the workers', their end.
 _START_UP = {"ray": (7.0, 13.0), "inline": (1.0, 3.0)}
 # What a trial costs the driver, in seconds of wall time, and the report: a base and each trial's.
 _DRIVER, _REPORT, _REPORT_TRIAL = 0.0008, (5.0, 10.0), 0.0006
+# Replicates that fill packs to be measured.
+_DRAWN = 4
 # Packs beside one another slow each other down; a machine is not always as fast as just now.
 _FASTER, _SLOWER = 0.93, 1.17
 
@@ -51,14 +55,35 @@ class PhasePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookPlan:
+    """What one more look takes, beyond the one before.
+
+    Attributes:
+        replicates: of all that are there then.
+        phases: what is added, by phase and optimizer.
+        trials: that are added.
+        packs: they make.
+        hours: core- or GPU-hours of them, or None.
+    """
+
+    replicates: int
+    phases: tuple[PhasePlan, ...]
+    trials: int
+    packs: int
+    hours: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPlan:
     """What a study will take and what it can find.
 
     Attributes:
         study: its name.
+        replicates: of the look that is planned.
         stored: trials that are there already.
         trials: trials that are left.
         phases: what is left, by phase and optimizer.
+        looks: what --until-decided would add while the claim is undecided.
         way: how packs are computed; None where nothing is left, or where it is not known here.
         rows: trials of a whole pack.
         places: packs that are trained at once; 0 where that is not known here.
@@ -77,9 +102,11 @@ class StudyPlan:
     """
 
     study: str
+    replicates: int
     stored: int
     trials: int
     phases: tuple[PhasePlan, ...]
+    looks: tuple[LookPlan, ...] = ()
     way: str | None = None
     rows: int
     places: int = 0
@@ -113,7 +140,7 @@ class StudyPlan:
 
 def study_plan(
     study: Study,
-    task: Task,
+    tasks: Tasks,
     *,
     there: Mapping[str, float],
     stored: Iterable[Outcome] = (),
@@ -128,13 +155,13 @@ def study_plan(
 
     Args:
         study: the study.
-        task: its task.
+        tasks: the data of its replicates.
         there: the cores and GPUs that are used, as `checks.machine` has them.
         stored: outcomes that are there already.
         engine: the manifest's `engine`, where the run has begun; else it is measured.
         executor: `ray` or `inline`.
-        pilot: replicates of the map that are trained by the candidate and the baseline to see
-            what the study can find; 0 for none; None for 4, where these take two minutes at most.
+        pilot: replicates that the candidate and the baseline train to see what the study can
+            find; 0 for none; None for up to 4, as many as take two minutes at most.
         seconds: of measuring each optimizer's steps; 0 to reckon from the pass that `engine` was
             found with, which runs nothing of the study.
         report: whether the report's time is counted.
@@ -152,19 +179,19 @@ def study_plan(
         return counted
     before = _peak_mb()
     said("measuring how packs are computed")
-    engine = engine or plan(study, task)
+    engine = engine or plan(study, tasks)
     rows = rows_of(study, engine)
     way, device = engine["way"], device_of(study)
-    drawn = drawn_trials(study) if seconds or pilot != 0 else []
     if seconds:
-        costs = measured(study, task, drawn, rows=rows, way=way, seconds=seconds, said=said)
+        drawn = drawn_trials(study.model_copy(update={"replicates": min(study.replicates, _DRAWN)}))
+        costs = measured(study, tasks, drawn, rows=rows, way=way, seconds=seconds, said=said)
     else:
-        costs = from_one_pass(study, task, engine)
+        costs = from_one_pass(study, tasks, engine)
     peak, gpu = _peak_mb(), _gpu_memory_mb(device) if seconds else None
     places = 1 if executor == "inline" else packs_at_once(study.resources, there)
     timed = _timed(study, stored, costs, rows, places, executor, report=report)
     found, reason = run_pilot(
-        study, task, drawn, stored, costs, rows=rows, way=way, wanted=pilot, said=said
+        study, tasks, stored, costs, rows=rows, way=way, wanted=pilot, said=said
     )
     return replace(
         timed,
@@ -216,9 +243,11 @@ def _timed(
     share = study.resources.gpus if device == "cuda" else study.resources.cpus
     return StudyPlan(
         study=study.name,
+        replicates=study.replicates,
         stored=len(stored),
         trials=trials,
         phases=_phases(study, schedule),
+        looks=_later_looks(study, rows, costs, share),
         rows=rows,
         places=places,
         device=device,
@@ -233,9 +262,11 @@ def _counted(study: Study, stored: tuple[Outcome, ...], rows: int, *, no_times: 
     schedule = play(study, stored, rows, 1, lambda _: 0.0)
     return StudyPlan(
         study=study.name,
+        replicates=study.replicates,
         stored=len(stored),
         trials=sum(len(pack.trials) for pack in schedule.packs),
         phases=_phases(study, schedule),
+        looks=_later_looks(study, rows, {}, 0.0),
         rows=rows,
         device=device_of(study),
         seconds_per_trial={},
@@ -261,6 +292,41 @@ def _phases(study: Study, schedule: Schedule) -> tuple[PhasePlan, ...]:
         for optimizer in study.optimizers
         if (found := packs.get((phase.name, optimizer)))
     )
+
+
+def _later_looks(study: Study, rows: int, costs: Costs, share: float) -> tuple[LookPlan, ...]:
+    """What each later look adds: whole replicates, which all have as many trials."""
+    found = []
+    for before, size in pairwise(study.looks):
+        new = planned_trials(study.model_copy(update={"replicates": size - before}))
+        phases = tuple(
+            PhasePlan(
+                phase=phase.name,
+                optimizer=optimizer,
+                points=_points(study, optimizer, phase) * (size - before),
+                trials=trials,
+                packs=math.ceil(trials / rows),
+            )
+            for phase in study.phases
+            for optimizer in study.optimizers
+            if phase.name != "fixed" and (trials := new.get((optimizer, phase.name)))
+        )
+        seconds = sum(phase.trials * costs[phase.optimizer].trial for phase in phases if costs)
+        found.append(
+            LookPlan(
+                replicates=size,
+                phases=phases,
+                trials=sum(phase.trials for phase in phases),
+                packs=sum(phase.packs for phase in phases),
+                hours=seconds * share / 3600 if costs else None,
+            )
+        )
+    return tuple(found)
+
+
+def _points(study: Study, optimizer: str, phase: Phase) -> int:
+    """Points of a replicate."""
+    return (phase.points or 1) if study.search_spaces[optimizer].names else 1
 
 
 def _wall(

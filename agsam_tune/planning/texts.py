@@ -8,9 +8,14 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from agsam_tune.planning.detectable import DIFFERENCES, LensForecast
+from agsam_tune.planning.pilot import Pilot
 from agsam_tune.planning.study_plan import StudyPlan
 from agsam_tune.planning.words import hours, of_a_trial, rounded_duration
-from agsam_tune.words import MORE_THAN_ANY, percentage_points
+from agsam_tune.words import percentage_points, significant
+
+# Stands where no number of replicates that was tried would do.
+_NONE = "–"
 
 
 def short(plan: StudyPlan) -> str:
@@ -25,8 +30,9 @@ def short(plan: StudyPlan) -> str:
 def described(plan: StudyPlan) -> str:
     """The whole plan."""
     if not plan.trials:
-        return short(plan)  # of this very run, so it is where it was asked for
-    lines = [short(plan), "", *_table(_rows(plan)), "", *_means(plan), "", *_findings(plan)]
+        return "\n".join([short(plan), *_looks(plan)])  # it is where it was asked for
+    lines = [short(plan), "", *_table(_rows(plan)), "", *_means(plan), *_looks(plan), ""]
+    lines += [*_pilot(plan), *plan.unlike]
     if plan.elsewhere is not None:
         lines += ["", f"{plan.elsewhere}."]
     return "\n".join(lines)
@@ -53,16 +59,30 @@ def _means(plan: StudyPlan) -> list[str]:
 
 def as_html(plan: StudyPlan) -> str:
     """The plan for a notebook."""
-    head, *rows = _rows(plan)
+    rest = [*_means(plan), *_looks(plan)] if plan.trials else []
+    last = [*plan.unlike, *([] if plan.elsewhere is None else [f"{plan.elsewhere}."])]
+    found = ""
+    if plan.trials and plan.pilot is not None:
+        first, *notes = _pilot_words(plan.pilot, plan)
+        found = _html_lines([first]) + _html_table(_pilot_rows(plan.pilot, plan))
+        last = [*notes, *last]
+    elif plan.trials:
+        rest += _pilot(plan)
+    first = f"<p><b>{html.escape(plan.study)}</b>: {html.escape(short(plan))}</p>"
+    return first + _html_table(_rows(plan)) + _html_lines(rest) + found + _html_lines(last)
+
+
+def _html_table(rows: Sequence[Sequence[str]]) -> str:
+    head, *rest = rows
     cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rest
     )
-    rest = [] if not plan.trials else [*_means(plan), *_findings(plan)]
-    rest += [] if plan.elsewhere is None else [f"{plan.elsewhere}."]
-    pilot = "".join(f"<p>{html.escape(line)}</p>" for line in rest)
-    first = f"<p><b>{html.escape(plan.study)}</b>: {html.escape(short(plan))}</p>"
-    return f"{first}<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>{pilot}"
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_lines(lines: Sequence[str]) -> str:
+    return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
 
 
 def _rows(plan: StudyPlan) -> list[list[str]]:
@@ -87,26 +107,50 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [lines[0], "  ".join("─" * width for width in widths), *lines[1:]]
 
 
-def _findings(plan: StudyPlan) -> list[str]:
-    """What the study can find, and what its comparison suffers from."""
-    return [*_pilot(plan), *plan.unlike]
+def _looks(plan: StudyPlan) -> list[str]:
+    """What --until-decided would add."""
+    return [
+        f"While the claim is undecided, --until-decided adds {look.trials:,} trials in "
+        f"{look.packs:,} packs up to {look.replicates} replicates"
+        + ("." if look.hours is None else f": {hours(look.hours)} {_unit(plan)}-hours.")
+        for look in plan.looks
+    ]
 
 
 def _pilot(plan: StudyPlan) -> list[str]:
+    """What the study can find."""
     if plan.pilot is None:
         return [f"What the study can find is not known: {plan.no_pilot}."]
-    pilot = plan.pilot
-    found, margin = percentage_points(pilot.smallest), percentage_points(pilot.margin)
-    found = found if found == MORE_THAN_ANY else f"about {found}"
-    able = "It can show" if pilot.half_width < pilot.margin else "It can hardly show"
-    return [
-        f"From a pilot of {pilot.trials} trials: what the study finds with a probability of 80 %, "
-        f"as a difference in lost accuracy at the same settings, is {found}.",
-        f"{able} the two to be equal within the margin of {margin}.",
-        *([] if pilot.advice is None else [pilot.advice]),
-        "Around each one's own best, and at the same radius, intervals are often wider; the report "
-        "says what these found.",
+    first, *notes = _pilot_words(plan.pilot, plan)
+    return [first, "", *_table(_pilot_rows(plan.pilot, plan)), "", *notes]
+
+
+def _pilot_words(pilot: Pilot, plan: StudyPlan) -> list[str]:
+    lines = [
+        f"From a pilot of {pilot.trials:,} trials in {pilot.replicates} replicates: what is found "
+        "with a probability of 80 %, as a difference in score and in regret both, and how many "
+        "replicates a difference of a given size needs.",
     ]
+    known = [size for lens in pilot.lenses for size in (*lens.needed, lens.equal) if size]
+    most = plan.looks[-1].replicates if plan.looks else plan.replicates
+    if any(size > most for size in known):
+        lines.append(f"For more than {most} replicates: --set analysis.max_replicates=…")
+    lines += [f"{lens.lens}: {lens.reason}." for lens in pilot.lenses if lens.reason]
+    return lines
+
+
+def _pilot_rows(pilot: Pilot, plan: StudyPlan) -> list[list[str]]:
+    looks = [plan.replicates, *(look.replicates for look in plan.looks)]
+    sizes = [f"{significant(100 * difference)}" for difference in DIFFERENCES]
+    head = ["lens", "margin", *(f"found at {size}" for size in looks)]
+    head += [*(f"needed for {size}" for size in sizes), "to show none"]
+    return [head, *(_lens_row(lens) for lens in pilot.lenses if lens.margin is not None)]
+
+
+def _lens_row(lens: LensForecast) -> list[str]:
+    smallest = [percentage_points(found) if found <= 1 else _NONE for found in lens.smallest]
+    needed = [str(size or _NONE) for size in (*lens.needed, lens.equal)]
+    return [lens.lens, percentage_points(lens.margin or 0.0), *smallest, *needed]
 
 
 def _times(plan: StudyPlan) -> str:

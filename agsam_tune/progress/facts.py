@@ -26,7 +26,7 @@ class OptimizerFacts:
         name: the optimizer.
         done: trials done.
         total: trials of all.
-        best: the mean over the seeds of its best point so far.
+        best: of its best training so far.
         median: the median of its trials so far.
     """
 

@@ -45,8 +45,7 @@ class StudyProgress:
     Args:
         title: what runs.
         planned: trials of the whole study by (phase, optimizer), in the order to show them;
-            looked at again and again, since `misset` may turn out to be smaller.
-        seeds: trials of a point, for the phases whose points may be called best.
+            looked at again and again, since phases that follow from results may turn out smaller.
         stored: outcomes of an earlier start; they count as done, not for the rate.
         console: where to show it.
         clock: the time in seconds.
@@ -56,7 +55,6 @@ class StudyProgress:
         self,
         title: str,
         planned: Mapping[tuple[str, str], int],
-        seeds: Mapping[str, int],
         stored: Iterable[Outcome],
         console: Console,
         *,
@@ -65,7 +63,7 @@ class StudyProgress:
         self._title = title
         self._planned = planned
         self._clock = clock
-        self._tally = Tally(seeds)
+        self._tally = Tally()
         self._tally.add(stored)
         self._stored = self._tally.done.total()
         self._forecast = Forecast()
@@ -140,7 +138,7 @@ class StudyProgress:
         """What is known now."""
         with self._lock:
             now = self._clock()
-            done, planned = self._tally.done, self._planned
+            done, planned = self._tally.done, self._now_planned()
             return Facts(
                 title=self._title,
                 state=self._state,
@@ -160,12 +158,16 @@ class StudyProgress:
                 memory=self._memory,
             )
 
+    def _now_planned(self) -> dict[tuple[str, str], int]:
+        """A copy, in one step: whoever plans may drop a phase while it is being counted."""
+        return dict(self._planned)
+
     def _phases(self) -> tuple[PhaseFacts, ...]:
-        done, planned = (_summed(c, 0) for c in (self._tally.done, self._planned))
+        done, planned = (_summed(c, 0) for c in (self._tally.done, self._now_planned()))
         return tuple(PhaseFacts(name=p, done=done[p], total=planned[p]) for p in planned)
 
     def _optimizers(self) -> tuple[OptimizerFacts, ...]:
-        done, planned = (_summed(c, 1) for c in (self._tally.done, self._planned))
+        done, planned = (_summed(c, 1) for c in (self._tally.done, self._now_planned()))
         return tuple(
             OptimizerFacts(
                 name=name,
@@ -184,7 +186,7 @@ class StudyProgress:
         return new / passed if passed > 0 else None
 
     def _left(self, now: float) -> float | None:
-        left = _summed(self._planned, 1)
+        left = _summed(self._now_planned(), 1)
         left.subtract(_summed(self._tally.done, 1))
         return self._forecast.left(left, self._workers or 0, now)
 

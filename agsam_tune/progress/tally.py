@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import accumulate
 
 from agsam_tune.trials import Outcome, State
 
 # A tenth of a point, the last digit that is shown.
 _BINS = 1000
+# Phases whose points may be called an optimizer's best; elsewhere something is off on purpose.
+_CHOOSING = frozenset({"map", "tune", "fixed"})
 
 
 class Tally:
     """Trials done by (phase, optimizer), those that diverged or failed, and their accuracies.
 
-    Args:
-        seeds: trials of a point, for the phases whose points may be called best.
-
     Attributes:
         done: finished trials by (phase, optimizer).
         diverged: trials that diverged.
         failed: trials that could not be run.
-        best: of each optimizer, the best mean validation accuracy of a point with all its
-            seeds, so that one lucky seed is not a best.
+        best: of each optimizer, the best validation accuracy of a training.
     """
 
-    def __init__(self, seeds: Mapping[str, int]) -> None:
-        self._seeds = seeds
-        self._open: dict[tuple[str, str, int], list[float]] = defaultdict(list)
+    def __init__(self) -> None:
         self._accuracies: dict[str, Histogram] = defaultdict(Histogram)
         self.done: Counter[tuple[str, str]] = Counter()
         self.diverged = self.failed = 0
@@ -49,8 +45,9 @@ class Tally:
                 self.failed += 1
                 continue
             self._accuracies[trial.optimizer].add(outcome.val_accuracy)
-            if trial.phase in self._seeds:
-                self._judge(trial.optimizer, trial.phase, trial.point, outcome.val_accuracy)
+            if trial.phase in _CHOOSING:
+                best = self.best.get(trial.optimizer, outcome.val_accuracy)
+                self.best[trial.optimizer] = max(best, outcome.val_accuracy)
 
     def drop(self, outcomes: Iterable[Outcome]) -> None:
         """Count trials no more. A best stays, as what was once seen."""
@@ -67,14 +64,6 @@ class Tally:
         """The median validation accuracy of the optimizer's trials; NaN before the first."""
         found = self._accuracies.get(optimizer)
         return math.nan if found is None else found.median()
-
-    def _judge(self, optimizer: str, phase: str, point: int, accuracy: float) -> None:
-        scores = self._open[optimizer, phase, point]
-        scores.append(accuracy)
-        if len(scores) == self._seeds[phase]:
-            mean = sum(scores) / len(scores)
-            self.best[optimizer] = max(self.best.get(optimizer, mean), mean)
-            del self._open[optimizer, phase, point]
 
 
 class Histogram:

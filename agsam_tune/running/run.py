@@ -32,7 +32,7 @@ from agsam_tune.executors.work import ImportPath, Job, Trained, Watcher
 from agsam_tune.failures import keep_failures
 from agsam_tune.folder import RunFolder
 from agsam_tune.manifest import RunManifest, begun_with, check_data, manifest_of, new_manifest
-from agsam_tune.planning import engine_of, rows_of
+from agsam_tune.planning import engine_of, rows_of, tasks_of
 from agsam_tune.progress import StudyProgress
 from agsam_tune.retrying import set_failed_aside, set_outdated_aside
 from agsam_tune.reuse import EarlierRuns, Made, earlier_runs
@@ -42,7 +42,6 @@ from agsam_tune.running.options import RunOptions
 from agsam_tune.signals import first_interrupt
 from agsam_tune.store import ResultStore
 from agsam_tune.study import Study
-from agsam_tune.tasks.loading import load_tasks
 from agsam_tune.tasks.tasks import Tasks
 
 
@@ -125,7 +124,7 @@ class _Run:
 
     def _train(self, study: Study, title: str, *, retry: bool) -> End:
         """Train what is left of so many replicates."""
-        tasks = load_tasks(study, self.options.import_path)
+        tasks = tasks_of(study, self.options.import_path)
         # Before anything is written, since a model that cannot be trained is wrong use.
         job = _job(study, tasks, self.options, self.folder)
         old = self.folder.read_manifest()
@@ -181,6 +180,8 @@ def _train(
         deadline=run.deadline,
         made=made,
         radius_range=manifest["radius_range"],
+        trivial=manifest["data"]["chance"],
+        first_look=min([*manifest["looks"], job.study.replicates]),
     )
     set_outdated_aside(agenda, store, told)
     if made.runs:
@@ -194,6 +195,8 @@ def _train(
     if job.checkpoints is not None:
         job.checkpoints.mkdir(exist_ok=True)
     interrupted = _execute(run, job, agenda, manifest, store, title)
+    if agenda.radius_problem is not None:
+        told(f"No trials of the phase radius: {agenda.radius_problem}")
     if job.study.packs.rows == "auto":  # the next run begins with what there was memory for
         manifest.update(engine={**manifest["engine"], "rows": agenda.rows})
     if manifest.get("reused"):

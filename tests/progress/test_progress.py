@@ -18,7 +18,8 @@ def _pack(phase: str, optimizer: str, points: range) -> Pack:
             Trial(
                 optimizer=optimizer,
                 phase=phase,
-                replicate=None,
+                replicate=0,
+                index=point,
                 point=point,
                 seed=0,
                 hyperparameters=(),
@@ -45,7 +46,6 @@ class _Run:
         self.progress = StudyProgress(
             "mine",
             PLANNED,
-            {"map": 1},
             _outcomes(stored, 1.0) if stored else [],
             Console(file=self.text, width=500),
             clock=lambda: self.now,
