@@ -87,12 +87,13 @@ class RunManifest:
         self._folder = folder
         self._values = dict(values)
 
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """All that it says."""
+        return self._values
+
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """What it says of this, or the default."""
-        return self._values.get(key, default)
 
     def update(self, **changes: Any) -> None:
         """Say this from now on."""
@@ -104,6 +105,12 @@ class RunManifest:
     def complete(self, replicates: int) -> None:
         """All trainings of this many replicates are there, so that they are looked at, once."""
         self.update(looks=sorted({*self["looks"], replicates}), finished=self["finished"] or now())
+
+
+def radius_range_of(manifest: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The ends of what the phase `radius` draws from, if they are known."""
+    ends = manifest.get("radius_range")
+    return None if ends is None else (float(ends[0]), float(ends[1]))
 
 
 def check_format(folder: RunFolder, manifest: Mapping[str, Any]) -> None:

@@ -3,10 +3,11 @@
 In: a store and an agenda. Out: trials set aside, so that they are missing and the agenda hands
 them out, and words for the user. Must not import torch, Ray or Optuna.
 
-What was drawn from the results of others follows them: the batches of `tune` from the batches
-before, `misset` from the own best. Where a failed trial of `map` or `tune` runs after all, these
-are drawn again, and only what comes to lie elsewhere is run again. So a run whose failed trials
-were mended is the run in which they never failed.
+What was drawn from the results of others follows them within its replicate: the batches of `tune`
+from the batches before, `misset` from the own best. Where a failed trial of `map` or `tune` runs
+after all, these are drawn again, and only what comes to lie elsewhere is run again. So a run whose
+failed trials were mended is the run in which they never failed, but for the range of `radius`: once
+found it is kept.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import device_of
@@ -35,7 +35,8 @@ _DECIDING = ("task", "task_options", "seed", "data", "training", "sharpness")
 _VERSIONS = ("agsam-tune", "torch", "numpy")
 
 
-class _Content(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Content:
     """What decides a trial's numbers within a run; values as texts, which keep every bit."""
 
     optimizer: str

@@ -1,6 +1,6 @@
 """What a study will take and what it can find, before it runs; see `plan_run`."""
 
-from agsam_tune.planning.engine import engine_of, rows_of, tasks_of
+from agsam_tune.planning.engine import engine_of, rows_of
 from agsam_tune.planning.pilot import Pilot
 from agsam_tune.planning.run_plan import PlanOptions, plan_run
 from agsam_tune.planning.study_plan import LookPlan, PhasePlan, StudyPlan, count_plan, study_plan
@@ -18,5 +18,4 @@ __all__ = [
     "rows_of",
     "short",
     "study_plan",
-    "tasks_of",
 ]

@@ -1,12 +1,11 @@
-"""What the packs of a run are computed from and how: data, way, rows.
+"""How the packs of a run are computed: what its manifest says, and what its study may not change.
 
-In: a study, and the manifest of a run that has begun. Out: the tasks, the way and the rows. Must
-not import torch, Ray or Optuna.
+In: a manifest and a study. Out: the way and the rows. Must not import torch, Ray or Optuna.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from agsam_tune.errors import UsageError
@@ -15,7 +14,6 @@ from agsam_tune.folder import RunFolder
 from agsam_tune.manifest import recorded_engine
 from agsam_tune.packs import AUTO_ROWS
 from agsam_tune.study import Study
-from agsam_tune.tasks.tasks import Tasks, load_replicates
 
 
 def engine_of(folder: RunFolder, manifest: Mapping[str, Any], study: Study) -> dict[str, Any]:
@@ -34,21 +32,6 @@ def engine_of(folder: RunFolder, manifest: Mapping[str, Any], study: Study) -> d
             )
             raise UsageError(msg)
     return engine
-
-
-def tasks_of(study: Study, import_path: Sequence[str]) -> Tasks:
-    """The study's task, with the data of each replicate.
-
-    Raises:
-        UsageError: it cannot be built; see `load_replicates`.
-    """
-    return load_replicates(
-        study.task,
-        study.task_options,
-        study_seed=study.seed,
-        replicates=None if study.data == "fixed" else study.replicates,
-        import_path=import_path,
-    )
 
 
 def rows_of(study: Study, engine: Mapping[str, Any] | None) -> int:

@@ -14,9 +14,10 @@ from typing import Any
 from agsam_tune.agenda import Agenda
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import check_device, check_rules, machine
+from agsam_tune.executors.data import load_tasks
 from agsam_tune.folder import RunFolder
-from agsam_tune.manifest import another_study, begun_with, manifest_of
-from agsam_tune.planning.engine import engine_of, tasks_of
+from agsam_tune.manifest import another_study, begun_with, manifest_of, radius_range_of
+from agsam_tune.planning.engine import engine_of
 from agsam_tune.planning.study_plan import StudyPlan, count_plan, study_plan
 from agsam_tune.reuse import earlier_runs
 from agsam_tune.store import ResultStore, StorageError
@@ -75,11 +76,11 @@ def _plan(
     study: Study, folder: RunFolder | None, options: PlanOptions, said: Callable[[str], None]
 ) -> StudyPlan:
     """The plan; a folder that is None is a new one."""
-    manifest = folder and manifest_of(folder, study)
+    manifest = None if folder is None else manifest_of(folder, study)
     earlier = earlier_runs(options.reuse, study, folder)
     study = begun_with(folder, manifest, earlier.study) if folder else earlier.study
     check_rules(study, options.import_path)
-    tasks = tasks_of(study, options.import_path)
+    tasks = load_tasks(study, options.import_path)
     there = machine(cpus=options.cpus, gpus=options.gpus)
     stored = _stored(folder, manifest, study) if folder and manifest else ()
     if earlier.runs:
@@ -88,7 +89,7 @@ def _plan(
             study,
             stored,
             made=earlier.read(facts),
-            radius_range=manifest and manifest["radius_range"],
+            radius_range=radius_range_of(manifest or {}),
             trivial=facts["chance"],
         )
         agenda.take_over(lambda _: None)

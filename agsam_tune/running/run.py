@@ -27,12 +27,20 @@ from agsam_tune.executors.checks import (
     own_rules,
     plan,
 )
+from agsam_tune.executors.data import load_tasks
 from agsam_tune.executors.ray_environment import before_ray, check_ray, ray_notes
 from agsam_tune.executors.work import ImportPath, Job, Trained, Watcher
 from agsam_tune.failures import keep_failures
 from agsam_tune.folder import RunFolder
-from agsam_tune.manifest import RunManifest, begun_with, check_data, manifest_of, new_manifest
-from agsam_tune.planning import engine_of, rows_of, tasks_of
+from agsam_tune.manifest import (
+    RunManifest,
+    begun_with,
+    check_data,
+    manifest_of,
+    new_manifest,
+    radius_range_of,
+)
+from agsam_tune.planning import engine_of, rows_of
 from agsam_tune.progress import StudyProgress
 from agsam_tune.retrying import set_failed_aside, set_outdated_aside
 from agsam_tune.reuse import EarlierRuns, Made, earlier_runs
@@ -124,7 +132,7 @@ class _Run:
 
     def _train(self, study: Study, title: str, *, retry: bool) -> End:
         """Train what is left of so many replicates."""
-        tasks = tasks_of(study, self.options.import_path)
+        tasks = load_tasks(study, self.options.import_path)
         # Before anything is written, since a model that cannot be trained is wrong use.
         job = _job(study, tasks, self.options, self.folder)
         old = self.folder.read_manifest()
@@ -179,13 +187,13 @@ def _train(
         rows=rows_of(job.study, manifest["engine"]),
         deadline=run.deadline,
         made=made,
-        radius_range=manifest["radius_range"],
+        radius_range=radius_range_of(manifest.values),
         trivial=manifest["data"]["chance"],
         first_look=min([*manifest["looks"], job.study.replicates]),
     )
     set_outdated_aside(agenda, store, told)
     if made.runs:
-        manifest.update(reused=made.counted(manifest.get("reused", ()), agenda.outcomes))
+        manifest.update(reused=made.counted(manifest.values.get("reused", ()), agenda.outcomes))
         agenda.take_over(store.add)
         told(made.told(agenda.outcomes, agenda.total))
     _keep_radius_range(agenda, manifest)
@@ -199,7 +207,7 @@ def _train(
         told(f"No trials of the phase radius: {agenda.radius_problem}")
     if job.study.packs.rows == "auto":  # the next run begins with what there was memory for
         manifest.update(engine={**manifest["engine"], "rows": agenda.rows})
-    if manifest.get("reused"):
+    if manifest.values.get("reused"):
         manifest.update(reused=made.counted(manifest["reused"], agenda.outcomes))
     end = End.of(agenda, interrupted=interrupted)
     if end.is_whole:

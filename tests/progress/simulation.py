@@ -69,12 +69,9 @@ def simulate(
 ) -> tuple[list[Facts], Agenda]:
     """Run the study; returns what is known every so many seconds, and at the end."""
     now, seen = 0.0, []
-    agenda = Agenda(study, stored)
-    seeds = {phase.name: phase.seeds for phase in study.phases if phase.name in ("map", "tune")}
+    agenda = Agenda(study, stored, radius_range=(1.0, 10.0))
     quiet = Console(file=io.StringIO())
-    progress = StudyProgress(
-        study.name, agenda.planned, seeds, agenda.outcomes, quiet, clock=lambda: now
-    )
+    progress = StudyProgress(study.name, agenda.planned, agenda.outcomes, quiet, clock=lambda: now)
     # What happens: when, in order of coming, what; a worker that is free, or a pack that is back.
     number = count()
     events: list[tuple[float, int, Pack | None, float]] = []
