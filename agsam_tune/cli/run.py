@@ -27,51 +27,57 @@ from agsam_tune.cli.options import (
 )
 from agsam_tune.errors import UsageError
 
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        help="Where results lie: a journal's path, sqlite:///…, postgresql+psycopg://….",
+        show_default="a journal in the run's folder",
+    ),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Attach to this Ray cluster: auto, or HOST:PORT.")
+]
+TimeBudget = Annotated[
+    str | None, typer.Option(help="Start no more packs after this long: 90s, 20m, 1h30m.")
+]
+UntilDecided = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        help="While the claim is undecided, go on with twice the replicates, up to "
+        "analysis.max_replicates.",
+    ),
+]
+Report = Annotated[
+    bool, typer.Option("--report/--no-report", help="Write the report, or the trials alone.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but what went wrong.")]
+RetryFailed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-failed",
+        help="Run again the trials that raised an error or ended their worker, and what hangs on "
+        "them; one that diverged has a result.",
+    ),
+]
+
 
 def run(
     study: StudyFile,
     out: Out = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            help="Where results lie: a journal's path, sqlite:///…, postgresql+psycopg://….",
-            show_default="a journal in the run's folder",
-        ),
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Attach to this Ray cluster: auto, or HOST:PORT.")
-    ] = None,
+    storage: Storage = None,
+    address: Address = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
     data: Data = None,
     set_: Overrides = None,
-    time_budget: Annotated[
-        str | None, typer.Option(help="Start no more packs after this long: 90s, 20m, 1h30m.")
-    ] = None,
+    time_budget: TimeBudget = None,
     reuse: Reuse = None,
-    until_decided: Annotated[
-        bool,
-        typer.Option(
-            "--until-decided",
-            help="While the claim is undecided, go on with twice the replicates, up to "
-            "analysis.max_replicates.",
-        ),
-    ] = False,
+    until_decided: UntilDecided = False,
     executor: ExecutorChoice = Executor.RAY,
-    report: Annotated[
-        bool, typer.Option("--report/--no-report", help="Write the report, or the trials alone.")
-    ] = True,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show nothing but what went wrong.")
-    ] = False,
-    retry_failed: Annotated[
-        bool,
-        typer.Option(
-            "--retry-failed",
-            help="Run again the trials that raised an error or ended their worker, and what "
-            "hangs on them; one that diverged has a result.",
-        ),
-    ] = False,
+    report: Report = True,
+    quiet: Quiet = False,
+    retry_failed: RetryFailed = False,
     debug: Debug = False,
 ) -> None:
     """Run a study, or carry it on, and write its report.

@@ -38,14 +38,18 @@ class Clock:
         return slower
 
 
+def _share_of_examples(split: Evaluation, most: int | None) -> float:
+    return (len(split) if most is None else min(most, len(split))) / 1024
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     step = clock.taking("step", Lockstep.take_step, lambda *_: STEP)
-    example = clock.taking("example", Evaluation.chunks, lambda split: len(split.y_N) / 1024)
+    example = clock.taking("example", Evaluation._chunks, _share_of_examples)
     prepare = clock.taking("prepare", Lockstep.prepare, lambda *_: 4.0)
     monkeypatch.setattr(Lockstep, "take_step", step)
-    monkeypatch.setattr(Evaluation, "chunks", example)
+    monkeypatch.setattr(Evaluation, "_chunks", example)
     monkeypatch.setattr(Lockstep, "prepare", staticmethod(prepare))
     measure = training.measured_sharpness
 
