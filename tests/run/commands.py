@@ -21,25 +21,37 @@ ROOT = Path(__file__).parents[2]
 QUICK = str(ROOT / "studies" / "quick.toml")
 PROGRAM = [str(Path(sys.executable).parent / "agsam-tune")]
 
-# All phases, in a few seconds: 354 trainings of 26 steps. The report takes as long again: where a
-# test wants it, it says --report.
+# All phases, in a few seconds: 148 trainings of 26 steps in two replicates. The report takes longer
+# than that: where a test wants it, it says --report.
 TINY = [
-    *("--set", "training.epochs=2"),
-    *("--set", "phases.map.points=8", "--set", "phases.map.replicates=2"),
-    *("--set", "phases.tune.points=20", "--set", "phases.tune.seeds=2"),
-    *("--set", "phases.iid.points=4"),
+    *("--set", "training.epochs=2", "--set", "replicates=2", "--set", "phases.map.points=4"),
+    *("--set", "phases.tune.points=10", "--set", "phases.off.points=4"),
+    *("--set", "phases.misset.points=2", "--set", "phases.iid.points=2"),
     "--no-report",
 ]
-# All phases but for the second batch of tune, in a second.
+TRIALS = 148
+# All phases but for the second batch of tune, in a second; the range of radius need not be found.
 SMALL = [
-    *("--set", "training.epochs=1", "--set", "training.batch_size=20"),
-    *("--set", "phases.map.points=4", "--set", "phases.map.replicates=2"),
-    *("--set", "phases.tune.points=1", "--set", "phases.iid.points=4"),
-    *("--set", "phases.misset.seeds=1"),
+    *("--set", "training.epochs=1", "--set", "training.batch_size=20", "--set", "replicates=2"),
+    *("--set", "phases.map.points=2", "--set", "phases.tune.points=1"),
+    *("--set", "phases.key.points=2", "--set", "phases.off.points=2"),
+    *("--set", "phases.radius.points=2"),
+    *("--set", "phases.radius.low=0.1", "--set", "phases.radius.high=1.0"),
+    *("--set", "phases.misset.points=2", "--set", "phases.iid.points=2"),
     "--no-report",
 ]
 # The quick study so, in many packs, for something to happen amid them.
 FEW = [QUICK, *SMALL, "--set", "packs.rows=8"]
+
+
+def of_one(settings: Sequence[str]) -> list[str]:
+    """The settings without those of phases that compare two optimizers."""
+    pair = ("phases.key.", "phases.off.", "phases.radius.")
+    kept = []
+    for option, value in zip(settings, [*settings[1:], ""], strict=True):
+        if option.startswith("--") and not value.startswith(pair):
+            kept += [option, value] if option == "--set" else [option]
+    return kept
 
 
 def command(*arguments: str | Path) -> list[str]:

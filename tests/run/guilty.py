@@ -1,4 +1,4 @@
-"""A task of which one seed's trials do what a test asks for, in the middle of a study."""
+"""A task of which some trials do what a test asks for, in the middle of a study."""
 
 import sys
 from pathlib import Path
@@ -12,16 +12,18 @@ import torch
 from agsam_tune.streams import stream
 from agsam_tune.tasks.task import Network, Split, Task
 
-SEEDS = {seed: int(stream(study_seed=0, task="guilty", seed=seed, stream="weights")
-                   .integers(2**63)) for seed in range(8)}
+def weights(phase, replicate, index):
+    coordinates = dict(phase=phase, replicate=replicate, index=index, seed=0)
+    return int(stream(study_seed=0, **coordinates, stream="weights").integers(2**63))
 
-def guilty(*, seed, seeds=(1,), does="nothing", log="", meet=1):
+def guilty(*, seed, trials=(("map", 0, 1),), does="nothing", log="", meet=1):
     rng = np.random.default_rng(0)
+    those = None if trials == "all" else {weights(*trial) for trial in trials}
     def split():
         x = rng.normal(size=(40, 2)).astype(np.float32)
         return Split(x=x, y=(x[:, 0] > 0).astype(np.int64))
     def build():
-        if torch.initial_seed() in {SEEDS[s] for s in seeds}:
+        if those is None or torch.initial_seed() in those:
             if log:
                 with open(log, "a") as file:
                     file.write(f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n")
@@ -51,10 +53,14 @@ def guilty(*, seed, seeds=(1,), does="nothing", log="", meet=1):
 """
 
 
+_PAIR = ("key", "off", "radius")
+
+
 def write_study(folder: Path, options: str, *, alone: bool = False) -> Path:
     """The quick study of two optimizers with this task, or of one alone.
 
-    `options` are its [task_options].
+    `options` are its [task_options]: what the trials do that `trials` names by phase, replicate and
+    index, all with "all".
     """
     (folder / "guilty.py").write_text(TASK)
     sys.modules.pop("guilty", None)  # another test's, where this process has imported it
@@ -66,5 +72,8 @@ def write_study(folder: Path, options: str, *, alone: bool = False) -> Path:
     if alone:
         text = text.replace(', "adaptive_gsam"]', "]").replace('baseline = "gsam"\n', "")
         text = text.replace('candidate = "adaptive_gsam"\n', "")
+        head, *phases = text.split("[[phases]]")
+        kept = [p for p in phases if not any(f'name = "{name}"' in p for name in _PAIR)]
+        text = "[[phases]]".join([head, *kept])
     (folder / "mine.toml").write_text(text)
     return folder / "mine.toml"

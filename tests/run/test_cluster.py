@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from ray import cloudpickle
 
+from agsam_tune.executors.data import load_tasks
 from agsam_tune.executors.ray_cluster import carried_along
 from agsam_tune.executors.work import ImportPath, Job
 from agsam_tune.study import load_study
-from agsam_tune.tasks.loading import load_task
 from tests.run.cluster import nodes
 from tests.run.commands import QUICK, TINY, agsam_tune, invoke, results, stored
 from tests.run.guilty import write_study
@@ -141,11 +141,11 @@ def _is_open(port: int) -> bool:
 
 def test_what_is_the_users_own_travels_along(tmp_path: Path) -> None:
     """To machines that have neither the study's folder nor its modules."""
-    study = load_study(write_study(tmp_path, "seeds = []"))
+    study = load_study(write_study(tmp_path, "trials = []"))
     path = (str(tmp_path),)
-    task = load_task(study.task, study.task_options, seed=0, import_path=path)
+    tasks = load_tasks(study, path)
     job = Job(
-        import_path=ImportPath(path), study=study, task=task, rules=(), device="cpu", way="rows"
+        import_path=ImportPath(path), study=study, tasks=tasks, rules=(), device="cpu", way="rows"
     )
     with carried_along(path):
         sent = cloudpickle.dumps(job)
@@ -153,7 +153,7 @@ def test_what_is_the_users_own_travels_along(tmp_path: Path) -> None:
     (tmp_path / "guilty.py").unlink()
     program = (
         "import pickle, sys; job = pickle.load(open(sys.argv[1], 'rb')); "
-        "print(job.task.model.build())"
+        "print(job.tasks.first.model.build())"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path / "job.pickle"],

@@ -15,19 +15,19 @@ from agsam_tune.executors.ray_faults import fault_of, greediest
 from agsam_tune.running import RunOptions, run_study
 from agsam_tune.study import load_study
 from agsam_tune.trials import Outcome, Pack
-from tests.run.commands import QUICK, SMALL, agsam_tune, invoke
+from tests.run.commands import QUICK, SMALL, agsam_tune, invoke, of_one
 from tests.run.guilty import write_study
 
-# Which only `iid` has: a trial of each optimizer.
-GUILTY = 3
+# A trial of each optimizer.
+GUILTY = ("iid", 1, 0)
 
 
 def _run(
     folder: Path, does: str, *more: str, alone: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    study = write_study(folder, f"seeds = [{GUILTY}]\ndoes = '{does}'", alone=alone)
+    study = write_study(folder, f"trials = [{[*GUILTY]}]\ndoes = '{does}'", alone=alone)
     call = invoke if "inline" in more else agsam_tune
-    return call("run", study, *SMALL, *more, "--out", folder / "run")
+    return call("run", study, *(of_one(SMALL) if alone else SMALL), *more, "--out", folder / "run")
 
 
 def _check_failed(folder: Path, optimizers: int = 2) -> None:
@@ -35,8 +35,9 @@ def _check_failed(folder: Path, optimizers: int = 2) -> None:
     table = pd.read_parquet(folder / "run" / "trials.parquet")
     assert not table.duplicated(["optimizer", "phase", "point", "seed"]).any()
     failed = table[table["state"] == "FAIL"]
-    assert list(failed["phase"]) == ["iid"] * optimizers
-    assert set(failed["seed"]) == {GUILTY}
+    points = failed["point"] - failed["replicate"] * 2
+    found = list(zip(failed["phase"], failed["replicate"], points, strict=True))
+    assert found == [GUILTY] * optimizers
     assert table.loc[table["state"] == "COMPLETE", "test_accuracy"].notna().all()
     assert not (folder / "run" / "checkpoints").exists()
 

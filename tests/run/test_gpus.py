@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 from agsam_tune.agenda import Agenda
+from agsam_tune.executors.data import load_tasks
 from agsam_tune.executors.ray_environment import before_ray
 from agsam_tune.executors.work import ImportPath, Job
 from agsam_tune.study import load_study
-from agsam_tune.tasks.loading import load_task
 
 before_ray(address=None)
 from agsam_tune.executors.ray_tune import run_ray
@@ -29,9 +29,10 @@ from agsam_tune.executors.ray_tune import run_ray
 file, share, gpus = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 path = (str(file.parent),)
 study = load_study(file, overrides=[f"resources.gpus={share}", "training.epochs=1",
-                                    "phases.map.points=8", "phases.map.replicates=8"])
-task = load_task(study.task, study.task_options, seed=0, import_path=path)
-job = Job(import_path=ImportPath(path), study=study, task=task, rules=(), device="cpu", way="rows")
+                                    "phases.map.points=8", "replicates=8"])
+tasks = load_tasks(study, path)
+job = Job(import_path=ImportPath(path), study=study, tasks=tasks, rules=(), device="cpu",
+          way="rows")
 agenda = Agenda(study, [], rows=1)
 left = 12
 
@@ -50,7 +51,7 @@ run_ray(agenda, job, deliver, Mock(), cpus=4, gpus=gpus, address=None)
 @pytest.mark.parametrize(("share", "gpus"), [("1.0", 3), ("0.5", 2)])
 def test_every_gpu_is_kept_busy(share: str, gpus: int, tmp_path: Path) -> None:
     log, workers = tmp_path / "log", round(gpus / float(share))
-    options = f"seeds = [0, 1]\ndoes = 'meet'\nmeet = {workers}\nlog = '{log}'"
+    options = f"trials = 'all'\ndoes = 'meet'\nmeet = {workers}\nlog = '{log}'"
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, write_study(tmp_path, options), share, str(gpus)],
         capture_output=True,

@@ -34,7 +34,7 @@ def _states(folder: Path) -> Counter[str]:
 
 
 def test_failed_trials_are_run_again_and_kill_9_loses_none(tmp_path: Path) -> None:
-    study, out = write_study(tmp_path, 'seeds = [3]\ndoes = "raise"'), tmp_path / "run"
+    study, out = write_study(tmp_path, 'trials = [["iid", 1, 0]]\ndoes = "raise"'), tmp_path / "run"
     done = invoke("run", study, *SMALL, *INLINE, "--out", out)
     assert done.returncode == 1
     assert f"with --retry-failed runs them again. What was raised, where: {out}" in done.stdout
@@ -131,6 +131,7 @@ def _failure(number: int, message: str) -> Failure:
         optimizer="gsam",
         phase="map",
         replicate=0,
+        index=number,
         point=number,
         seed=0,
         hyperparameters=(("rho", 0.5),),

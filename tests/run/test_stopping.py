@@ -17,15 +17,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.run.commands import SMALL, invoke, stored_keys
+from tests.run.commands import SMALL, invoke, of_one, stored_keys
 from tests.run.drivers import Driver
 from tests.run.guilty import write_study
 from tests.waiting import until
 
-# Of one optimizer: 8 trials of map, 2 of tune, 2 of iid and 25 of misset. All wait in their
-# models until they are let go.
-ROWS, TOTAL = 2, 37
-SIZE = [*SMALL, "--set", "phases.iid.points=2", "--set", f"packs.rows={ROWS}", "--report"]
+# Of one optimizer in two replicates: 6 trials of map, 2 of tune, 4 of misset, 2 of default and 4 of
+# iid. All wait in their models until they are let go.
+ROWS, TOTAL = 2, 18
+SIZE = [*of_one(SMALL), "--set", f"packs.rows={ROWS}", "--report"]
 # The executor and its workers, whatever the machine has.
 INLINE, RAY = ("inline", 1), ("ray", 2)
 SLOW_RAY = pytest.param(RAY, marks=pytest.mark.slow)
@@ -43,7 +43,7 @@ class Waiting(Driver):
         sigint: signal.Handlers = signal.SIG_DFL,
     ) -> None:
         self.out, self.log, self.workers = folder / "run", folder / "log", executor[1]
-        options = f"seeds = {list(range(8))}\ndoes = 'wait'\nlog = '{self.log}'"
+        options = f"trials = 'all'\ndoes = 'wait'\nlog = '{self.log}'"
         study = write_study(folder, options, alone=True)
         self.arguments = ["run", study, *SIZE, "--out", self.out]
         plain = {"CI": "false", "NO_COLOR": "", "TERM": "xterm-256color"}
