@@ -25,34 +25,44 @@ SETS = [text for text in TINY if "=" in text]
 KEY = ["optimizer", "phase", "point", "seed"]
 MINE = """
 task = "nothing that there is"
-optimizers = ["adamw", "plain", "sam"]
+optimizers = ["adamw", "plain", "lion"]
 candidate = "adamw"
-baseline = "sam"
+baseline = "lion"
 seed = 3
+replicates = 2
 [search_spaces.adamw.lr]
 low = 1e-5
 high = 0.1
 log = true
 default = 1e-3
 [search_spaces.adamw.beta]
-low = 0.0
+low = 0.5
 high = 0.99
 default = 0.9
+max = 0.999
+[search_spaces.lion.lr]
+low = 1e-6
+high = 0.01
+log = true
+default = 1e-4
 [search_spaces.plain]
 [[phases]]
 name = "map"
 points = 8
-replicates = 2
-seeds = 2
+[[phases]]
+name = "key"
+points = 4
+[[phases]]
+name = "off"
+points = 4
 [[phases]]
 name = "tune"
-points = 18
-seeds = 2
+points = 10
 [[phases]]
 name = "misset"
-seeds = 1
+points = 4
 [analysis]
-margin = 0.02
+margin = 0.03
 """
 
 
@@ -66,11 +76,14 @@ def trained(rows: pd.DataFrame) -> pd.DataFrame:
     """Made-up results that say which setting they are of, and some that diverged."""
     named = [f"{row.optimizer}{row.point}{row.seed}{row.phase}" for row in rows.itertuples()]
     noise = np.array([np.random.default_rng(list(name.encode())).random() for name in named])
-    score = np.round(0.9 - 0.1 * noise, 4)
+    # Steps that are too long do harm, so that the lengths of `radius` can be found.
+    harm = np.clip(np.log10(rows["rho"]), 0, 1) if "rho" in rows else np.zeros(len(rows))
+    score = np.round(0.9 - 0.1 * noise - 0.3 * harm, 4)
     return rows.assign(
         val_accuracy=score,
         test_accuracy=np.where(noise > 0.95, np.nan, score),
         diverged=noise > 0.95,
+        radius=rows["rho"] / 3 if "rho" in rows else np.nan,
     )
 
 
@@ -103,7 +116,7 @@ def test_it_asks_for_exactly_the_trials_that_a_run_made(undisturbed: Path, tmp_p
         found.to_csv(tmp_path / "results" / f"{number}.csv", index=False)
         sizes.append(len(asked))
     assert sum(sizes) == len(stored)
-    assert len(sizes) == 3  # map, iid and a batch of tune; its next batch; misset
+    assert len(sizes) == 4  # what is drawn and a batch of tune; radius; its next batch; misset
     assert f"{len(stored)} of {len(stored)} trials are there" in done.stdout
     command = done.stdout.splitlines()[-1].split()[1:]
     assert command[:2] == ["import", str(tmp_path / "results")]
@@ -137,13 +150,44 @@ def test_a_study_of_another_program_is_played_to_its_end(tmp_path: Path) -> None
     study = load_study(path, trained_elsewhere=True)
     agenda = Agenda(study, ())
     assert len(done) == agenda.total
-    assert set(done["phase"]) == {"map", "tune", "misset"}
+    assert set(done["phase"]) == {"map", "key", "off", "tune", "misset"}
+    phase = done.groupby("phase")
+    assert (
+        done["point"] == done["replicate"] * phase["index"].transform("max").add(1) + done["index"]
+    )[done["optimizer"] != "plain"].all()
     plain = done[done["optimizer"] == "plain"]
     assert list(plain["phase"]) == ["map"] * 2
-    assert plain[["rho", "lr", "beta"]].isna().all(axis=None)
-    adamw = done[(done["optimizer"] == "adamw") & (done["phase"] != "misset")]
-    assert adamw["lr"].between(1e-5, 0.1).all()
-    assert adamw["beta"].between(0, 0.99).all()
+    assert plain[["lr", "beta"]].isna().all(axis=None)
+    inside = (done["optimizer"] == "adamw") & done["phase"].isin(["map", "tune"])
+    assert done.loc[inside, "lr"].between(1e-5, 0.1).all()
+    assert done["beta"].dropna().between(0, 0.999).all()
+
+
+def test_lengths_of_steps_are_found_from_the_key(tmp_path: Path) -> None:
+    asked = agsam_tune.next_trials("quick")
+    assert "radius" not in set(asked["phase"])
+    with pytest.raises(UsageError, match="--chance: needed, since the lengths of steps"):
+        agsam_tune.next_trials("quick", trained(asked).assign(diverged=False, test_accuracy=0.8))
+    *_, (last, done) = rounds("quick")
+    lengths = done.loc[done["phase"] == "radius", "rho"]
+    assert len(lengths) == 4 * 4 * 2
+    assert 1 < lengths.max() / lengths.min() < 10.01
+    wrong = done.copy()
+    wrong.loc[lengths.index[0], "rho"] *= 1.01
+    with pytest.raises(UsageError, match="phase radius.*found .*rho = "):
+        agsam_tune.next_trials("quick", wrong, chance=0.5)
+    lost = done.drop(done.index[(done["phase"] == "key")][0]).reset_index(drop=True)
+    with pytest.raises(UsageError, match="in radius from results that are not there: 1 in key"):
+        agsam_tune.next_trials("quick", lost, chance=0.5)
+    for out in ("next.csv", "later.csv"):
+        done.to_csv(tmp_path / "done.csv", index=False)
+        told = ("--results", tmp_path / "done.csv", "--chance", "0.5")
+        said = invoke("design", "quick", *told, "--out", tmp_path / out)
+        assert said.returncode == 0, said.stderr
+        done = done.assign(radius=np.nan)  # without measured lengths there are none to go by
+        done = done[done["phase"] != "radius"]
+    assert "The phase radius has no trials: " in said.stdout
+    assert "give low and high of the phase radius" in said.stdout
 
 
 def test_half_a_round_is_asked_for_again(tmp_path: Path) -> None:
@@ -159,7 +203,7 @@ def test_every_kind_of_table_goes_there_and_back(kind: str, tmp_path: Path) -> N
     study = write(tmp_path)
     first = invoke("design", study, "--out", tmp_path / f"next.{kind}")
     assert first.returncode == 0, first.stderr
-    assert "mine: 98 of 150 trials to train now (" in first.stdout
+    assert "mine: 106 of 130 trials to train now (" in first.stdout
     read: Any = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}[kind]
     done = trained(read(tmp_path / f"next.{kind}"))
     write_to = getattr(done, f"to_{kind}")
@@ -185,9 +229,13 @@ def refusal(study: Path, results: pd.DataFrame) -> list[str]:
         (
             "optimizer",
             "adam",
-            "column 'optimizer': row 5: found 'adam', allowed: adamw, plain, sam",
+            "column 'optimizer': row 5: found 'adam', allowed: adamw, plain, lion",
         ),
-        ("phase", "iid", "column 'phase': row 5: found 'iid', allowed: map, tune, misset"),
+        (
+            "phase",
+            "iid",
+            "column 'phase': row 5: found 'iid', allowed: map, key, off, tune, misset",
+        ),
         ("point", 40, "row 5: no trial of the study is optimizer adamw, phase map, point 40, seed"),
         ("lr", 0.5, ", lr = 0.5, needed: beta = "),
         ("lr", None, ", lr = nothing, needed: beta = "),
@@ -215,38 +263,39 @@ def test_a_row_that_is_no_trial_is_named(
 def test_a_row_of_another_point_is_recognised(tmp_path: Path) -> None:
     study = write(tmp_path)
     done = trained(agsam_tune.next_trials(study))
-    mine = (done["optimizer"] == "sam") & (done["phase"] == "map") & (done["point"] == 2)
-    done.loc[mine, "rho"] = done.loc[
-        (done["optimizer"] == "sam") & (done["phase"] == "map") & (done["point"] == 6), "rho"
+    mine = (done["optimizer"] == "lion") & (done["phase"] == "map")
+    done.loc[mine & (done["point"] == 4), "lr"] = done.loc[
+        mine & (done["point"] == 8), "lr"
     ].to_numpy()
     said = refusal(study, done)
-    assert said[0].endswith("that is the setting of point 6")
+    assert said[0].endswith("that is the setting of point 8")
     assert len(said) == 3  # two seeds, and where settings come from
 
 
 def test_a_row_before_its_time_is_refused(tmp_path: Path) -> None:
     study = write(tmp_path)
     *_, (_, done) = rounds(study)
-    lost = done.drop(done.index[(done["phase"] == "map") & (done["optimizer"] == "sam")][0])
+    lost = done.drop(done.index[(done["phase"] == "map") & (done["optimizer"] == "lion")][0])
     said = refusal(study, lost.reset_index(drop=True))
     assert len(said) == 1
-    assert "sam has its settings in misset from results that are not there: 1 in map" in said[0]
+    missing = "lion has its settings in misset from results that are not there: 1 in "
+    assert missing in said[0]
 
 
 def test_a_result_that_changes_what_followed_is_noticed(tmp_path: Path) -> None:
     study = write(tmp_path)
     *_, (_, done) = rounds(study)
-    worse = (done["phase"] == "tune") & (done["point"] < 16)
+    worse = (done["phase"] == "tune") & (done["index"] < 8)
     done.loc[worse, "val_accuracy"] = 1 - done.loc[worse, "val_accuracy"]
     said = refusal(study, done)
-    assert any("phase tune, point 16" in line for line in said)
+    assert any("phase tune, point 8" in line for line in said)
     assert "from the results before them" in said[-1]
 
 
 def test_single_precision_is_precise_enough_and_a_digit_less_is_not(tmp_path: Path) -> None:
     study = write(tmp_path)
     asked = agsam_tune.next_trials(study)
-    single = asked.astype(dict.fromkeys(("rho", "lr", "beta"), "float32"))
+    single = asked.astype(dict.fromkeys(("lr", "beta"), "float32"))
     expected = agsam_tune.next_trials(study, trained(asked), chance=0.5)
     found = agsam_tune.next_trials(study, trained(single), chance=0.5)
     pd.testing.assert_frame_equal(found, expected)
@@ -256,24 +305,26 @@ def test_single_precision_is_precise_enough_and_a_digit_less_is_not(tmp_path: Pa
 def test_the_import_knows_the_study_and_says_what_is_missing(tmp_path: Path) -> None:
     study = write(tmp_path)
     *_, (_, done) = rounds(study)
-    part = done[(done["phase"] != "misset") | (done["optimizer"] != "sam")]
-    part.drop(columns="replicate").to_csv(tmp_path / "done.csv", index=False)
+    part = done[(done["phase"] != "misset") | (done["optimizer"] != "lion")]
+    part.drop(columns=["replicate", "index"]).to_csv(tmp_path / "done.csv", index=False)
     arguments = ["import", tmp_path / "done.csv", "--study", study, "--out", tmp_path / "out"]
     said = invoke(*arguments)
     assert said.returncode == 2
     assert "--chance: needed" in said.stderr
-    said = invoke(*arguments, "--chance", "0.5", "--margin", "0.1")
+    said = invoke(*arguments, "--chance", "0.5", "--margin", "0.1", "--range", "lr=1e-5:1")
     assert said.returncode == 2
-    assert "found --study with --margin" in said.stderr
+    assert "found --study with --range, --margin" in said.stderr
     said = invoke(*arguments, "--chance", "0.5")
     assert said.returncode == 0, said.stderr
     found = read_run(tmp_path / "out")
-    expected = load_study(study, trained_elsewhere=True)
-    assert found.study == expected
-    assert found.study.analysis.margin == 0.02
-    assert set(found.trials["replicate"].dropna()) == {0, 1}
-    page = (tmp_path / "out" / "report.html").read_text("utf-8")
-    assert "Partial study: 19 of 150 planned trials are missing (misset)" in page
+    assert found.study == load_study(study, trained_elsewhere=True)
+    assert found.study.analysis.margin == 0.03
+    assert set(found.trials["replicate"]) == {0, 1}
+    assert found.manifest["looks"] == []
+    assert "122 of 130 trainings" in (tmp_path / "out" / "summary.json").read_text("utf-8")
+    done.to_csv(tmp_path / "done.csv", index=False)
+    assert invoke(*arguments, "--chance", "0.5").returncode == 0
+    assert read_run(tmp_path / "out").manifest["looks"] == [2]
 
 
 def test_nothing_that_was_trained_is_written_over(tmp_path: Path) -> None:
