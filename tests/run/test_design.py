@@ -168,13 +168,13 @@ def test_lengths_of_steps_are_found_from_the_key(tmp_path: Path) -> None:
     assert "radius" not in set(asked["phase"])
     with pytest.raises(UsageError, match="--chance: needed, since the lengths of steps"):
         agsam_tune.next_trials("quick", trained(asked).assign(diverged=False, test_accuracy=0.8))
-    *_, (last, done) = rounds("quick")
+    *_, (_, done) = rounds("quick")
     lengths = done.loc[done["phase"] == "radius", "rho"]
     assert len(lengths) == 4 * 4 * 2
     assert 1 < lengths.max() / lengths.min() < 10.01
     wrong = done.copy()
     wrong.loc[lengths.index[0], "rho"] *= 1.01
-    with pytest.raises(UsageError, match="phase radius.*found .*rho = "):
+    with pytest.raises(UsageError, match=r"phase radius.*found .*rho = "):
         agsam_tune.next_trials("quick", wrong, chance=0.5)
     lost = done.drop(done.index[(done["phase"] == "key")][0]).reset_index(drop=True)
     with pytest.raises(UsageError, match="in radius from results that are not there: 1 in key"):
