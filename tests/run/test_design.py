@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,12 @@ import pytest
 
 import agsam_tune
 from agsam_tune.agenda import Agenda
-from agsam_tune.analysis import analyse
 from agsam_tune.errors import UsageError
-from agsam_tune.reporting import read_run
-from agsam_tune.study import Study, StudyError, load_study
+from agsam_tune.reporting import analysed, read_run
+from agsam_tune.study import StudyError, load_study
+from tests.run.asking import assert_same, rounds, trained
 from tests.run.commands import QUICK, TINY, invoke
 from tests.run.light import imported
-from tests.run.test_import import assert_same
 
 SETS = [text for text in TINY if "=" in text]
 KEY = ["optimizer", "phase", "point", "seed"]
@@ -72,29 +70,6 @@ def write(folder: Path, text: str = MINE) -> Path:
     return path
 
 
-def trained(rows: pd.DataFrame) -> pd.DataFrame:
-    """Made-up results that say which setting they are of, and some that diverged."""
-    named = [f"{row.optimizer}{row.point}{row.seed}{row.phase}" for row in rows.itertuples()]
-    noise = np.array([np.random.default_rng(list(name.encode())).random() for name in named])
-    # Steps that are too long do harm, so that the lengths of `radius` can be found.
-    harm = np.clip(np.log10(rows["rho"]), 0, 1) if "rho" in rows else np.zeros(len(rows))
-    score = np.round(0.9 - 0.1 * noise - 0.3 * harm, 4)
-    return rows.assign(
-        val_accuracy=score,
-        test_accuracy=np.where(noise > 0.95, np.nan, score),
-        diverged=noise > 0.95,
-        radius=rows["rho"] / 3 if "rho" in rows else np.nan,
-    )
-
-
-def rounds(study: Study | Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """(asked, all results so far) until nothing is asked."""
-    done = pd.DataFrame()
-    while len(asked := agsam_tune.next_trials(study, done, chance=0.5)):
-        done = pd.concat([done, trained(asked)], ignore_index=True)
-        yield asked, done
-
-
 def test_it_asks_for_exactly_the_trials_that_a_run_made(undisturbed: Path, tmp_path: Path) -> None:
     stored = read_run(undisturbed).trials
     (tmp_path / "stored.csv").write_text(stored.to_csv(index=False))
@@ -139,8 +114,7 @@ def test_the_report_of_the_results_is_the_runs_own(undisturbed: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.html").is_file()
     found = json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))
-    expected = analyse(stored.trials, stored.study, chance=data["chance"], test_size=data["test"])
-    assert_same(json.loads(json.dumps(expected)), found)
+    assert_same(json.loads(analysed(stored).model_dump_json()), found)
     assert "design" not in done.stdout
 
 
