@@ -98,7 +98,8 @@ def search_spaces(
             else:
                 ranges[name] = _inferred(values, optimizer, options.factor if name == key else None)
                 inferred.setdefault(name, {})[optimizer] = ranges[name]
-        spaces[optimizer] = SearchSpace(optimizer=optimizer, ranges=ranges)
+        has_ascent = optimizer not in given or given[optimizer].ascent
+        spaces[optimizer] = SearchSpace(optimizer=optimizer, ranges=ranges, ascent=has_ascent)
     return spaces, [*_notes(inferred), *_apart(keys, settings, spaces)]
 
 
