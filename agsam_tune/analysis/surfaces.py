@@ -20,7 +20,7 @@ Shapes: P points, G grid positions, B draws, K coordinates of a plate.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -201,14 +201,11 @@ def _differences(data: Data) -> SurfaceData | str:
     if not len(ours) or not same:
         return "their points are not the same settings, since their boxes differ"
     axes = [axis_of(name, own) for name, own in {**spaces[1], **spaces[0]}.items()]
-    minus = PhaseData(
-        replicate_N=ours.replicate_N,
-        point_N=ours.point_N,
-        seed_N=ours.seed_N,
+    minus = replace(
+        ours,
         settings={**theirs.settings, **ours.settings},
         score_N=ours.score_N - theirs.score_N,
         chosen_by_N=ours.chosen_by_N - theirs.chosen_by_N,
-        radius_N=ours.radius_N,
         diverged_N=ours.diverged_N | theirs.diverged_N,
     )
     return read_map(minus, axes) or NO_MAP
