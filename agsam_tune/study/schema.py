@@ -220,6 +220,8 @@ def _phases() -> Schema:
 
 def _search_spaces() -> Schema:
     """The changes of each optimizer: a built-in has the hyperparameters of its file."""
+    description = SearchSpaceTable.model_fields["ascent"].description
+    ascent = {"type": "boolean", "description": description}
     built_in: Schema = {}
     for name, path in find_search_spaces(None).items():
         space = read_search_space(path)
@@ -231,8 +233,8 @@ def _search_spaces() -> Schema:
         }
     own = {
         "type": "object",
-        "properties": _ranges(HYPERPARAMETER_LIMITS, _CHANGE),
-        "propertyNames": _HYPERPARAMETER,
+        "properties": {"ascent": ascent, **_ranges(HYPERPARAMETER_LIMITS, _CHANGE)},
+        "propertyNames": {"anyOf": [{"const": "ascent"}, _HYPERPARAMETER]},
         "additionalProperties": {"$ref": f"#/$defs/{_CHANGE}"},
     }
     return {

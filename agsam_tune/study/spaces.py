@@ -188,19 +188,22 @@ def override_search_space(
     """`space` with a study's `[search_spaces.NAME]` applied, or None after adding problems.
 
     A range that the file has is changed key by key; lr, momentum and weight_decay may be added,
-    and to a rule of one's own that has no ranges yet, any. `is_own` says of a name without a rule
-    that it is such a one, of another program.
+    and to a rule of one's own that has no ranges yet, any; of such a rule it may say `ascent`.
+    `is_own` says of a name without a rule that it is such a one, of another program.
     """
     before = len(problems.found)
     prefix = f"search_spaces.{space.optimizer}"
     if not isinstance(changes, Mapping):
         problems.add(prefix, f"found {show(changes)}, allowed: a table of ranges")
         return None
-    is_open = (is_own or space.rule is not None) and not space.ranges
+    is_own = is_own or space.rule is not None
+    is_open = is_own and not space.ranges
     allowed = tuple(dict.fromkeys((*space.names, *BASE_HYPERPARAMETERS)))
-    merged: dict[str, object] = dict(space.ranges)
+    merged: dict[str, object] = {"ascent": space.ascent, **space.ranges}
     for name, change in changes.items():
-        if name in SearchSpaceTable.model_fields or (name not in allowed and not is_open):
+        if name == "ascent" and is_own:
+            merged[name] = change
+        elif name in SearchSpaceTable.model_fields or (name not in allowed and not is_open):
             problems.add(f"{prefix}.{name}", _unknown(name, allowed))
         elif isinstance(change, Mapping) and name in space.ranges:
             merged[name] = {**space.ranges[name].model_dump(), **change}
@@ -215,7 +218,7 @@ def override_search_space(
         optimizer=space.optimizer,
         rule=space.rule,
         description=space.description,
-        ascent=space.ascent,
+        ascent=table.ascent,
         ranges=dict(table.__pydantic_extra__),
     )
     unusable = _unusable_names(changed) if is_open else []

@@ -20,6 +20,7 @@ def outcome(optimizer: str = "gsam", point: int = 0, seed: int = 0, **changes: o
         optimizer=optimizer,
         phase="map",
         replicate=0,
+        index=point,
         point=point,
         seed=seed,
         hyperparameters=tuple(values.items()),

@@ -67,13 +67,25 @@ class TestByReference:
         changed = load_study(study_file, overrides=["search_spaces.mine.rho.high=3.0"])
         assert changed.search_spaces["mine"].ranges["rho"].high == 3.0
 
+    def test_it_may_say_that_it_has_no_ascent_step(self, write: Write, valid: str) -> None:
+        text = with_own(valid, REFERENCE, f"[search_spaces.mine.rho]\n{RHO}")
+        study = write(text.replace('"adaptive_gsam"\nbase', '"mine"\nbase'))
+        assert load_study(study).optimizers_of("radius") == ("gsam", "mine")
+        without = load_study(study, overrides=["search_spaces.mine.ascent=false"])
+        assert without.optimizers_of("radius") == ()
+        assert without.hash != load_study(study).hash
+        (line,) = problems_of(study, "search_spaces.gsam.ascent=false")
+        assert "search_spaces.gsam.ascent: unknown hyperparameter" in line
+
     def test_it_may_have_any_role(self, write: Write, valid: str) -> None:
         text = with_own(valid, REFERENCE, f"[search_spaces.mine.rho]\n{RHO}")
         text = text.replace('"adaptive_gsam"\nbase', f'"{REFERENCE}"\nbase')
         text = text.replace('optimizer = "gsam"', f'optimizer = "{REFERENCE}"')
         text = text.replace("alpha = 0.04\n", "")
-        study = load_study(write(text))
+        named = f'name = "off"\noptimizers = ["gsam", "{REFERENCE}"]'
+        study = load_study(write(text.replace('name = "off"', named)))
         assert study.candidate == "mine"
+        assert study.optimizers_of("off") == ("gsam", "mine")
         assert study.phase("fixed").fixed[1].optimizer == "mine"
         assert study.reference.results[0].optimizer == "mine"
 

@@ -4,13 +4,16 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agsam_tune.study import (
+    Range,
     StudyError,
     available_search_spaces,
     available_studies,
     load_study,
+    read_search_space,
 )
 from agsam_tune.study.files import find_search_spaces, package_folder
 
@@ -166,3 +169,26 @@ class TestWhereThePackageHasIts:
                 path for glob in listed[f"share/agsam-tune/{kind}"] for path in ROOT.glob(glob)
             }
             assert shipped == {path for path in (ROOT / kind).iterdir() if path.is_file()}
+
+
+def test_a_file_of_a_later_form_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = put(tmp_path / "gsam.toml", "format = 3\nrow = 1\n" + SPACE.format(high=1.0))
+    with pytest.raises(StudyError) as caught:
+        read_search_space(path)
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.file) == ("format", str(path))
+    assert "found 3, allowed: up to 2" in problem.message
+    for version in (1, 2):
+        put(path, f"format = {version}\n" + SPACE.format(high=1.0))
+        assert read_search_space(path).ascent
+
+
+def test_values_stay_within_what_may_never_be_left() -> None:
+    ranges = available_search_spaces()["gsam"].ranges
+    assert ranges["alpha"].clipped("alpha", 7.0) == 1.0
+    assert ranges["rho"].clipped("rho", 700.0) == 700.0
+    assert ranges["rho"].clipped("rho", -1.0) == 0.0
+    lr = Range(low=0.1, high=0.9, default=0.5)
+    assert 0 < lr.clipped("lr", 0.0) < 1e-30
+    assert np.float32(lr.clipped("momentum", 9.0)) < 1
+    assert Range(low=0.1, high=0.9, default=0.5, min=0.05, max=2).clipped("lr", 9.0) == 2
