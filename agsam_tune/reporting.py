@@ -71,7 +71,7 @@ def read_run(path: Path, *, curves: bool = True, overrides: Sequence[str] = ()) 
         manifest=run.manifest,
         trials=trials,
         curves=learning,
-        changed=[Changed(**change) for change in analysis_changes(run.study, here)],
+        changed=[Changed.model_validate(change) for change in analysis_changes(run.study, here)],
     )
 
 

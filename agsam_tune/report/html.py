@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from importlib import resources
 
 import jinja2
@@ -56,7 +55,7 @@ def policy(script: str) -> str:
 
 
 def swatch(style: OptimizerStyle) -> Markup:
-    """An optimizer's line and marker as a small inline SVG, for legends and tables."""
+    """An optimizer's line as a small inline SVG, for legends and tables."""
     colour = CSS_COLOURS[style.colour]
     dashes = (
         "" if isinstance(style.dashes, str) else " ".join(f"{d * 1.6:g}" for d in style.dashes[1])
@@ -64,21 +63,8 @@ def swatch(style: OptimizerStyle) -> Markup:
     return Markup(
         '<svg class="swatch" viewBox="0 0 34 12" aria-hidden="true">'
         '<line x1="1" y1="6" x2="33" y2="6" stroke="{}" stroke-width="{}" stroke-dasharray="{}"/>'
-        '<path d="{}" fill="{}" stroke="{}"/></svg>'
-    ).format(colour, style.width, dashes, _marker(style.marker), colour, colour)
-
-
-def _marker(marker: str) -> str:
-    """The SVG path of a matplotlib marker, centred at (17, 6)."""
-    if marker == "o":
-        return "M13.4 6a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0z"
-    if marker in ("|", "_"):
-        return ""
-    corners = {"s": (4, 45), "D": (4, 0), "^": (3, 90), "v": (3, 270), "h": (6, 0)}
-    n, start = corners.get(marker, (4, 0))
-    angles = [math.radians(start + 360 * i / n) for i in range(n)]
-    places = [(17 + 4.2 * math.cos(a), 6 - 4.2 * math.sin(a)) for a in angles]
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) + "z"
+        "</svg>"
+    ).format(colour, style.width, dashes)
 
 
 def _template(name: str) -> str:

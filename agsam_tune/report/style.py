@@ -1,11 +1,11 @@
-"""How the report looks: one colour, line style and marker per optimizer, everywhere the same.
+"""How the report looks: one colour and line style per optimizer, everywhere the same.
 
 In: the optimizers of a study and which of them are candidate, baseline and control. Out:
 `OptimizerStyle`s, matplotlib settings and the colours that are rewritten to CSS variables in the
 HTML. Imports matplotlib only; never pyplot.
 
 The colours are Okabe & Ito's ("Color Universal Design", 2008), which the colour-blind can tell
-apart; line styles and markers repeat the distinction for print in grey.
+apart; line styles repeat the distinction for print in grey.
 """
 
 from __future__ import annotations
@@ -101,7 +101,6 @@ class OptimizerStyle:
     name: str
     colour: str
     dashes: LineStyle
-    marker: str
     width: float
     prominent: bool
     order: int
@@ -117,12 +116,12 @@ class OptimizerStyle:
         }
 
 
-_OTHERS: tuple[tuple[str, tuple[float, ...], str], ...] = (
-    (SKY, (5, 1.2, 1, 1.2), "^"),
-    (PURPLE, (4, 1.4), "v"),
-    (ORANGE, (5, 1.2, 1, 1.2, 1, 1.2), "P"),
-    (YELLOW, (2.4, 1.2), "X"),
-    (MUTED, (7, 1.5), "h"),
+_OTHERS: tuple[tuple[str, tuple[float, ...]], ...] = (
+    (SKY, (5, 1.2, 1, 1.2)),
+    (PURPLE, (4, 1.4)),
+    (ORANGE, (5, 1.2, 1, 1.2, 1, 1.2)),
+    (YELLOW, (2.4, 1.2)),
+    (MUTED, (7, 1.5)),
 )
 
 
@@ -137,29 +136,28 @@ def optimizer_styles(
     last = [name for name in REFERENCES if name in optimizers and name not in first]
     middle = [name for name in optimizers if name not in first and name not in last]
     ordered = list(dict.fromkeys([*first, *middle, *last]))
-    roles: dict[str, tuple[str, tuple[float, ...], str, float]] = {
-        "sgd": (INK, (6, 2), "|", 1.1),
-        "sgd_2x": (PURPLE, (6, 2, 1.5, 2), "_", 1.1),
+    roles: dict[str, tuple[str, tuple[float, ...], float]] = {
+        "sgd": (INK, (6, 2), 1.1),
+        "sgd_2x": (PURPLE, (6, 2, 1.5, 2), 1.1),
     }
     if control is not None:
-        roles[control] = (GREEN, (3.2, 1.3), "D", 1.5)
+        roles[control] = (GREEN, (3.2, 1.3), 1.5)
     if baseline is not None:
-        roles[baseline] = (BLUE, (), "s", 2.1)
+        roles[baseline] = (BLUE, (), 2.1)
     if candidate is not None:
-        roles[candidate] = (VERMILLION, (), "o", 2.1)
+        roles[candidate] = (VERMILLION, (), 2.1)
     styles: dict[str, OptimizerStyle] = {}
     cycle = 0
     for order, name in enumerate(ordered):
         if name in roles:
-            colour, dashes, marker, width = roles[name]
+            colour, dashes, width = roles[name]
         else:
-            colour, dashes, marker = _OTHERS[cycle % len(_OTHERS)]
+            colour, dashes = _OTHERS[cycle % len(_OTHERS)]
             width, cycle = 1.3, cycle + 1
         styles[name] = OptimizerStyle(
             name=name,
             colour=colour,
             dashes=(0.0, dashes) if dashes else "solid",
-            marker=marker,
             width=width,
             prominent=name in (candidate, baseline),
             order=order,

@@ -163,8 +163,10 @@ def _optimizer(study: Study, name: str, n: Numbers) -> OptimizerRecord:
         **counts,
         clipped_share=0.0763,
         metrics=tuple(_metrics(n)),
-        curves=tuple(_curve(kind, x, n) for kind in ("key", "off", "radius", "map", "range"))
-        + (_curve("misset", (0.1, 1.0, 10.0), n),),
+        curves=tuple(
+            _curve(kind, x if kind != "misset" else (0.1, 1.0, 10.0), n)
+            for kind in ("key", "off", "radius", "map", "range", "misset")
+        ),
         own_best=OwnBest(
             replicates=17,
             hyperparameters={key: n.one() for key in names},
@@ -273,7 +275,9 @@ def trials_of(study: Study, *, replicates: int = 2, points: int = 4) -> pd.DataF
             space = study.search_spaces[name].ranges
             for point in range(replicates * points):
                 setting = {
-                    key: float(10 ** generator.uniform(np.log10(box.low or 1e-3), np.log10(box.high)))
+                    key: float(
+                        10 ** generator.uniform(np.log10(box.low or 1e-3), np.log10(box.high))
+                    )
                     for key, box in space.items()
                 }
                 score = 0.9 - 0.3 * (setting.get("rho", 0) > 1) + generator.normal(0, 0.01)
@@ -294,7 +298,7 @@ def trials_of(study: Study, *, replicates: int = 2, points: int = 4) -> pd.DataF
                         "train_loss": 0.2,
                         "radius": setting.get("rho", np.nan),
                         "surrogate_gap": 0.01,
-                        **({key: 1.5 for key in SHARPNESS} if study.sharpness else {}),
+                        **(dict.fromkeys(SHARPNESS, 1.5) if study.sharpness else {}),
                         "diverged": diverged,
                         "diverged_step": 12 if diverged else None,
                         "state": "COMPLETE",
@@ -395,8 +399,14 @@ def _bare(study: Study, **changes: Any) -> Summary:
         "control": study.control,
         "counts": Counts(**counts),
         "design": design_of(
-            *(study, n), replicates=1, looks=(), max_replicates=1, next_look=None, best=None,
-            radius_range=None, complete=False,
+            *(study, n),
+            replicates=1,
+            looks=(),
+            max_replicates=1,
+            next_look=None,
+            best=None,
+            radius_range=None,
+            complete=False,
         ),
         "optimizers": {
             name: OptimizerRecord(

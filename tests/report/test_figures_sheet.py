@@ -20,8 +20,8 @@ from PIL import Image
 from agsam_tune.report.figures.panel import Panel, plain_log, shorten_pair
 from agsam_tune.report.figures.plates import PLATE_KEY, Plate, all_plates
 from agsam_tune.report.figures.sheet import draw_sheet, laid_out
-from agsam_tune.report.svg import PNG_DPI, drawing, png_bytes
 from agsam_tune.report.material import gather
+from agsam_tune.report.svg import PNG_DPI, drawing, png_bytes
 from tests.report.records import full
 
 SVG = "{http://www.w3.org/2000/svg}"

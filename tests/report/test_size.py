@@ -16,7 +16,7 @@ MEGABYTES = 1_000_000
 @pytest.mark.slow
 def test_ten_thousand_trials(tmp_path: Path) -> None:
     study = study_of("moons")
-    trials = trials_of(study, replicates=16, points=25)
+    trials = trials_of(study, replicates=16, points=32)
     assert len(trials) >= 10_000
     given = arguments(study, summary_of(study))
     given |= {"trials": trials, "curves": curves_of(trials, epochs=30)}

@@ -34,7 +34,7 @@ class Line:
     mean: Floats
     low: Floats
     high: Floats
-    window: tuple[float, float] | None
+    window: tuple[float, float] | None = None
 
 
 def curve_panel(

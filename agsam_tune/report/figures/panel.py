@@ -15,6 +15,7 @@ from unicodedata import east_asian_width
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import Colormap
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -40,9 +41,7 @@ class Panel:
 
 def legend_line(style: OptimizerStyle) -> Line2D:
     """The legend's sample of an optimizer."""
-    return Line2D(
-        [], [], label=shorten(style.name), marker=style.marker, markersize=4.5, **style.line
-    )
+    return Line2D([], [], label=shorten(style.name), **style.line)
 
 
 def shorten(name: str, most: int = LABEL_LENGTH) -> str:
@@ -71,12 +70,16 @@ def plain_log(ax: Axes, label: str) -> None:
         return
     ax.set_xscale("log")
     ax.set_xlabel(f"{label} (log scale)")
-    ax.xaxis.set_major_locator(LogLocator(base=10))
-    ax.xaxis.set_minor_locator(NullLocator())
-    low, high = sorted(ax.xaxis.get_view_interval())
-    if low > 0 and np.log10(high / low) < 1.3:
-        ax.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    plain_ticks(ax.xaxis)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Ticks of a log axis at powers of ten, and between them where there are few."""
+    low, high = sorted(axis.get_view_interval())
+    few = low > 0 and np.log10(high / low) < 1.3
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def score_axis(ax: Axes, label: str) -> None:
@@ -141,15 +144,6 @@ def colour_bar(ax: Axes, *, low: float, high: float, colours: str | Colormap, la
 def signed(value: float, _: object) -> str:
     """A tick of differences: +1, 0, −1, with a true minus."""
     return "0" if abs(value) < 1e-9 else f"{value:+g}".replace("-", "−")
-
-
-def nothing(ax: Axes, why: str) -> None:
-    """Says on empty axes what is missing."""
-    ax.set_xticks([])
-    ax.set_yticks([])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    ax.text(0.5, 0.5, why, ha="center", va="center", color=MUTED, wrap=True, transform=ax.transAxes)
 
 
 MARKER: Mapping[str, Any] = {"markeredgecolor": PAPER, "markeredgewidth": 0.6}

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from agsam_tune.analysis.record import Comparison, Curve, TuningRow
 from agsam_tune.report import frames, text
-from agsam_tune.report.figures import intervals, learning, lines, surfaces
+from agsam_tune.report.figures import intervals, lines, surfaces
 from agsam_tune.report.figures.intervals import IntervalRow
 from agsam_tune.report.figures.lines import Line
 from agsam_tune.report.figures.panel import Panel, shorten_pair
@@ -35,8 +34,6 @@ CURVES_OF_LENS = {
     "around_best": ("misset",),
 }
 _COLOURS = {"candidate": VERMILLION, "baseline": BLUE}
-_MOST_BAD = 12
-"""Collapsed trials drawn per optimizer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +123,12 @@ def curve_plate(material: Material, kind: str) -> Plate | None:
     if not groups:
         return None
     panels = tuple(
-        lines.curve_panel(
+        _lines(
+            material,
             [_line(name, curve) for name, curve in curves if curve.hyperparameter == x_name],
-            material.styles,
             key=f"curve-{kind}-{place}",
             title=CURVE_WORDS[kind],
             x_name=x_name,
-            y_name=_score_name(material),
-            scale=material.scores.scale,
-            floor=material.summary.design.trivial,
         )
         for place, x_name in enumerate(groups, 1)
     )
@@ -190,17 +184,8 @@ def tuning_plate(material: Material) -> Plate | None:
     ]
     panels = []
     if own:
-        panels.append(
-            lines.curve_panel(
-                own,
-                material.styles,
-                key="tuning-1",
-                title="Best score after n trials",
-                x_name="trials",
-                y_name=_score_name(material),
-                scale=material.scores.scale,
-            )
-        )
+        words = {"key": "tuning-1", "title": "Best score after n trials", "x_name": "trials"}
+        panels.append(_lines(material, own, **words))
     difference = [row for row in rows if row.optimizer is None]
     if difference and material.pair is not None:
         unit = material.unit("regret")
@@ -228,9 +213,7 @@ def tuning_plate(material: Material) -> Plate | None:
 def _tuning_line(name: str, rows: Iterable[TuningRow]) -> Line:
     ordered = sorted(rows, key=lambda row: row.trials)
     numbers = np.array([(row.trials, row.value, row.low, row.high) for row in ordered]).T
-    return Line(
-        name=name, x=numbers[0], mean=numbers[1], low=numbers[2], high=numbers[3], window=None
-    )
+    return Line(name=name, x=numbers[0], mean=numbers[1], low=numbers[2], high=numbers[3])
 
 
 def surface_plates(material: Material) -> tuple[Plate, ...]:
@@ -252,35 +235,39 @@ def surface_plates(material: Material) -> tuple[Plate, ...]:
 
 
 def learning_plate(material: Material) -> Plate | None:
-    """Typical, best and collapsed trainings by epoch, one panel an optimizer."""
+    """The typical training of each optimizer by epoch."""
     phases = ("map",) if "map" in material.phases else tuple(sorted(material.phases))
     curves = material.curves[material.curves["phase"].isin(phases)]
-    if curves.empty:
+    if curves.empty or curves["epoch"].max() < 2:  # one epoch makes no curve
         return None
     typical = frames.typical_curves(curves)
-    best = frames.curves_of(curves, frames.best_trials(material.trials, phases))
-    chosen = frames.bad_trials(material.trials, phases, material.threshold, most=_MOST_BAD)
-    bad = frames.curves_of(curves, chosen)
-    shown = [typical["low"], typical["high"], best["test_accuracy"], bad["test_accuracy"]]
-    values = pd.concat([one for one in shown if len(one)]).dropna()
-    low = min(values.min(), material.summary.design.trivial)
-    room = 0.05 * (values.max() - low) or 0.01
-    panels = tuple(
-        learning.learning_panel(
-            *(table[table["optimizer"] == name] for table in (typical, best, bad)),
-            style=style,
-            unit=material.scores,
-            limits=(low - room, values.max() + room),
-        )
-        for name, style in material.styles.items()
-        if (typical["optimizer"] == name).any()
-    )
+    own = {name: typical[typical["optimizer"] == name] for name in material.optimizers}
+    made = [
+        Line(name=name, **{key: rows[column].to_numpy(float) for key, column in _TYPICAL.items()})
+        for name, rows in own.items()
+        if len(rows)
+    ]
+    panel = _lines(material, made, key="learning", title="Learning curves", x_name="epoch")
     caption = (
-        f"By epoch, over the trainings of {', '.join(phases)}: the median (thick) with the middle "
-        "half (shaded), the one that validates best (dashed), and collapsed ones (thin, red; at "
-        f"most {_MOST_BAD} an optimizer)."
+        f"By epoch, over the trainings of {', '.join(phases)}: their median with the middle half "
+        "of them shaded."
     )
-    return Plate(key="learning", panels=panels, caption=caption, columns=3)
+    return Plate(key="learning", panels=(panel,), caption=caption, legend=True)
+
+
+_TYPICAL = {"x": "epoch", "mean": "middle", "low": "low", "high": "high"}
+
+
+def _lines(material: Material, made: Sequence[Line], **words: str) -> Panel:
+    """A panel of scores over something."""
+    return lines.curve_panel(
+        made,
+        material.styles,
+        y_name=_score_name(material),
+        scale=material.scores.scale,
+        floor=material.summary.design.trivial,
+        **words,  # type: ignore[arg-type]
+    )
 
 
 def _score_name(material: Material) -> str:

@@ -3,12 +3,11 @@
 In: the `Material`. Out: panels, a picture of one optimizer each, all on one colour scale. Where no
 surface is fitted, the trainings alone.
 
-Shapes: N trainings.
+Shapes: N trainings, G × H nodes of a surface.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,12 +18,12 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from agsam_tune.report import frames
-from agsam_tune.report.figures.panel import Panel, colour_bar, shorten
-from agsam_tune.report.figures.unit_square import Box, Floats, picture, unit_axis, unit_share
+from agsam_tune.report.figures.panel import Panel, colour_bar, plain_ticks, shorten
 from agsam_tune.report.material import Material
 from agsam_tune.report.style import BAD, COLOUR_MAP
 
 Pair = tuple[str, str]
+Floats = NDArray[np.float64]
 
 _SIZE = (4.1, 3.3)
 # On the surfaces themselves, which have the same colours on light and on dark paper.
@@ -37,9 +36,10 @@ _PHASES = ("map", "iid")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Surface:
-    """One optimizer over the pair, in the unit square; scores in the unit that is shown.
+    """One optimizer over the pair; scores in the unit that is shown.
 
-    `x`, `y`, `score` and `collapsed` are (N,); `mean` is a picture (rows y), None without a fit.
+    `x`, `y`, `score`, `collapsed` are of the trainings (N,). `nodes` are a fitted surface: its x
+    (G,), its y (H,), and the scores (H, G); None without a fit.
     """
 
     optimizer: str
@@ -47,16 +47,15 @@ class _Surface:
     y: Floats
     score: Floats
     collapsed: NDArray[np.bool_]
-    mean: Floats | None
+    nodes: tuple[Floats, Floats, Floats] | None
 
 
 def pairs(material: Material) -> list[Pair]:
     """The pairs that surfaces are fitted over; without any, the key with each other one."""
     grid = _grid(material)
     if len(grid):
-        return [
-            (str(first), str(second)) for first, second in grid.groupby(["first", "second"]).groups
-        ]
+        found = grid[["first", "second"]].drop_duplicates().itertuples(index=False)
+        return [(str(first), str(second)) for first, second in found]
     names = material.study.hyperparameters
     key = material.summary.design.key or (names[0] if names else None)
     return [pair for pair in combinations(names, 2) if key in pair]
@@ -68,12 +67,12 @@ def surface_panels(material: Material, pair: Pair) -> tuple[Panel, ...]:
         one
         for name in material.optimizers
         if set(pair) <= set(material.study.search_spaces[name].names)
-        and ((one := _surface(material, name, pair)).mean is not None or one.score.size)
+        and ((one := _surface(material, name, pair)).nodes is not None or one.score.size)
     ]
     if not made:
         return ()
     shown = [one.score for one in made]
-    shown += [one.mean.ravel() for one in made if one.mean is not None]
+    shown += [one.nodes[2].ravel() for one in made if one.nodes is not None]
     seen = np.concatenate(shown)
     low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
     norm = Normalize(low, high if high > low else low + 1.0)
@@ -81,39 +80,39 @@ def surface_panels(material: Material, pair: Pair) -> tuple[Panel, ...]:
 
 
 def _grid(material: Material) -> pd.DataFrame:
-    """The fitted surfaces: optimizer, first, second, x1, x2, score."""
+    """The fitted surfaces over two hyperparameters: optimizer, first, second, x1, x2, score."""
     columns = ["optimizer", "first", "second", "x1", "x2", "score"]
     if material.surfaces is None or not len(material.surfaces.grid):
         return pd.DataFrame(columns=columns)
-    return material.surfaces.grid[columns]
+    grid = material.surfaces.grid.rename(columns={"rho": "x1", "accuracy": "score"})
+    return grid.assign(first="rho")[columns].query("second != ''")
 
 
 def _surface(material: Material, name: str, pair: Pair) -> _Surface:
-    boxes: Mapping[str, Box] = material.study.search_spaces[name].ranges
-    first, second = (boxes[key] for key in pair)
-    scale = material.scores.scale
+    scale, boxes = material.scores.scale, material.study.search_spaces[name].ranges
     rows = frames.complete(material.trials)
-    rows = rows[(rows["optimizer"] == name) & rows["phase"].isin(_PHASES)].dropna(subset=list(pair))
-    x, y = unit_share(rows[pair[0]], first), unit_share(rows[pair[1]], second)
-    inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
-    score = rows["test_accuracy"].to_numpy(dtype=float)
+    rows = rows[(rows["optimizer"] == name) & rows["phase"].isin(_PHASES)]
+    for key in pair:
+        rows = rows[rows[key].between(boxes[key].low, boxes[key].high)]
     grid = _grid(material)
-    nodes = grid[
+    own = grid[
         (grid["optimizer"] == name) & (grid["first"] == pair[0]) & (grid["second"] == pair[1])
     ]
+    table = own.pivot_table(index="x2", columns="x1", values="score")
+    score = rows["test_accuracy"].to_numpy(dtype=float)
     return _Surface(
         optimizer=name,
-        x=x[inside],
-        y=y[inside],
-        score=scale * np.maximum(score, material.summary.design.trivial)[inside],
-        collapsed=frames.collapsed(rows, material.threshold).to_numpy(dtype=bool)[inside],
-        mean=picture(
-            unit_share(nodes["x1"], first),
-            unit_share(nodes["x2"], second),
-            scale * nodes["score"].to_numpy(dtype=float),
-        )
-        if len(nodes)
-        else None,
+        x=rows[pair[0]].to_numpy(dtype=float),
+        y=rows[pair[1]].to_numpy(dtype=float),
+        score=scale * np.maximum(score, material.summary.design.trivial),
+        collapsed=frames.collapsed(rows, material.threshold).to_numpy(dtype=bool),
+        nodes=None
+        if table.empty
+        else (
+            table.columns.to_numpy(dtype=float),
+            table.index.to_numpy(dtype=float),
+            scale * table.to_numpy(dtype=float),
+        ),
     )
 
 
@@ -121,20 +120,23 @@ def _panel(material: Material, one: _Surface, pair: Pair, norm: Normalize) -> Pa
     boxes = material.study.search_spaces[one.optimizer].ranges
 
     def draw(ax: Axes) -> None:
-        ax.set_title(shorten(one.optimizer) + ("" if one.mean is not None else ": trainings"))
-        if one.mean is not None:
-            ax.imshow(
-                np.ma.masked_invalid(one.mean),
-                origin="lower",
-                extent=(0, 1, 0, 1),
-                cmap=COLOUR_MAP,
-                norm=norm,
-                aspect="auto",
-                interpolation="none",
+        ax.set_title(shorten(one.optimizer) + ("" if one.nodes is not None else ": trainings"))
+        for axis, key in zip("xy", pair, strict=True):
+            log = boxes[key].log
+            ax.set(
+                **{
+                    f"{axis}scale": "log" if log else "linear",
+                    f"{axis}lim": (boxes[key].low, boxes[key].high),
+                    f"{axis}label": shorten(key) + (" (log scale)" if log else ""),
+                }
+            )
+            if log:
+                plain_ticks(ax.xaxis if axis == "x" else ax.yaxis)
+        if one.nodes is not None:
+            ax.pcolormesh(
+                *one.nodes, cmap=COLOUR_MAP, norm=norm, shading="gouraud", rasterized=True
             )
         _dots(ax, one, norm)
-        unit_axis(ax, "x", pair[0], boxes[pair[0]])
-        unit_axis(ax, "y", pair[1], boxes[pair[1]])
         label = "score" + (f" ({material.scores.name})" if material.scores.name else "")
         colour_bar(ax, low=norm.vmin or 0.0, high=norm.vmax or 1.0, colours=COLOUR_MAP, label=label)
 
@@ -149,8 +151,7 @@ def _panel(material: Material, one: _Surface, pair: Pair, norm: Normalize) -> Pa
 def _dots(ax: Axes, one: _Surface, norm: Normalize) -> None:
     """The trainings in the surface's own colours; collapsed ones are crosses."""
     many = len(one.score) > _MANY
-    size = 5.0 if many else 13.0
-    good = ~one.collapsed
+    size, good = 5.0 if many else 13.0, ~one.collapsed
     ax.scatter(
         one.x[good],
         one.y[good],
@@ -163,14 +164,8 @@ def _dots(ax: Axes, one: _Surface, norm: Normalize) -> None:
         rasterized=many,
         zorder=3,
     )
+    at = one.x[one.collapsed], one.y[one.collapsed]
     for width, ink in ((2.2, _WHITE), (1.0, BAD)):
         ax.scatter(
-            one.x[one.collapsed],
-            one.y[one.collapsed],
-            marker="x",
-            s=1.5 * size,
-            color=ink,
-            linewidths=width,
-            rasterized=many,
-            zorder=4,
+            *at, marker="x", s=1.5 * size, color=ink, linewidths=width, rasterized=many, zorder=4
         )
