@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from agsam_tune.cli import app
-from agsam_tune.report import shown
+from agsam_tune.report import write
 from tests.report.pages import sketched
 from tests.run.commands import TINY
 
@@ -37,7 +37,7 @@ def test_the_guide_works_from_its_first_command_to_its_last(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # The slow tier has the whole study, whole figures and the plan, which takes longest.
-    monkeypatch.setattr(shown, "draw_sheet", sketched)
+    monkeypatch.setattr(write, "draw_sheet", sketched)
     commands = _commands()
     assert [command[:2] for command in commands] == [
         ["agsam-tune", name] for name in ("new", "plan", "run", "export", "report")

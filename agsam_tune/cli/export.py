@@ -47,7 +47,7 @@ def export(
     folder: RunFolderPath,
     table: Annotated[
         TableName,
-        typer.Option(help="One row a trial, a trial and epoch, an estimate, or a comparison."),
+        typer.Option(help="One row a trial, a trial and epoch, an estimate, or a difference."),
     ] = TableName.TRIALS,
     format_: Annotated[
         TableFormat | None,

@@ -39,7 +39,7 @@ def test_the_page_works_from_its_first_command_to_its_last(first: Path) -> None:
     commands = [line[2:] for block in blocks("console") for line in block.splitlines()]
     # Its first is the run itself, which is there.
     assert commands[0].startswith("agsam-tune run quick")
-    assert len(commands) == 10
+    assert len(commands) == 11
     for command in commands[1:]:
         program, *arguments = shlex.split(command)
         assert program == "agsam-tune"
@@ -51,21 +51,22 @@ def test_the_page_works_from_its_first_command_to_its_last(first: Path) -> None:
     assert {name: (first / name).read_bytes() for name in before} == before
     _check_report(Path("runs/first-1pp"), json.loads(before["summary.json"]))
     _check_tables(names["found"])
-    assert names["wider"].summary["changed_settings"][0]["here"] == 0.01
+    assert names["wider"].summary.changed[0].here == 0.01
+    assert json.loads(Path("summary-schema.json").read_text())["title"] == "agsam-tune summary"
 
 
 def _check_report(folder: Path, own: dict[str, Any]) -> None:
     """The margin decides what is equivalent, and nothing of what was measured."""
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["changed_settings"] == [{"key": "analysis.margin", "run": 0.005, "here": 0.01}]
-    assert (own["margin"], summary["margin"]) == (0.005, 0.01)
-    assert "changed_settings" not in own
-    measured = [row["difference"] for row in own["comparisons"]]
-    assert [row["difference"] for row in summary["comparisons"]] == measured
+    assert summary["changed"] == [{"key": "analysis.margin", "run": 0.02, "here": 0.01}]
+    assert (own["design"]["margin"], summary["design"]["margin"]) == (0.02, 0.01)
+    assert own["changed"] == []
+    measured = [row["estimate"] for row in own["comparisons"]]
+    assert [row["estimate"] for row in summary["comparisons"]] == measured
     page = (folder / "report.html").read_text()
     said = "Analysed with other settings than the run&#39;s: analysis.margin 0.005 → 0.01."
     assert said in page
-    assert page.index(said) < page.index('class="facts"')
+    assert page.index(said) < page.index('<section id="design">')
     assert "Analysed with other" not in (folder.parent / "first" / "report.html").read_text()
 
 
@@ -78,11 +79,11 @@ def _check_tables(found: agsam_tune.Analysis) -> None:
     assert estimates[0]["metric"] == found.estimates["metric"][0]
     markdown = Path("comparisons.md").read_text().splitlines()
     assert len(markdown) == len(found.comparisons) + 2
-    assert markdown[0].startswith("| candidate | baseline | lens | metric | difference |")
+    assert markdown[0].startswith("| lens | metric | candidate | baseline | estimate |")
     assert len({line.count(" | ") for line in markdown}) == 1
     latex = Path("comparisons.tex").read_text()
     assert latex.startswith("\\begin{tabular}")
-    assert "regret\\_sensitivity" in latex
+    assert "same\\_setting" in latex
     assert len(pd.read_csv("trials.csv")) == len(agsam_tune.results("runs/first"))
 
 
