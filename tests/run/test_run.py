@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
@@ -111,7 +112,7 @@ def test_report_and_export_read_what_is_stored(undisturbed: Path, tmp_path: Path
     (tmp_path / "trials.csv").write_text(csv.stdout)
     read = pd.read_csv(tmp_path / "trials.csv", dtype=str)
     assert list(read.columns) == list(table.columns)
-    assert read["test_loss"].map(float).tolist() == table["test_loss"].tolist()
+    np.testing.assert_array_equal(read["test_loss"].map(float), table["test_loss"])
     for ending in ("csv", "parquet", "json"):
         out = tmp_path / f"out.{ending}"
         assert invoke("export", undisturbed, "--out", out).returncode == 0
