@@ -112,12 +112,14 @@ def import_trials(options: ImportOptions, runs: Mapping[str, OwnRun] = _NO_RUNS)
         for name in named
     ]
     _check_folder(folder, old, origins)
+    if len({origin.source for origin in origins}) < len(origins):
+        raise UsageError(f"{options.source}: is named twice; name two sources, or it alone")
     chance = options.chance
     own = {name: checked_run(runs[name], chance=chance) for name in named if name in runs}
     if own and chance is None:  # what is beside a run is of its task
         options = replace(options, chance=next(iter(own.values())).chance)
     sides = [own[name] if name in own else check_trials(tables[name], options) for name in named]
-    checked, roles = _with_roles(sides, options)
+    checked, roles = _with_roles(sides, origins, options)
     checked, lengths = common_lengths(checked, roles)
     study = study_of(checked, roles, options)
     found = {phase: common_range(checked, roles, phase, study.key) for phase in ("key", "off")}
@@ -131,10 +133,13 @@ def import_trials(options: ImportOptions, runs: Mapping[str, OwnRun] = _NO_RUNS)
     return Imported(study=study, trials=len(checked.trials), notes=checked.notes)
 
 
-def _with_roles(sides: Sequence[Checked], options: ImportOptions) -> tuple[Checked, Roles]:
+def _with_roles(
+    sides: Sequence[Checked], origins: Sequence[_Origin], options: ImportOptions
+) -> tuple[Checked, Roles]:
     """All trials as one table, and who is compared in it."""
-    if options.other is not None:
-        return joined((sides[0], sides[1]), labels_of((options.source, options.other)), options)
+    if len(sides) > 1:
+        labels = labels_of([origin.source for origin in origins])
+        return joined((sides[0], sides[1]), labels, options)
     (only,) = sides
     findings = Findings(origin=options.source)
     roles = check_roles(options, only.optimizers, findings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -32,9 +32,13 @@ _LEAST_LENGTHS = 0.5
 
 
 def labels_of(sources: Sequence[str]) -> tuple[str, str]:
-    """What two sources are called: by their names, or as they were given where these are equal."""
-    one, other = (Path(source).name.partition(".")[0] or source for source in sources)
-    return (one, other) if one != other else (sources[0], sources[1])
+    """What two sources are called: by their names, with as many folders as tell them apart."""
+    stems = [PurePath(source).name.partition(".")[0] for source in sources]
+    if stems[0] != stems[1]:
+        return stems[0], stems[1]
+    one, other = (PurePath(source).parts for source in sources)
+    own = next((n for n in range(1, len(one)) if one[-n:] != other[-n:]), len(one))
+    return "/".join(one[-own:]), "/".join(other[-own:])
 
 
 def joined(

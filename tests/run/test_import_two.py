@@ -12,13 +12,14 @@ import pytest
 
 from agsam_tune.errors import UsageError
 from agsam_tune.importing import Imported, ImportOptions, import_trials
+from agsam_tune.importing.pair import labels_of
 from agsam_tune.reporting import analysed, read_run
 from agsam_tune.study import load_study
 from tests.run.asking import rounds
 from tests.run.commands import QUICK, invoke
 
 
-def lenses(seed: int, *, replicates: int = 8, edge: float = 1.0, **more: Any) -> pd.DataFrame:
+def lenses(seed: int, *, replicates: int = 16, edge: float = 1.0, **more: Any) -> pd.DataFrame:
     """Trainings of one optimizer in the phases of both fair lenses, good up to an edge."""
     generator = np.random.default_rng(seed)
     rows = []
@@ -68,7 +69,7 @@ def test_an_optimizer_against_itself_has_no_winner(tmp_path: Path) -> None:
 
 
 def test_one_that_bears_longer_steps_wins_at_equal_length(tmp_path: Path) -> None:
-    longer = lenses(3, edge=2.0, optimizer="mine", replicates=12)
+    longer = lenses(3, edge=2.0, optimizer="mine", replicates=20)
     done, out = compared(tmp_path, longer, lenses(4))
     assert (done.study.candidate, done.study.baseline) == ("mine", "gsam")
     summary = analysed(read_run(out))
@@ -101,7 +102,7 @@ def test_only_what_both_have_is_compared(tmp_path: Path) -> None:
     assert set(read_run(out).trials["phase"]) == {"key", "radius"}
     with pytest.raises(UsageError, match="phases: found off and key, needed: one that both have"):
         compared(tmp_path, one[one["phase"] == "off"], other[other["phase"] == "key"])
-    # Other lengths are another number; a few that stand out are left out, all if too few are shared.
+    # A mean over other lengths is another number.
     shifted = other.assign(rho=other["rho"].where(other["phase"] != "radius", 1.5 * other["rho"]))
     done, out = compared(tmp_path, one, shifted)
     assert any("trials with lengths of steps beyond 0.4" in note for note in done.notes)
@@ -115,9 +116,30 @@ def test_only_what_both_have_is_compared(tmp_path: Path) -> None:
     assert read_run(out).manifest["radius_range"] is None
 
 
+@pytest.mark.parametrize(
+    ("sources", "labels"),
+    [
+        (("/x/a.csv", "/x/b.csv"), ("a", "b")),
+        (("/x/a.csv", "/x/a.parquet"), ("a.csv", "a.parquet")),
+        (("/x/1/trials.csv", "/x/2/trials.csv"), ("1/trials.csv", "2/trials.csv")),
+        (("/runs/moons", "/other/moons"), ("runs/moons", "other/moons")),
+    ],
+)
+def test_sources_are_called_by_what_tells_them_apart(
+    sources: tuple[str, str], labels: tuple[str, str]
+) -> None:
+    assert labels_of(sources) == labels
+
+
 def test_the_same_command_makes_it_again_and_another_does_not(tmp_path: Path) -> None:
     compared(tmp_path, lenses(1), lenses(2))
     compared(tmp_path, lenses(1), lenses(2))
+    with pytest.raises(UsageError, match=r"A\.csv: is named twice"):
+        import_trials(
+            ImportOptions(
+                source=str(tmp_path / "A.csv"), other=str(tmp_path / "A.csv"), out=tmp_path / "new"
+            )
+        )
     with pytest.raises(UsageError, match="holds another run, of the study A against B"):
         import_trials(
             ImportOptions(source=str(tmp_path / "A.csv"), out=tmp_path / "out", chance=0.5)
