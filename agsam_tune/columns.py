@@ -40,8 +40,8 @@ SHARPNESS_OF_WEIGHTS = (
 )
 SHARPNESS = (*SHARPNESS_OF_WEIGHTS, "gradient_norm", "gradient_cosine")
 
-# A trial failed that diverged, or whose test accuracy is at most this above chance.
-FAILURE_MARGIN = 0.01
+# Of the way from the trivial score to the best, what a training must get not to have collapsed.
+COLLAPSED = 0.01
 
 # An attribute of an Optuna study of ours: the numbers of its trials that count no more, since they
 # were to be run again.

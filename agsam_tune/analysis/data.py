@@ -15,19 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from agsam_tune.analysis.facts import AnalysisFacts
+from agsam_tune.columns import COLLAPSED
 from agsam_tune.study import Study
 
-__all__ = ["LENGTH", "Data", "PhaseData", "read_data"]
+__all__ = ["COLLAPSED", "Data", "PhaseData", "read_data"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _NEEDED = ("optimizer", "phase", "replicate", "point", "seed", "test_accuracy")
-#: The column in which trials of the phase `radius` have the length of their steps.
-LENGTH = "rho"
-#: Of the way from trivial to best, what a training must get to count as one.
-COLLAPSED = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -238,40 +238,42 @@ def analyse(run: RunLike, *, overrides: Sequence[str] = ()) -> Analysis:
         StudyError: an override cannot be.
 
     >>> found = analyse(folder)
-    >>> found.comparisons.query("metric == 'regret_sensitivity'")["lens"].to_list()
-    ['rho', 'own_best', 'radius']
-    >>> found.estimates.query("optimizer == 'gsam' and lens == 'rho'")["metric"].to_list()[:2]
-    ['mean_accuracy', 'regret_sensitivity']
+    >>> found.comparisons.query("metric == 'regret'")["lens"].to_list()
+    ['same_setting', 'own_scale', 'equal_radius']
+    >>> found.summary.comparison("own_scale", "score").verdict == found.comparisons.query(
+    ...     "lens == 'own_scale' and metric == 'score'"
+    ... )["verdict"].item()
+    True
     """
     from agsam_tune.reporting import analysed, read_run
 
     stored = read_run(Path(run), curves=False, overrides=overrides)
-    return Analysis(summary=analysed(stored)[2])
+    return Analysis(summary=analysed(stored))
 
 
 def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:
-    """The report's main figures for notebooks, by name; they show themselves.
+    """The analysis's main figures for notebooks, by name; they show themselves.
 
     Args:
         run: the run's folder.
         optimizer: the one whose own curves are drawn in bold, and whose surfaces, tuning and
-            learning curves are shown; None for the study's candidate, else its first.
+            XX for the study's candidate, else its first.
 
     Raises:
         UsageError: the folder holds no run, the optimizer is none of its study's, or Plotly is not
             installed.
 
-    >>> sorted(figures(folder))[:3]
-    ['claim', 'distribution', 'learning']
+    >>> list(figures(folder))[:4]
+    ['claim', 'key', 'off', 'radius']
     """
-    from agsam_tune.reporting import read_run
+    from agsam_tune.reporting import analysed, read_run
 
     try:
         from plotly.io import from_json
     except ImportError as error:
         msg = "figures need Plotly, which is not installed: pip install 'agsam-tune[notebook]'"
         raise UsageError(msg) from error
-    from agsam_tune.dashboard.describe import figures as drawn
+    from agsam_tune.dashboard.plots import plots
 
     stored = read_run(Path(run))
     study = stored.study
@@ -279,7 +281,8 @@ def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:
     if name not in study.optimizers:
         allowed = ", ".join(study.optimizers)
         raise UsageError(f"optimizer: found {name!r}, allowed: {allowed}")
-    return {one.key.partition("-")[2]: from_json(one.json) for one in drawn(stored, name)}
+    drawn = plots(study, analysed(stored), stored.curves, name)
+    return {one.key.partition("-")[2]: from_json(one.json) for one in drawn}
 
 
 def _asked(study: StudyLike, out: Path | str | None, folders: Sequence[Path | str]) -> AskedStudy:

@@ -1,28 +1,19 @@
-"""The notes of the dashboard's studies: what each is, the verdict, the estimates, where to look.
+"""The notes of the dashboard's studies: what each is, the verdict, every number, where to look.
 
-In: the report's `Material`. Out: Markdown and short facts. The numbers are those of the report.
-Must not import torch, Ray or Optuna.
+In: the study, and its `Summary`. Out: Markdown and short facts. Must not import torch, Ray or
+Optuna.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
+from agsam_tune.analysis.record import Metric, OptimizerRecord, Summary
 from agsam_tune.dashboard.markdown import bullets, link, plain, sections, table
-from agsam_tune.dashboard.places import (
-    REPORT_PATH,
-    Places,
-    compare_path,
-    study_path,
-    trials_path,
-)
-from agsam_tune.report import frames, page, tables, text
-from agsam_tune.report.fixed import fixed_entries
-from agsam_tune.report.glossary import OPTIMIZERS
-from agsam_tune.report.material import Material
-from agsam_tune.report.sections import lens_titles
-from agsam_tune.report.trial_links import behind
+from agsam_tune.dashboard.places import REPORT_PATH, Places, compare_path, study_path, trials_path
+from agsam_tune.report import text
+from agsam_tune.report.looks import look_words
+from agsam_tune.study import Study
 
 LENGTH = ("sam", "gsam", "gap_penalty")
 """Optimizers whose rho is the length of the step itself."""
@@ -35,72 +26,77 @@ UNITS: Mapping[str, str] = {
     "momentum": "the share of the last update that is kept",
     "weight_decay": "added gradient per weight",
 }
+FACTS = ("score", "mean_score", "robust_score", "regret", "tuned")
+"""Metrics in the table on a study's page."""
 _RHO_LENGTH = "the length ‖Δw‖ of the ascent step, as the weights"
 _OWN_UNIT = "the optimizer's own"
 
 
-def note(material: Material, where: Places, optimizer: str, *, report: bool) -> str:
+def note(study: Study, summary: Summary, where: Places, optimizer: str, *, report: bool) -> str:
     """All that is said of an optimizer's study.
 
     Args:
-        material: the run.
+        study: the run's study.
+        summary: what was found.
         where: the dashboard's studies.
         optimizer: the optimizer.
         report: whether there is a `report.html` to link to.
     """
     number = where.trials[optimizer]
+    own = summary.optimizers[optimizer]
     return sections(
         f"# {plain(where.names[number])}",
-        _what(material, optimizer),
-        _links(material, where, optimizer, report=report),
-        *_verdict(material),
-        *_estimates(material, optimizer),
-        *_fixed(material, optimizer),
-        *_own_best(material, where, optimizer),
+        _what(study, summary, optimizer),
+        _links(study, where, optimizer, report=report),
+        *_claim(summary),
+        *_titled("Estimates", _metrics(summary, own.metrics)),
+        *_titled("Best after n trials", _tuning(summary, optimizer)),
+        *_titled("Fixed settings", _fixed(summary, optimizer)),
+        *_titled("Own best settings", _own_best(own)),
+        *_titled("What matters", _what_matters(own)),
         "## Hyperparameters",
-        hyperparameters(material, optimizer),
+        hyperparameters(study, optimizer),
         "## Trials",
-        _trials(material, where, optimizer),
+        _trials(own, where, optimizer),
+        *_titled("What to know besides", bullets(map(plain, summary.notes))),
     )
 
 
-def settings_note(material: Material, where: Places, optimizer: str, *, report: bool) -> str:
-    """What is said of the study that has one trial a setting."""
-    number = where.settings[optimizer]
+def map_note(study: Study, where: Places, optimizer: str, *, report: bool) -> str:
+    """What is said of the study of an optimizer's map."""
     trials = link("its trials", study_path(where.trials[optimizer]))
     return sections(
-        f"# {plain(where.names[number])}",
-        f"The map of {plain(optimizer)}: one Optuna trial a setting, drawn evenly from the search "
-        "space. Its value is what the report's means and distributions are made of: the mean test "
-        "accuracy over seeds, diverged ones at chance, and never below chance. So the distribution "
-        "that *Compare* shows of two of these studies is the report's, read from below; grey "
-        "points are settings where a seed diverged. A setting is here when all its seeds are. "
-        f"Everything else is at {trials}.",
-        _links(material, where, optimizer, report=report),
+        f"# {plain(where.names[where.maps[optimizer]])}",
+        f"The map of {plain(optimizer)}: settings drawn evenly from the search space, every fourth "
+        "with a second seed. A trial's value is its test accuracy, chance where it diverged and "
+        "never below chance. What *Compare*, importances and contours show of these trials is of "
+        f"the search space; that of {trials} mixes all phases.",
+        _links(study, where, optimizer, report=report),
         "## Hyperparameters",
-        hyperparameters(material, optimizer),
+        hyperparameters(study, optimizer),
     )
 
 
-def facts(material: Material, optimizer: str) -> dict[str, str]:
+def facts(summary: Summary, optimizer: str) -> dict[str, str]:
     """The table on the study's page: a few words and numbers."""
-    metrics = _metrics(material, optimizer)
-    best = ((metrics.get("own_best") or {}).get("best_accuracy")) or {}
-    regret = ((metrics.get("rho") or {}).get(tables.HEADLINE)) or {}
-    verdict = page.verdict(material, behind(material))
-    found = {
-        "verdict": verdict.word,
-        "claim": verdict.text,
-        "own best setting": text.setting(_best(material, optimizer)),
-        "accuracy there (%)": _number(best, "best_accuracy"),
-        "regret sensitivity (points)": _number(regret, tables.HEADLINE),
+    shown = {
+        f"{text.label(row.metric)}, {text.LENSES[row.lens].lower()} ({unit.name})": (
+            text.with_interval(row.value, row.low, row.high, unit)
+        )
+        for row in summary.optimizers[optimizer].metrics
+        if row.metric in FACTS and row.value is not None
+        for unit in [_unit_of(summary, row.metric)]
     }
-    return {name: value for name, value in found.items() if value}
+    return {
+        "verdict": summary.claim.verdict,
+        "claim": summary.claim.text,
+        "look": look_words(summary.design),
+        **shown,
+    }
 
 
-def hyperparameters(material: Material, optimizer: str) -> str:
+def hyperparameters(study: Study, optimizer: str) -> str:
     """Ranges, scales and units."""
-    ranges = material.study.search_spaces[optimizer].ranges
     rows = [
         (
             plain(name),
@@ -109,7 +105,7 @@ def hyperparameters(material: Material, optimizer: str) -> str:
             text.short(box.default),
             plain(_unit(optimizer, name)),
         )
-        for name, box in ranges.items()
+        for name, box in study.search_spaces[optimizer].ranges.items()
     ]
     if not rows:
         return "None."
@@ -122,176 +118,179 @@ def _unit(optimizer: str, name: str) -> str:
     return UNITS.get(name, _OWN_UNIT)
 
 
-def _what(material: Material, optimizer: str) -> str:
-    study = material.study
+def _what(study: Study, summary: Summary, optimizer: str) -> str:
     roles = {study.candidate: "candidate", study.baseline: "baseline", study.control: "control"}
-    does = OPTIMIZERS.get(optimizer, "an optimizer of the study's own")
+    does = study.search_spaces[optimizer].description or "an optimizer of the study's own"
     role = f", the study's {roles[optimizer]}" if optimizer in roles else ""
+    count = text.count(summary.counts.trainings)
     return (
-        f"**{plain(optimizer)}**{role}: {plain(does)}. {plain(page.done(material))} "
-        f"The numbers below rest on {text.count(len(material.trials))} trials of all optimizers."
+        f"**{plain(optimizer)}**{role}: {plain(text.sentence(does))} "
+        f"The numbers below rest on {count} trials of all optimizers."
     )
 
 
-def _links(material: Material, where: Places, optimizer: str, *, report: bool) -> str:
-    items = []
-    if report:
-        items.append(
-            f"{link('The report', REPORT_PATH)}: "
-            + ", ".join(
-                link(words, f"{REPORT_PATH}#{place}")
-                for words, place in (("estimates", "estimates"), ("comparisons", "comparisons"))
-            )
-        )
-    rival = _rival(material, optimizer)
-    if rival is not None and {optimizer, rival} <= where.settings.keys():
-        pair = (where.settings[optimizer], where.settings[rival])
-        items.append(
-            link(f"Compare with {rival} over the search space", compare_path(pair))
-            + ": settings drawn alike, each at its mean over seeds"
-        )
+def _links(study: Study, where: Places, optimizer: str, *, report: bool) -> str:
+    items = [link("The report", REPORT_PATH)] if report else []
+    rival = study.candidate if optimizer == study.baseline else study.baseline
+    if rival is not None and rival != optimizer and {optimizer, rival} <= where.maps.keys():
+        pair = (where.maps[optimizer], where.maps[rival])
+        items.append(link(f"Compare with {rival} over the search space", compare_path(pair)))
     return bullets(items)
 
 
-def _rival(material: Material, optimizer: str) -> str | None:
-    study = material.study
-    return study.candidate if optimizer == study.baseline else study.baseline
-
-
-def _verdict(material: Material) -> tuple[str, ...]:
-    """The report's answer, with its reasons."""
-    found = page.verdict(material, behind(material))
+def _claim(summary: Summary) -> Iterable[str]:
+    """The verdict, its reasons, how far the study is, and every comparison."""
+    claim = summary.claim
+    needed = (
+        f"{text.LENSES[one.lens]}: {text.counted(one.replicates, 'replicate')} would decide it."
+        for one in summary.needed
+        if one.replicates is not None
+    )
     return (
-        f"## {plain(found.word)}",
-        plain(found.text),
-        bullets(plain(reason.words) for reason in found.because),
-        _differences(material),
+        f"## {plain(text.VERDICTS[claim.verdict])}",
+        plain(claim.text),
+        bullets(map(plain, (*claim.because, *needed, text.sentence(look_words(summary.design))))),
+        *_titled("Comparisons", _comparisons(summary)),
+        *_titled("After n trials", _tuning(summary, None)),
     )
 
 
-def _differences(material: Material) -> str:
-    """Candidate − baseline in the metric of the claim, by lens."""
-    study, one = material.study, text.metric(tables.HEADLINE)
-    titles = lens_titles(material)
+def _comparisons(summary: Summary) -> str:
+    rows = []
+    for row in (*summary.comparisons, *summary.gap):
+        unit = _unit_of(summary, row.metric)
+        rows.append(
+            (
+                text.LENSES[row.lens],
+                plain(f"{row.candidate} − {row.baseline}"),
+                plain(text.label(row.metric)),
+                text.with_interval(row.estimate, row.low, row.high, unit, sign=True),
+                unit.of_difference,
+                text.ends(row.verdict_low, row.verdict_high, unit, sign=True),
+                plain(": ".join(said for said in (row.verdict, row.reason) if said)),
+            )
+        )
+    head = ("lens", "pair", "metric", _interval(summary), "unit", "verdict's interval", "verdict")
+    return table(head, rows) if rows else ""
+
+
+def _metrics(summary: Summary, metrics: Sequence[Metric]) -> str:
+    rows = []
+    for row in metrics:
+        unit = _unit_of(summary, row.metric)
+        rows.append(
+            (
+                text.LENSES[row.lens],
+                plain(text.label(row.metric)),
+                text.with_interval(row.value, row.low, row.high, unit),
+                unit.name,
+                text.count(row.replicates),
+                text.count(row.trainings),
+                plain(row.reason or ""),
+            )
+        )
+    head = ("lens", "metric", _interval(summary), "unit", "replicates", "trainings", "remark")
+    return table(head, rows) if rows else ""
+
+
+def _tuning(summary: Summary, optimizer: str | None) -> str:
+    """Best score after n trials; of None, the difference."""
+    unit, sign = text.score_unit(summary.design.metric), optimizer is None
+    rows = [
+        (text.count(row.trials), text.with_interval(row.value, row.low, row.high, unit, sign=sign))
+        for row in summary.tuning
+        if row.optimizer == optimizer
+    ]
+    said = "best score" if optimizer else f"{summary.candidate} − {summary.baseline}"
+    return table(("n", f"{plain(said)}, {_interval(summary)}"), rows) if rows else ""
+
+
+def _fixed(summary: Summary, optimizer: str) -> str:
+    points = [
+        sections(
+            plain(text.setting(point.hyperparameters) or text.DASH),
+            _metrics(summary, point.metrics),
+        )
+        for point in summary.fixed
+        if point.optimizer == optimizer
+    ]
+    published = [
+        (
+            plain(row.source),
+            row.metric,
+            text.short(row.published),
+            text.with_interval(row.ours, row.low, row.high, text.PLAIN),
+        )
+        for row in summary.published
+        if row.optimizer == optimizer
+    ]
+    if published:
+        points.append(table(("source", "metric", "published", "ours"), published))
+    return "\n".join(points)
+
+
+def _own_best(own: OptimizerRecord) -> str:
+    best = own.own_best
+    if best is None or not best.hyperparameters:
+        return ""
+    rows = [
+        (plain(name), text.short(value), " to ".join(map(text.short, best.spread.get(name, ()))))
+        for name, value in best.hyperparameters.items()
+    ]
+    helps = {
+        True: "They beat the base optimizer alone.",
+        False: "They are no better than the base optimizer alone.",
+        None: "",
+    }[best.helps]
+    return sections(
+        f"Chosen in each of {text.counted(best.replicates, 'replicate')} by the validation score; "
+        f"Optuna's best trial is one lucky seed. {helps}",
+        table(("hyperparameter", "median", "quartiles"), rows),
+    )
+
+
+def _what_matters(own: OptimizerRecord) -> str:
+    items = []
+    if (quality := own.surface) is not None:
+        items.append(
+            f"The fitted surface: R² {text.short(quality.r2)}, share of noise "
+            f"{text.number(quality.noise_share, text.SHARE)} %. {quality.reason or ''}"
+        )
+    if (number := own.effective_number) is not None:
+        found = text.with_interval(number.value, number.low, number.high, text.WHOLE)
+        items.append(f"Effective number of hyperparameters: {found}. {number.reason or ''}")
     rows = [
         (
-            plain(titles.get(str(entry["lens"]), str(entry["lens"]))),
-            text.number(entry.get("difference"), one, sign=True),
-            text.interval(entry.get("low"), entry.get("high"), one, sign=True),
-            text.p_value(entry.get("p_value")),
-            plain(str(entry.get("verdict") or text.DASH)),
+            plain(row.method),
+            " × ".join(map(plain, row.hyperparameters)),
+            text.with_interval(row.value, row.low, row.high, text.SHARE),
+            plain(row.reason or ""),
         )
-        for entry in material.summary.get("comparisons") or ()
-        if entry.get("metric") == tables.HEADLINE
-        and entry.get("candidate") == study.candidate
-        and entry.get("baseline") == study.baseline
+        for row in own.importance
     ]
-    if not rows:
-        return ""
-    pair = f"{study.candidate} − {study.baseline}, {one.label.lower()} (points)"
-    head = ("lens", plain(pair), _interval_head(material), "p (Holm)", "better")
-    return table(head, rows)
+    shares = table(("method", "hyperparameters", "share (%)", "remark"), rows) if rows else ""
+    return "\n\n".join(part for part in (bullets(map(plain, items)), shares) if part)
 
 
-def _estimates(material: Material, optimizer: str) -> tuple[str, ...]:
-    """The optimizer's column of the report's table, with the reasons of what is missing."""
-    if material.fixed_only:
-        return ()
-    found = tables.estimates(
-        material.summary, (optimizer,), bare=material.bare, titles=lens_titles(material)
-    )
-    rows: list[tuple[str, ...]] = []
-    for group in found.groups:
-        rows.append((f"**{plain(group.title)}**", "", "", ""))
-        for row in group.rows:
-            (cell,) = row.cells
-            rows.append((plain(row.label), cell.value, cell.interval, plain(row.unit)))
-    missing = [f"{metrics} ({lens}): {why}" for lens, metrics, why in found.absent]
-    head = ("metric", "estimate", _interval_head(material), "unit")
+def _trials(own: OptimizerRecord, where: Places, optimizer: str) -> str:
+    listed = link("the list", trials_path(where.trials[optimizer]))
     return (
-        "## Estimates",
-        table(head, rows) if rows else "None yet.",
-        bullets(map(plain, [*found.notes, *missing])),
+        f"{text.count(own.trainings)}; {text.count(own.diverged)} diverged, "
+        f"{text.count(own.collapsed)} collapsed (diverged, or no better than trivial), "
+        f"{text.count(own.failed)} raised an error. Of the draws of off and misset, "
+        f"{text.number(own.clipped_share, text.SHARE)} % stand at a bound of the rule. "
+        "A diverged trial counts, with chance as its accuracy; the dashboard's figures show it in "
+        f"grey, as infeasible. In {listed} each one's attribute *result* says how it ended."
     )
 
 
-def _fixed(material: Material, optimizer: str) -> tuple[str, ...]:
-    """The optimizer's points of a fixed phase."""
-    accuracy, loss = text.metric("accuracy"), text.metric("loss")
-    rows = []
-    for name, entry in fixed_entries(material):
-        leaves = (entry.get("accuracy") or {}, entry.get("loss") or {})
-        if name == optimizer:
-            rows.append(
-                (
-                    plain(text.setting(entry.get("hyperparameters")) or text.DASH),
-                    text.number(leaves[0].get("value"), accuracy),
-                    text.interval(leaves[0].get("low"), leaves[0].get("high"), accuracy),
-                    text.number(leaves[1].get("value"), loss),
-                )
-            )
-    if not rows:
-        return ()
-    head = ("setting", "test accuracy (%)", _interval_head(material), "test loss")
-    return "## Fixed settings", table(head, rows)
+def _titled(title: str, content: str) -> tuple[str, ...]:
+    return (f"## {title}", content) if content else ()
 
 
-def _interval_head(material: Material) -> str:
-    return f"{100 * material.study.analysis.confidence:g} % interval"
+def _interval(summary: Summary) -> str:
+    return f"estimate ({100 * summary.design.confidence:g} % interval)"
 
 
-def _own_best(material: Material, where: Places, optimizer: str) -> tuple[str, ...]:
-    setting = _best(material, optimizer)
-    entry = _entry(material, optimizer).get("best_point") or {}
-    if not text.setting(setting):
-        return ()
-    rows = material.trials
-    own = rows[
-        (rows["optimizer"] == optimizer)
-        & (rows["phase"] == entry.get("phase"))
-        & (rows["point"] == entry.get("point"))
-    ]
-    numbers = [int(number) for number in own["trial_number"]]
-    seen = link("the trials there", trials_path(where.trials[optimizer], numbers))
-    words = (
-        f"{plain(text.setting(setting))}: chosen by its mean over half of the seeds of map and "
-        f"tune, and measured on others. See {seen}. Optuna's best trial is one lucky seed."
-    )
-    return "## Own best setting", words
-
-
-def _trials(material: Material, where: Places, optimizer: str) -> str:
-    rows = material.trials[material.trials["optimizer"] == optimizer]
-    ran = frames.complete(rows)
-    diverged, failed = int(ran["diverged"].sum()), int(frames.failed(ran, material.chance).sum())
-    counts = rows.groupby("phase", sort=False, observed=True).size()
-    phases = ", ".join(f"{plain(str(phase))} {text.count(int(n))}" for phase, n in counts.items())
-    return (
-        f"{text.count(len(rows))} ({phases}); {text.count(diverged)} diverged, "
-        f"{text.count(failed)} diverged or stayed at chance. A diverged trial counts, with chance "
-        "as its accuracy; the dashboard's figures show it in grey, as infeasible. "
-        f"In {link('the list', trials_path(where.trials[optimizer]))} each one's attribute "
-        "*result* says how it ended."
-    )
-
-
-def _best(material: Material, optimizer: str) -> Mapping[str, Any]:
-    point = _entry(material, optimizer).get("best_point") or {}
-    inner = point.get("hyperparameters", point)
-    return {k: v for k, v in inner.items() if k not in ("point", "seed")}
-
-
-def _metrics(material: Material, optimizer: str) -> Mapping[str, Any]:
-    return _entry(material, optimizer).get("metrics") or {}
-
-
-def _entry(material: Material, optimizer: str) -> Mapping[str, Any]:
-    return (material.summary.get("optimizers") or {}).get(optimizer) or {}
-
-
-def _number(leaf: Mapping[str, Any], key: str) -> str:
-    one = text.metric(key)
-    if not text.is_number(leaf.get("value")):
-        return ""
-    ends = text.interval(leaf.get("low"), leaf.get("high"), one)
-    return text.number(leaf["value"], one) + (f" ({ends})" if ends else "")
+def _unit_of(summary: Summary, metric: str) -> text.Unit:
+    return text.unit_of(metric, summary.design.metric)

@@ -4,10 +4,10 @@ In: stored trials as they come, and descriptions. Out: what optuna-dashboard rea
 comes from a storage but the records that `ResultStore` checks, so that no attribute of somebody's
 is ever unpickled or run, and nothing that is done to it reaches the run's storage.
 
-Each optimizer has two Optuna studies: its trials with their own numbers, and its map with one
-trial a setting, valued as the report does: the mean test accuracy over seeds, at least chance.
-Optuna knows no diverged trials; here they break a constraint, so that the dashboard's figures show
-them in grey, as infeasible.
+Each optimizer has two Optuna studies: its trials with their own numbers, and its map alone, whose
+settings fill the search space evenly, valued as the analysis does: the test accuracy, at least
+chance. Optuna knows no diverged trials; here they break a constraint, so that the dashboard's
+figures show them in grey, as infeasible.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from itertools import takewhile
-from statistics import fmean
+from copy import deepcopy
+from datetime import timedelta
 from threading import Lock
 from typing import Any
 
@@ -29,26 +28,25 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna_dashboard import save_note, save_plotly_graph_object
 
-from agsam_tune.columns import FAILURE_MARGIN
 from agsam_tune.dashboard.description import Description
 from agsam_tune.dashboard.markdown import plain, sections
 from agsam_tune.dashboard.places import places
 from agsam_tune.store import Stored
 from agsam_tune.store.records import METRICS, distribution
-from agsam_tune.study import Phase, Study, misset_layout
+from agsam_tune.study import Study
 from agsam_tune.trials import Outcome, State
 
 CURVES = 20
 """Learning curves of an optimizer: the dashboard draws a line for each.
 
-They are those of settings where there are any, whose study is small: of all trials that are
-complete the dashboard draws a line, empty or not, and for thousands that takes most of a second.
+They are those of the map's first trials, whose study is small: of all trials that are complete the
+dashboard draws a line, empty or not, and for thousands that takes most of a second.
 """
 STEPS = 12
 """Values of a learning curve, at most."""
 INFEASIBLE = {"constraints": [1.0]}
 VALUE = "validation accuracy (fraction)"
-SETTING_VALUE = "mean test accuracy (fraction)"
+MAP_VALUE = "test accuracy (fraction)"
 UNKNOWN = "–"
 """A fact that was known of fewer trials: Optuna forgets no attribute."""
 NOT_OURS = {"result": "not a trial of this run, or one that was run again"}
@@ -68,18 +66,15 @@ class Overlay:
         self._storage = InMemoryStorage()
         self._places = places(study)
         self._lock = Lock()
-        self._waiting: dict[tuple[str, int], list[Stored]] = {}
         self._shown: dict[int, Description] = {}
         self._described = False
         self._sizes = [0] * len(self._places.names)
-        settings = set(self._places.settings.values())
+        maps = set(self._places.maps.values())
         for number, name in enumerate(self._places.names):
             self._storage.create_new_study([StudyDirection.MAXIMIZE], study_name=name)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)  # of names for metrics
-                self._optuna(number).set_metric_names(
-                    [SETTING_VALUE if number in settings else VALUE]
-                )
+                self._optuna(number).set_metric_names([MAP_VALUE if number in maps else VALUE])
 
     @property
     def storage(self) -> BaseStorage:
@@ -108,22 +103,13 @@ class Overlay:
         shown = self._shown.get(number)
         return frozenset(figure.key for figure in shown.figures) if shown else frozenset()
 
-    def add(self, found: Iterable[Stored], *, last: bool = False) -> int:
-        """Show trials; returns how many.
-
-        Args:
-            found: those that are new.
-            last: whether no more will come, so that points are shown whatever seeds they have.
-        """
+    def add(self, found: Iterable[Stored]) -> int:
+        """Show trials that are new; returns how many."""
         n = 0
         with self._lock:
             for stored in found:
                 self._add_trial(stored)
                 n += 1
-            if last:
-                for (optimizer, _), seeds in self._waiting.items():
-                    self._add_setting(optimizer, seeds)
-                self._waiting.clear()
         return n
 
     def describe(self, descriptions: Mapping[int, Description]) -> None:
@@ -161,31 +147,23 @@ class Overlay:
         return optuna.load_study(study_name=self._places.names[number], storage=self._storage)
 
     def _add_trial(self, stored: Stored) -> None:
-        trial = stored.outcome.trial
-        number = self._places.trials[trial.optimizer]
+        outcome, optimizer = stored.outcome, stored.outcome.trial.optimizer
+        number, mapped = self._places.trials[optimizer], self._places.maps.get(optimizer)
         # A storage may hold trials of others; those of the run keep their numbers.
         for _ in range(self._sizes[number], stored.number):
             self._create(number, create_trial(state=_FAIL, user_attrs=NOT_OURS))
-        has_settings = trial.optimizer in self._places.settings
-        curve = not has_settings and stored.number % _every(self._study, trial.optimizer) == 0
-        self._create(number, trial_of(self._study, stored, chance=self._chance, curve=curve))
-        if trial.phase == "map" and has_settings:
-            key = (trial.optimizer, trial.point)
-            seeds = self._waiting.setdefault(key, [])
-            seeds.append(stored)
-            phase = self._study.phase("map")
-            if phase is not None and len(seeds) >= phase.seeds:
-                self._add_setting(trial.optimizer, self._waiting.pop(key))
+        shown = trial_of(self._study, stored, chance=self._chance)
+        curve = outcome.curve
+        self._create(number, shown, curve.val_accuracy if mapped is None else ())
+        if mapped is not None and outcome.trial.phase == "map" and shown.value is not None:
+            of_map = deepcopy(shown)
+            of_map.value = _score(outcome, self._chance)
+            self._create(mapped, of_map, curve.test_accuracy)
 
-    def _add_setting(self, optimizer: str, seeds: Sequence[Stored]) -> None:
-        mapped = self._study.phase("map")
-        every = -(-((mapped and mapped.points) or 1) // CURVES)
-        curve = seeds[0].outcome.trial.point % every == 0
-        shown = setting_of(self._study, seeds, chance=self._chance, curve=curve)
-        if shown is not None:
-            self._create(self._places.settings[optimizer], shown)
-
-    def _create(self, number: int, trial: FrozenTrial) -> None:
+    def _create(self, number: int, trial: FrozenTrial, curve: Sequence[float] = ()) -> None:
+        """Show a trial, with its learning curve if it is one of the first."""
+        if self._sizes[number] < CURVES:
+            trial.intermediate_values = _thinned(curve)
         self._storage.create_new_trial(number, trial)
         self._sizes[number] += 1
 
@@ -193,10 +171,10 @@ class Overlay:
 _COMPLETE, _FAIL = TrialState.COMPLETE, TrialState.FAIL
 
 
-def trial_of(study: Study, stored: Stored, *, chance: float | None, curve: bool) -> FrozenTrial:
+def trial_of(study: Study, stored: Stored, *, chance: float | None) -> FrozenTrial:
     """A trial as the dashboard shows it: its result in words, and no attribute that is unknown."""
     outcome, trial = stored.outcome, stored.outcome.trial
-    value = _value(outcome, chance)
+    value, values = _value(outcome, chance), dict(trial.hyperparameters)
     known = {
         "result": result_of(outcome, chance),
         "phase": trial.phase,
@@ -207,48 +185,19 @@ def trial_of(study: Study, stored: Stored, *, chance: float | None, curve: bool)
         **outcome.sharpness,
         "error": outcome.error,
     }
-    return _frozen(
-        study,
-        outcome,
+    shown = create_trial(
+        state=_FAIL if value is None else _COMPLETE,
         value=value,
-        attributes=_known(known),
-        intermediate=_thinned(outcome.curve.val_accuracy) if curve else {},
-        finished=stored.written,
-        seconds=outcome.seconds,
-        grey=outcome.diverged,
+        params=values,
+        distributions={n: distribution(study, trial.optimizer, n, v) for n, v in values.items()},
+        user_attrs=_known(known),
+        system_attrs=dict(INFEASIBLE) if outcome.diverged else {},
     )
-
-
-def setting_of(
-    study: Study, seeds: Sequence[Stored], *, chance: float | None, curve: bool
-) -> FrozenTrial | None:
-    """A point of the map as one trial; None where every seed raised an error."""
-    outcomes = [one.outcome for one in seeds if not math.isnan(one.outcome.test_accuracy)]
-    if not outcomes:
-        return None
-    trial = outcomes[0].trial
-    accuracy = fmean(outcome.test_accuracy for outcome in outcomes)
-    diverged = sum(outcome.diverged for outcome in outcomes)
-    known = {
-        "result": f"{diverged} of {len(outcomes)} seeds diverged" if diverged else "finished",
-        "point": trial.point,
-        "replicate": trial.replicate,
-        "seeds": len(outcomes),
-        "mean_test_accuracy": accuracy,
-        "radius": fmean(outcome.radius for outcome in outcomes),
-        "trials": ", ".join(str(one.number) for one in seeds),
-    }
-    written = [one.written for one in seeds if one.written is not None]
-    return _frozen(
-        study,
-        outcomes[0],
-        value=accuracy if chance is None else max(accuracy, chance),
-        attributes=_known(known),
-        intermediate=_thinned(_mean_curve(outcomes)) if curve else {},
-        finished=max(written, default=None),
-        seconds=math.nan,
-        grey=diverged > 0,
-    )
+    end = stored.written or shown.datetime_complete
+    whole = 0.0 if math.isnan(outcome.seconds) else outcome.seconds
+    shown.datetime_complete = end
+    shown.datetime_start = None if end is None else end - timedelta(seconds=whole)
+    return shown
 
 
 def _value(outcome: Outcome, chance: float | None) -> float | None:
@@ -262,6 +211,12 @@ def _value(outcome: Outcome, chance: float | None) -> float | None:
     return next((value for value in found if not math.isnan(value)), None)
 
 
+def _score(outcome: Outcome, chance: float | None) -> float | None:
+    """What the analysis takes of a trial that has a result."""
+    found = [v for v in (outcome.test_accuracy, chance) if v is not None and not math.isnan(v)]
+    return max(found, default=None)
+
+
 def result_of(outcome: Outcome, chance: float | None) -> str:
     """How a trial ended, for a column that people sort and filter by."""
     if outcome.state is not State.COMPLETE:
@@ -269,37 +224,9 @@ def result_of(outcome: Outcome, chance: float | None) -> str:
     if outcome.diverged:
         step = outcome.diverged_step
         return "diverged" if step is None else f"diverged at step {step}"
-    if chance is not None and outcome.test_accuracy <= chance + FAILURE_MARGIN:
-        return "failed: at chance"
+    if chance is not None and outcome.test_accuracy <= chance:
+        return "no better than chance"
     return "finished"
-
-
-def _frozen(
-    study: Study,
-    outcome: Outcome,
-    *,
-    value: float | None,
-    attributes: Mapping[str, Any],
-    intermediate: dict[int, float],
-    finished: datetime | None,
-    seconds: float,
-    grey: bool,
-) -> FrozenTrial:
-    optimizer, values = outcome.trial.optimizer, dict(outcome.trial.hyperparameters)
-    trial = create_trial(
-        state=_FAIL if value is None else _COMPLETE,
-        value=value,
-        params=values,
-        distributions={n: distribution(study, optimizer, n, v) for n, v in values.items()},
-        user_attrs=dict(attributes),
-        system_attrs=dict(INFEASIBLE) if grey else {},
-        intermediate_values=intermediate,
-    )
-    end = finished or trial.datetime_complete
-    trial.datetime_complete = end
-    whole = 0.0 if math.isnan(seconds) else seconds
-    trial.datetime_start = None if end is None else end - timedelta(seconds=whole)
-    return trial
 
 
 def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -311,35 +238,8 @@ def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mean_curve(outcomes: Sequence[Outcome]) -> list[float]:
-    """The mean test accuracy after each epoch, as long as no seed's training has broken off."""
-    curves = [outcome.curve.test_accuracy for outcome in outcomes]
-    means = (fmean(values) for values in zip(*curves, strict=False))
-    return list(takewhile(lambda mean: not math.isnan(mean), means))
-
-
 def _thinned(values: Sequence[float]) -> dict[int, float]:
     """Epoch, from 1 → value, at most STEPS of them and the last."""
     every = -(-len(values) // STEPS) or 1
     last = len(values)
     return {e: v for e, v in enumerate(values, 1) if (last - e) % every == 0}
-
-
-def _every(study: Study, optimizer: str) -> int:
-    """Each how-manieth trial shows its learning curve, so that CURVES do in the whole study."""
-    return max(1, -(-_planned(study, optimizer) // CURVES))
-
-
-def _planned(study: Study, optimizer: str) -> int:
-    """About how many trials the whole study has of an optimizer."""
-    if not study.search_spaces[optimizer].names:
-        return 1
-    return sum(_points(study, phase, optimizer) * phase.seeds for phase in study.phases)
-
-
-def _points(study: Study, phase: Phase, optimizer: str) -> int:
-    if phase.name == "fixed":
-        return sum(point.optimizer == optimizer for point in phase.fixed)
-    if phase.name == "misset":
-        return len(misset_layout(study.hyperparameters))
-    return phase.points or 0

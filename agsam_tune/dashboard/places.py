@@ -21,16 +21,16 @@ class Places:
     Attributes:
         names: all, in the order of their numbers.
         trials: optimizer → the number of the study of its trials, as the storage has it.
-        settings: optimizer → the number of the study of its map's settings, one trial a point.
+        maps: optimizer → the number of the study of its map alone.
     """
 
     names: tuple[str, ...]
     trials: dict[str, int]
-    settings: dict[str, int]
+    maps: dict[str, int]
 
 
 def places(study: Study) -> Places:
-    """Trials first, in the study's order; an optimizer without hyperparameters has one setting."""
+    """Trials first, in the study's order; of a map where there are hyperparameters."""
     tuned = [name for name in study.optimizers if study.search_spaces[name].names]
     mapped = tuned if study.phase("map") is not None else []
     names = [f"{study.name}/{name}" for name in study.optimizers]
@@ -39,7 +39,7 @@ def places(study: Study) -> Places:
     return Places(
         names=tuple(names),
         trials={name: number for number, name in enumerate(study.optimizers)},
-        settings={name: first + number for number, name in enumerate(mapped)},
+        maps={name: first + number for number, name in enumerate(mapped)},
     )
 
 

@@ -1,252 +1,262 @@
-"""The report's main figures for the dashboard, an optimizer's own curves in bold.
+"""The record's figures for the dashboard, an optimizer's own curves in bold.
 
-In: the report's `Material` and its curves. Out: `Figure`s of Plotly's, small enough to be there at
-once: curves have tens of positions, and of dots there are some hundreds. The estimates are those of
-the report. Must not import torch, Ray or Optuna.
+In: the study, its `Summary`, the learning curves. Out: `Figure`s of Plotly's, small enough to be
+there at once. The numbers are those of the record. Must not import torch, Ray or Optuna.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import pandas as pd
 
+from agsam_tune.analysis.record import Comparison, Curve, Metric, Summary
 from agsam_tune.dashboard import traces
 from agsam_tune.dashboard.description import Figure
-from agsam_tune.dashboard.interval_plots import claim, fixed
-from agsam_tune.dashboard.traces import Trace, axis, figure, numbers, percents, words
-from agsam_tune.report import frames
-from agsam_tune.report.figures.lenses import Backdrop, backdrop
-from agsam_tune.report.figures.share_plates import distribution_tables, tuning_tables
-from agsam_tune.report.lens_curves import LensCurves
-from agsam_tune.report.material import Material
-from agsam_tune.report.style import BAD, INK
+from agsam_tune.dashboard.traces import Trace, axis, figure, percents, words
+from agsam_tune.report import text
+from agsam_tune.report.style import BLUE, INK, VERMILLION, OptimizerStyle, optimizer_styles
+from agsam_tune.study import Study
 
-ACCURACY = "test accuracy (%)"
-MOST_BAD = 6
-"""Failed trials drawn among the learning curves."""
+SCORE = "score (%)"
+#: Kind of curve → its place among the figures, and its title.
+CURVES = {
+    "key": (3, "along {}, all else at its default"),
+    "off": (4, "along {}, while all else is off"),
+    "radius": (5, "at steps of exactly the same length"),
+    "range": (6, "over the map, along the measured length of the step"),
+    "map": (7, "over the map, along {}"),
+    "misset": (8, "around each replicate's own best, along {}"),
+}
+LEARNING = ("map", "fixed")
+"""Phases whose learning curves are drawn."""
+_SIDES = {
+    "candidate": VERMILLION,
+    "level_candidate": VERMILLION,
+    "baseline": BLUE,
+    "level_baseline": BLUE,
+}
+
+Styles = dict[str, OptimizerStyle]
 
 
-def plots(material: Material, curves: LensCurves, optimizer: str) -> tuple[Figure, ...]:
-    """Those that the run has something to show in, in the report's order."""
+def plots(
+    study: Study, summary: Summary, curves: pd.DataFrame, optimizer: str
+) -> tuple[Figure, ...]:
+    """Those that the run has something to show in, sorted by their keys.
+
+    Args:
+        study: the run's study.
+        summary: what was found.
+        curves: the learning curves, one row a trial and epoch; may be empty.
+        optimizer: whose curves are drawn in bold.
+    """
+    styles = optimizer_styles(
+        study.optimizers,
+        candidate=study.candidate,
+        baseline=study.baseline,
+        control=study.control,
+    )
     made = [
-        claim(material),
-        fixed(material, optimizer),
-        *lenses(material, curves, optimizer),
-        *surfaces(material, optimizer),
-        distribution(material, optimizer),
-        tuning(material, optimizer),
-        learning(material, optimizer),
+        claim(summary),
+        fixed(summary, styles, optimizer),
+        *along(study, summary, styles, optimizer),
+        learning(curves, styles[optimizer]),
+        tuning(summary, styles, optimizer),
+        tuning_difference(summary, styles),
     ]
     return tuple(one for one in made if one is not None)
 
 
-def lenses(material: Material, curves: LensCurves, optimizer: str) -> list[Figure]:
-    """Accuracy through the three lenses, on one accuracy axis."""
-    own = curves.factors.get("rho", curves.rho.iloc[:0])
-    shown = [curve for curve in (curves.rho, own, curves.radius) if not curve.empty]
+def claim(summary: Summary) -> Figure | None:
+    """Score and regret in each lens, with the intervals that verdicts are made of."""
+    shown = [
+        row for row in summary.comparisons if row.verdict is not None and row.estimate is not None
+    ]
     if not shown:
-        return []
-    behind = backdrop(
-        shown, styles=material.styles, references=curves.references, chance=material.chance
+        return None
+    pair = f"{words(shown[0].candidate)} − {words(shown[0].baseline)}"
+    return figure(
+        "1-claim",
+        f"Score, and what less is lost: {pair}",
+        [_difference(row, len(shown) - place) for place, row in enumerate(shown)],
+        showlegend=False,
+        xaxis=axis("difference (points): right of 0 the first does better", zeroline=True),
+        yaxis=_rows([f"{row.lens}: {row.metric}" for row in shown]),
     )
-    made = [
-        ("2-same-rho", "At the same rho", "rho (log scale)", curves.rho),
-        ("3-own-best", "Relative to the own best", "rho / own best rho (log scale)", own),
-        (
-            "4-same-radius",
-            "At the same measured radius",
-            "measured radius ‖Δw‖ (log scale)",
-            curves.radius,
-        ),
+
+
+def fixed(summary: Summary, styles: Styles, optimizer: str) -> Figure | None:
+    """The accuracies of all fixed points, the optimizer's own in bold."""
+    found = [
+        (point, row)
+        for point in summary.fixed
+        for row in point.metrics
+        if row.metric == "mean_score" and row.value is not None
     ]
+    if not found:
+        return None
+    rows, labels = [], []
+    for place, (point, row) in enumerate(found):
+        size = 14 if point.optimizer == optimizer else 9
+        one = _interval(row, row.value or 0.0, len(found) - place, styles[point.optimizer].colour)
+        rows.append(one | {"marker": one["marker"] | {"size": size}})
+        setting = text.setting(point.hyperparameters)
+        name = words(point.optimizer)
+        labels.append(f"{name}<br>{words(setting)}" if setting else name)
+    layout = {"xaxis": axis("test accuracy (%)"), "yaxis": _rows(labels)}
+    return figure("2-fixed", "Accuracy at the fixed settings", rows, showlegend=False, **layout)
+
+
+def along(study: Study, summary: Summary, styles: Styles, optimizer: str) -> list[Figure]:
+    """A figure for each kind of curve and hyperparameter, all optimizers in it."""
+    found: dict[tuple[str, str], dict[str, Curve]] = {}
+    for name, own in summary.optimizers.items():
+        for curve in own.curves:
+            found.setdefault((curve.kind, curve.hyperparameter), {})[name] = curve
+    levels = {
+        name: row.value
+        for name, own in summary.optimizers.items()
+        if not own.hyperparameters
+        and (row := summary.metric(name, "same_setting", "mean_score")) is not None
+        and row.value is not None
+    }
     return [
-        figure(
-            key,
-            title,
-            along(behind, curve, optimizer, markers=curve is own),
-            xaxis=axis(label, log=True),
-            yaxis=axis(ACCURACY, range=[100 * behind.low, 100 * behind.high]),
-        )
-        for key, title, label, curve in made
-        if not curve.empty
+        _along(study, (kind, name), curves, styles, levels, optimizer)
+        for (kind, name), curves in sorted(found.items())
     ]
 
 
-def along(behind: Backdrop, curve: pd.DataFrame, optimizer: str, *, markers: bool) -> list[Trace]:
-    """Curves along one coordinate, with intervals; optimizers without one are levels."""
-    bands: list[Trace] = []
-    lines: list[Trace] = []
-    for name, style in behind.styles.items():
-        one = curve[curve["optimizer"] == name].sort_values("x")
-        own = name == optimizer
-        if one.empty:
-            continue
-        if own or style.prominent:
-            bands.append(traces.band(one["x"].tolist(), one["low"], one["high"], style))
-        lines.append(traces.line(one["x"], one["value"], style, own=own, markers=markers))
-    ends = (float(curve["x"].min()), float(curve["x"].max()))
-    levels = [
-        traces.level(value, behind.styles[name], ends, own=name == optimizer)
-        for name, value in behind.references.items()
-    ]
-    return [*bands, *lines, *levels]
-
-
-def surfaces(material: Material, optimizer: str) -> list[Figure]:
-    """The fitted surface over rho and each other hyperparameter, and the points it is fitted to."""
-    ranges = material.study.search_spaces[optimizer].ranges
-    if "rho" not in ranges:
-        return []
-    points = frames.point_means(material.trials, ("map", "iid"), material.chance)
-    points = points[points["optimizer"] == optimizer]
-    made = []
-    for place, second in enumerate(name for name in ranges if name != "rho"):
-        title = f"Surface over rho and {words(second)}"
-        drawn = _surface(material, points, optimizer, second)
-        if drawn:
-            made.append(
-                figure(
-                    f"5-surface-{place}",
-                    title,
-                    drawn,
-                    showlegend=True,
-                    coloraxis={
-                        "colorscale": traces.COLOURS,
-                        "colorbar": {"title": {"text": ACCURACY}},
-                    },
-                    xaxis=axis(
-                        "rho (log scale)" if ranges["rho"].log else "rho", log=ranges["rho"].log
-                    ),
-                    yaxis=axis(
-                        f"{words(second)} (log scale)" if ranges[second].log else words(second),
-                        log=ranges[second].log,
-                    ),
-                )
-            )
-    return made
-
-
-def _surface(material: Material, points: pd.DataFrame, optimizer: str, second: str) -> list[Trace]:
-    drawn: list[Trace] = []
-    if material.surfaces is not None:
-        grid = material.surfaces.grid
-        nodes = grid[(grid["optimizer"] == optimizer) & (grid["second"] == second)]
-        if not nodes.empty:
-            table = nodes.pivot_table(index="x2", columns="rho", values="accuracy", dropna=False)
-            drawn.append(
-                {
-                    "type": "heatmap",
-                    "x": numbers(table.columns),
-                    "y": numbers(table.index),
-                    "z": [percents(row) for row in table.to_numpy(dtype=float)],
-                    "coloraxis": "coloraxis",
-                    "hovertemplate": "%{x:.3g}, %{y:.3g}: %{z:.2f} %<extra>fitted</extra>",
-                    "showlegend": False,
-                }
-            )
-    good, bad = points[~points["failed"]], points[points["failed"]]
-    if not good.empty:
-        one = good.iloc[list(traces.thinned(len(good)))]
-        drawn.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "points",
-                "x": numbers(one["rho"]),
-                "y": numbers(one[second]),
-                "marker": {
-                    "color": percents(one["accuracy"]),
-                    "coloraxis": "coloraxis",
-                    "size": 6,
-                    "line": {"color": INK, "width": 0.6},
-                },
-                "hovertemplate": "%{x:.3g}, %{y:.3g}: %{marker.color:.2f} %<extra>point</extra>",
-            }
-        )
-    if not bad.empty:
-        one = bad.iloc[list(traces.thinned(len(bad)))]
-        drawn.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "points where a seed failed",
-                "x": numbers(one["rho"]),
-                "y": numbers(one[second]),
-                "marker": {"symbol": "x", "size": 7, "color": BAD},
-                "hovertemplate": "%{x:.3g}, %{y:.3g}<extra>a seed failed</extra>",
-            }
-        )
-    return drawn
-
-
-def distribution(material: Material, optimizer: str) -> Figure | None:
-    """How many settings are at least so accurate."""
-    bands: list[Trace] = []
-    lines: list[Trace] = []
-    for name, table in distribution_tables(material).items():
-        style, own = material.styles[name], name == optimizer
-        x = [100 * value for value in [table["accuracy"].iloc[0], *table["accuracy"]]]
-        share, low, high = ([1.0, *(1 - table[column])] for column in ("share", "low", "high"))
-        if own or style.prominent:
-            bands.append(traces.band(x, high, low, style))
-        lines.append(traces.line(x, share, style, own=own))
-    if not lines:
-        return None
-    return figure(
-        "6-distribution",
-        "Settings that are at least so accurate",
-        [*bands, *lines],
-        xaxis=axis(ACCURACY),
-        yaxis=axis("settings at least this accurate (%)", range=[-2, 102]),
-    )
-
-
-def tuning(material: Material, optimizer: str) -> Figure | None:
-    """The best of n random settings."""
-    bands: list[Trace] = []
-    lines: list[Trace] = []
-    for name, table in tuning_tables(material).items():
-        style, own = material.styles[name], name == optimizer
-        if own:
-            bands.append(traces.band(table["draws"].tolist(), table["low"], table["high"], style))
-        lines.append(traces.line(table["draws"], table["value"], style, own=own))
-    if not lines:
-        return None
-    return figure(
-        "7-tuning",
-        "The best of n random settings",
-        [*bands, *lines],
-        xaxis=axis("n, random settings tried (log scale)", log=True),
-        yaxis=axis(f"best {ACCURACY}"),
-    )
-
-
-def learning(material: Material, optimizer: str) -> Figure | None:
-    """The optimizer's typical, best and failed trials by epoch."""
-    phases = material.main_phases
-    curves = material.curves
-    curves = curves[(curves["optimizer"] == optimizer) & curves["phase"].isin(phases)]
-    typical = frames.typical_curves(curves)
-    if typical.empty:
-        return None
-    style = material.styles[optimizer]
-    best = frames.curves_of(curves, frames.best_trials(material.trials, phases))
-    chosen = frames.bad_trials(material.trials, phases, material.chance, most=MOST_BAD)
-    bad = frames.curves_of(curves, chosen)
+def _along(
+    study: Study,
+    of: tuple[str, str],
+    curves: dict[str, Curve],
+    styles: Styles,
+    levels: dict[str, float],
+    optimizer: str,
+) -> Figure:
+    kind, name = of
+    place, title = CURVES[kind]
+    many = kind in ("map", "misset")
     drawn = [
-        traces.band(typical["epoch"].tolist(), typical["low"], typical["high"], style),
-        {**traces.line(typical["epoch"], typical["middle"], style, own=True), "name": "median"},
+        trace
+        for one, curve in curves.items()
+        for trace in _line(curve, styles[one], own=one == optimizer)
     ]
-    if not best.empty:
-        one = traces.line(best["epoch"], best["test_accuracy"], style, own=False)
-        drawn.append({**one, "name": "best trial", "line": {"color": INK, "dash": "dash"}})
-    for place, (_, rows) in enumerate(bad.groupby(frames.KEY, sort=True, observed=True)):
-        one = traces.line(rows["epoch"], rows["test_accuracy"], style, own=False)
-        looks = {"name": "failed", "legendgroup": "failed", "showlegend": place == 0}
-        drawn.append({**one, **looks, "line": {"color": BAD, "width": 1}})
+    ends = [x for curve in curves.values() for x in (min(curve.x), max(curve.x))]
+    drawn += [
+        traces.level(value, styles[one], (min(ends), max(ends)), own=one == optimizer)
+        for one, value in levels.items()
+    ]
+    ranges = [space.ranges[name] for space in study.search_spaces.values() if name in space.ranges]
+    log = min(ends) > 0 and (kind == "misset" or all(box.log for box in ranges))
     return figure(
-        "8-learning",
-        "Learning curves: the median and the middle half of all trials",
+        f"{place}-{kind}-{name}" if many else f"{place}-{kind}",
+        f"Score {title.format(words(name))}",
         drawn,
+        xaxis=axis(words(name) + (" (log scale)" if log else ""), log=log),
+        yaxis=axis(SCORE),
+    )
+
+
+def _line(curve: Curve, style: OptimizerStyle, *, own: bool) -> Iterable[Trace]:
+    if own or style.prominent:
+        yield traces.band(curve.x, curve.low, curve.high, style)
+    yield traces.line(curve.x, curve.mean, style, own=own)
+
+
+def learning(curves: pd.DataFrame, style: OptimizerStyle) -> Figure | None:
+    """The optimizer's median and middle half of trials by epoch."""
+    if curves.empty:
+        return None
+    own = curves[(curves["optimizer"] == style.name) & curves["phase"].isin(LEARNING)]
+    if own.empty:
+        return None
+    low, middle, high = (
+        own.groupby("epoch")["test_accuracy"].quantile(share) for share in (0.25, 0.5, 0.75)
+    )
+    return figure(
+        "9-learning",
+        "Learning curves: the median and the middle half of the map's trials",
+        [
+            traces.band(middle.index.tolist(), low, high, style),
+            traces.line(middle.index, middle, style, own=True),
+        ],
         xaxis=axis("epoch"),
-        yaxis=axis(ACCURACY),
+        yaxis=axis("test accuracy (%)"),
+    )
+
+
+def tuning(summary: Summary, styles: Styles, optimizer: str) -> Figure | None:
+    """The best of n trials, of each optimizer."""
+    drawn: list[Trace] = []
+    for name, style in styles.items():
+        rows = [row for row in summary.tuning if row.optimizer == name]
+        if rows:
+            drawn += _tuned(rows, style, own=name == optimizer)
+    return _tuning("9-tuning", "The best of n trials", drawn, SCORE)
+
+
+def tuning_difference(summary: Summary, styles: Styles) -> Figure | None:
+    """How far the candidate is ahead after as many trials."""
+    rows = [row for row in summary.tuning if row.optimizer is None]
+    if not rows or summary.candidate is None:
+        return None
+    drawn = list(_tuned(rows, styles[summary.candidate], own=True))
+    title = f"After n trials, {words(summary.candidate)} − {words(summary.baseline or '')}"
+    return _tuning("9-tuning-difference", title, drawn, "difference (points)")
+
+
+def _tuned(rows: Sequence[Any], style: OptimizerStyle, *, own: bool) -> Iterable[Trace]:
+    x = [row.trials for row in rows]
+    if own:
+        yield traces.band(x, [row.low for row in rows], [row.high for row in rows], style)
+    yield traces.line(x, [row.value for row in rows], style, own=own)
+
+
+def _tuning(key: str, title: str, drawn: Sequence[Trace], label: str) -> Figure | None:
+    if not drawn:
+        return None
+    return figure(
+        key, title, drawn, xaxis=axis("n, trials (log scale)", log=True), yaxis=axis(label)
+    )
+
+
+def _difference(row: Comparison, place: int) -> Trace:
+    """One number of a lens: hollow where nothing is decided."""
+    one = _interval(row, row.estimate or 0.0, place, _SIDES.get(str(row.verdict), INK))
+    one["hovertemplate"] = f"%{{x:.2f}} points: {words(str(row.verdict))}<extra></extra>"
+    one["marker"]["symbol"] = "circle-open" if row.verdict == "undecided" else "circle"
+    return one
+
+
+def _interval(row: Comparison | Metric, value: float, place: int, colour: str) -> Trace:
+    """A dot with its interval, in that row; of a comparison, that of its verdict."""
+    ends = (row.verdict_low, row.verdict_high) if isinstance(row, Comparison) else (None, None)
+    low, high = (row.low, row.high) if None in ends else ends
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": percents([value]),
+        "y": [place],
+        "error_x": {
+            "type": "data",
+            "array": percents([(value if high is None else high) - value]),
+            "arrayminus": percents([value - (value if low is None else low)]),
+            "color": colour,
+            "thickness": 2,
+        },
+        "marker": {"size": 11, "color": colour, "line": {"width": 2}},
+        "hovertemplate": "%{x:.2f} %<extra></extra>",
+    }
+
+
+def _rows(labels: Sequence[str]) -> dict[str, Any]:
+    """An axis of labelled rows, the first at the top."""
+    return axis(
+        "",
+        tickvals=list(range(len(labels), 0, -1)),
+        ticktext=list(labels),
+        range=[0.4, len(labels) + 0.6],
     )

@@ -42,7 +42,7 @@ def serve(path: Path, server: Server, *, host: str, ready: Callable[[int], None]
     source = Source(path)
     overlay = Overlay(source.run.study, source.run.chance)
     try:
-        n = overlay.add(source.new(), last=not source.follows)
+        n = overlay.add(source.new())
     except StorageError as error:
         raise UsageError(f"{path}: {error}") from error
     overlay.announce(SOON)

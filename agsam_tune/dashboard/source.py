@@ -105,7 +105,8 @@ def _outcome(optimizer: str, names: Iterable[str], row: dict[str, Any]) -> Outco
     trial = Trial(
         optimizer=optimizer,
         phase=str(row["phase"]),
-        replicate=whole("replicate"),
+        replicate=whole("replicate") or 0,
+        index=int(row["point"]),
         point=int(row["point"]),
         seed=int(row["seed"]),
         hyperparameters=tuple((n, number(n)) for n in names if not math.isnan(number(n))),

@@ -1,4 +1,4 @@
-"""Figures of Plotly's as plain data: lines with bands, dots, intervals, surfaces, layouts.
+"""Figures of Plotly's as plain data: lines with bands, layouts.
 
 In: columns of numbers (fractions where they are accuracies, shown in percent) and the report's
 styles. Out: `Figure`s. Plotly itself is in the browser: its package is not needed, and whatever a
@@ -21,10 +21,6 @@ Trace = dict[str, Any]
 Numbers = Iterable[float]
 DIGITS = 5
 """Significant digits of a number in a figure."""
-MOST_DOTS = 200
-"""Dots of one optimizer in a figure; of more, every so-manieth is shown."""
-COLOURS = "Cividis"
-_MARKERS = {"o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down"}
 
 
 def words(text: str) -> str:
@@ -50,20 +46,17 @@ def faint(colour: str, alpha: float) -> str:
     return f"rgba({red},{green},{blue},{alpha:g})"
 
 
-def line(
-    x: Numbers, y: Numbers, style: OptimizerStyle, *, own: bool, markers: bool = False
-) -> Trace:
+def line(x: Numbers, y: Numbers, style: OptimizerStyle, *, own: bool) -> Trace:
     """An optimizer's curve; `own` is the one whose study is looked at."""
     width = style.width + (1.2 if own else 0.0)
     return {
         "type": "scatter",
-        "mode": "lines+markers" if markers else "lines",
+        "mode": "lines",
         "name": words(style.name),
         "legendgroup": words(style.name),
         "x": numbers(x),
         "y": percents(y),
         "line": {"color": style.colour, "width": width, "dash": _dash(style)},
-        "marker": {"symbol": _MARKERS.get(style.marker, "circle"), "size": 7},
         "hovertemplate": "%{x:.4g}: %{y:.2f} %",
     }
 
@@ -92,11 +85,6 @@ def band(x: Sequence[float], low: Numbers, high: Numbers, style: OptimizerStyle)
 def level(value: float, style: OptimizerStyle, ends: tuple[float, float], *, own: bool) -> Trace:
     """A reference line across a figure."""
     return line(ends, (value, value), style, own=own)
-
-
-def thinned(count: int, most: int = MOST_DOTS) -> range:
-    """Places of at most so many, spread evenly."""
-    return range(0, count, max(1, -(-count // most)))
 
 
 def figure(key: str, title: str, traces: Sequence[Trace], **layout: Any) -> Figure:

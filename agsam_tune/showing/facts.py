@@ -6,22 +6,20 @@ as many trials as are stored now. Must not import torch, Ray, Optuna or pandas.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from agsam_tune.analysis.record import Summary
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import Driver, RunFolder
 from agsam_tune.paths import is_url
 from agsam_tune.recorded import RecordedRun, recorded_run
-from agsam_tune.showing.counts import Count, count_trials
+from agsam_tune.showing.counts import Count, Ended, collapse_limit, count, ended_trials
 from agsam_tune.study import planned_trials
-
-_LEAF = ("value", "low", "high", "reason")
 
 
 class Progress(StrEnum):
@@ -40,53 +38,50 @@ class RunFacts:
     Attributes:
         folder: its folder.
         study, task: their names.
+        optimizers: in the study's order.
         progress: whether more trials come.
         since: when the driver began, the run finished, or the trials were imported; ISO 8601.
         driver: who runs it; where it stopped, who was killed.
-        planned: trials of the whole study; None where it cannot be said.
+        planned: trials that the study has at its present size by (optimizer, phase); None where
+            it cannot be said.
         last_stored: when a trial was stored last, where a file says that.
-        counts: what is stored, by optimizer.
+        total: what is stored.
+        counts: the same by (optimizer, phase), of which some are stored.
         summary: `summary.json`, where it is of these trials; else None.
         summary_trials: the number of trials that it is of; None without one.
         has_report: whether there is a report, of as many trials as the summary.
-        has_claim: whether the study can judge a claim.
     """
 
     folder: Path
     study: str
     task: str
+    optimizers: tuple[str, ...]
     progress: Progress
     since: str | None
     driver: Driver | None
-    planned: int | None
+    planned: Mapping[tuple[str, str], int] | None
     last_stored: str | None
-    counts: Mapping[str, Count]
-    summary: Mapping[str, Any] | None
+    total: Count
+    counts: Mapping[tuple[str, str], Count]
+    summary: Summary | None
     summary_trials: int | None
     has_report: bool
-    has_claim: bool
 
     @property
-    def total(self) -> Count:
-        """The counts of all optimizers together."""
-        rows = self.counts.values()
-        return Count(
-            trials=sum(row.trials for row in rows),
-            diverged=sum(row.diverged for row in rows),
-            failed=sum(row.failed for row in rows),
-            raised=sum(row.raised for row in rows),
-        )
+    def n_planned(self) -> int | None:
+        """Trials of the whole study."""
+        return None if self.planned is None else sum(self.planned.values())
 
     @property
     def verdict(self) -> str | None:
         """The verdict on the claim; None without one, or where it is not known."""
-        claim = (self.summary or {}).get("claim") or {}
-        return claim.get("verdict") if self.has_claim else None
+        known = self.summary is not None and self.summary.candidate is not None
+        return self.summary.claim.verdict if self.summary is not None and known else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON has it; `optimizers` has estimates where there is an analysis."""
-        total, driver = self.total, self.driver
-        claim = (self.summary or {}).get("claim") or {}
+        """The same as JSON has it, the last analysis as `summary.json` does."""
+        total, driver, summary = self.total, self.driver, self.summary
+        found = None if summary is None else summary.model_dump(mode="json")
         return {
             "run": str(self.folder),
             "study": self.study,
@@ -96,46 +91,32 @@ class RunFacts:
             "driver": driver
             and {"host": driver.host, "pid": driver.pid, "started": driver.started},
             "stored": total.trials,
-            "planned": self.planned,
+            "planned": self.n_planned,
             "last_stored": self.last_stored,
             "diverged": total.diverged,
-            "failed": total.failed,
+            "collapsed": total.collapsed,
             "raised": total.raised,
             "analysed": self.summary_trials,
-            "confidence": (self.summary or {}).get("confidence"),
             "verdict": self.verdict,
-            "claim": claim.get("text"),
-            "optimizers": {name: self._optimizer(name) for name in self.counts},
+            "claim": None if summary is None else summary.claim.text,
+            "design": found and found["design"],
+            "comparisons": found and found["comparisons"],
+            "optimizers": {name: self._optimizer(name) for name in self.optimizers},
             "report": str(RunFolder(path=self.folder).report) if self.has_report else None,
         }
 
-    def estimates(self, optimizer: str) -> dict[str, Any]:
-        """The own best setting and its accuracy, what the box gives, and the fixed points; empty
-        without a summary."""
-        if self.summary is None:
-            return {}
-        found = (self.summary.get("optimizers") or {}).get(optimizer) or {}
-        metrics = found.get("metrics") or {}
-        rho, own_best = metrics.get("rho") or {}, metrics.get("own_best") or {}
-        return {
-            "best": (found.get("best_point") or {}).get("hyperparameters"),
-            "best_accuracy": _leaf(own_best.get("best_accuracy")),
-            "mean_accuracy": _leaf(rho.get("mean_accuracy")),
-            "regret_sensitivity": _leaf(rho.get("regret_sensitivity")),
-            "fixed": [
-                {"setting": point["hyperparameters"], "accuracy": _leaf(point["accuracy"])}
-                for point in found.get("points") or ()
-            ],
-        }
-
     def _optimizer(self, name: str) -> dict[str, Any]:
-        count = self.counts[name]
+        """Trials by phase, and estimates where there is an analysis."""
+        own = {phase: count for (who, phase), count in self.counts.items() if who == name}
         return {
-            "stored": count.trials,
-            "diverged": count.diverged,
-            "failed": count.failed,
-            "raised": count.raised,
-            **self.estimates(name),
+            "stored": sum(count.trials for count in own.values()),
+            "phases": {phase: count.trials for phase, count in own.items()},
+            "diverged": sum(count.diverged for count in own.values()),
+            "collapsed": sum(count.collapsed for count in own.values()),
+            "raised": sum(count.raised for count in own.values()),
+            "metrics": None
+            if self.summary is None
+            else [row.model_dump(mode="json") for row in self.summary.optimizers[name].metrics],
         }
 
 
@@ -157,25 +138,26 @@ def facts_of(path: Path) -> RunFacts:
     run = recorded_run(path)
     if progress is None:
         progress = _progress_of(run)
-    counts = _counts(path, run, progress)
-    summary, analysed = _summary(folder)
-    current = analysed == sum(count.trials for count in counts.values())
-    planned = None if run.location is None else list(planned_trials(run.study).values())
+    trials = _trials(path, run, progress)
+    limit = collapse_limit(trials, run.chance)
+    summary = _summary(folder)
+    analysed = None if summary is None else summary.counts.trainings
     study = run.study
     return RunFacts(
         folder=path,
         study=study.name,
         task=study.task,
+        optimizers=study.optimizers,
         progress=progress,
         since=_since(progress, run, driver),
         driver=driver,
-        planned=None if planned is None or None in planned else sum(n or 0 for n in planned),
+        planned=_planned(run),
         last_stored=_last_stored(run),
-        counts=counts,
-        summary=summary if current else None,
+        total=count(trials, limit),
+        counts=_by_phase(run, trials, limit),
+        summary=summary if analysed == len(trials) else None,
         summary_trials=analysed,
         has_report=analysed is not None and folder.report.is_file(),
-        has_claim=bool(study.candidate) and any(phase.name != "fixed" for phase in study.phases),
     )
 
 
@@ -200,28 +182,43 @@ def _since(progress: Progress, run: RecordedRun, driver: Driver | None) -> str |
     return None if found is None else str(found)
 
 
-def _counts(path: Path, run: RecordedRun, progress: Progress) -> dict[str, Count]:
+def _trials(path: Path, run: RecordedRun, progress: Progress) -> list[Ended]:
     begins = progress is Progress.RUNNING and run.location is not None
     if begins and not is_url(str(run.location)) and not Path(str(run.location)).exists():
-        return {name: Count() for name in run.study.optimizers}
-    return count_trials(path, run)
+        return []
+    return ended_trials(path, run)
 
 
-def _summary(folder: RunFolder) -> tuple[dict[str, Any] | None, int | None]:
-    """The summary, and the number of trials that it is of."""
+def _by_phase(
+    run: RecordedRun, trials: Sequence[Ended], limit: float
+) -> dict[tuple[str, str], Count]:
+    """In the study's order."""
+    some: dict[tuple[str, str], list[Ended]] = {}
+    for one in trials:
+        some.setdefault((one.optimizer, one.phase), []).append(one)
+    order = [(name, phase.name) for name in run.study.optimizers for phase in run.study.phases]
+    return {key: count(some[key], limit) for key in order if key in some}
+
+
+def _planned(run: RecordedRun) -> dict[tuple[str, str], int] | None:
+    """None of trials made elsewhere, and of runs of the first design."""
+    if run.location is None or run.study.format == 1:
+        return None
+    planned = planned_trials(run.study)
+    known = {key: n for key, n in planned.items() if n is not None}
+    return known if len(known) == len(planned) else None
+
+
+def _summary(folder: RunFolder) -> Summary | None:
+    """The summary; None where there is none, or none of this form."""
     try:
-        summary = json.loads(folder.summary.read_text("utf-8"))
-        return summary, int(summary["n_trials"]) + int(summary["n_raised"])
+        return Summary.model_validate_json(folder.summary.read_text("utf-8"))
     except FileNotFoundError:
-        return None, None
-    except (ValueError, KeyError, TypeError):  # somebody else's file
-        return None, None
+        return None
+    except ValueError:  # somebody else's file, or one of the first design
+        return None
     except OSError as error:
         raise UsageError(f"{folder.summary}: cannot be read: {error.strerror}") from error
-
-
-def _leaf(leaf: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {key: leaf[key] for key in _LEAF if key in leaf} if leaf else {"value": None}
 
 
 def _last_stored(run: RecordedRun) -> str | None:

@@ -5,26 +5,31 @@ In: `RunFacts`. Out: text. Must not import torch, Ray, Optuna or pandas.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from agsam_tune.analysis.record import Comparison, Metric, Summary
 from agsam_tune.folder import RunFolder
 from agsam_tune.paths import command_word
 from agsam_tune.report import text
+from agsam_tune.report.looks import look_words
 from agsam_tune.showing.facts import Progress, RunFacts
+
+SHOWN = ("score", "mean_score", "robust_score", "regret", "tuned")
+"""Metrics of an optimizer that are shown; the report has all."""
 
 
 def shown(facts: RunFacts) -> str:
-    """How far a run is, its table, its verdict, and where its report is."""
+    """How far a run is, what was found, the verdict, and where its report is."""
     total = facts.total
-    ended = f"{text.count(total.diverged)} diverged, {text.count(total.failed)} failed"
+    ended = f"{text.count(total.diverged)} diverged, {text.count(total.collapsed)} collapsed"
     if total.raised:
         ended += f", {text.count(total.raised)} raised an error"
     head = f"{facts.study} ({facts.folder}): {_trials(facts)} stored; {_state(facts)}"
-    parts = [f"{head}\n{ended} (failed: diverged, or at chance)"]
-    parts.append(_counted(facts) if facts.summary is None else _estimated(facts, facts.summary))
+    parts = [f"{head}\n{ended} (collapsed: diverged, or no better than trivial)", _counted(facts)]
+    if facts.summary is not None:
+        parts += _estimated(facts.summary)
     parts.append("\n".join(_findings(facts)))
     return "\n\n".join(parts)
 
@@ -48,9 +53,9 @@ def _left_to_report(facts: RunFacts) -> str:
 
 def _trials(facts: RunFacts) -> str:
     stored = text.count(facts.total.trials)
-    if facts.planned is None:
+    if facts.n_planned is None:
         return f"{stored} trials"
-    return f"{stored} of {text.count(facts.planned)} trials"
+    return f"{stored} of {text.count(facts.n_planned)} trials"
 
 
 def _state(facts: RunFacts) -> str:
@@ -81,50 +86,81 @@ def _time(stamp: str | None) -> str:
 
 
 def _counted(facts: RunFacts) -> str:
-    """What can be said without an analysis."""
-    rows = [("optimizer", "trials", "diverged", "failed")]
-    for name, count in facts.counts.items():
-        trials, diverged, failed = map(text.count, (count.trials, count.diverged, count.failed))
-        rows.append((name, trials, diverged, failed))
+    """Trials by optimizer and phase, those that are planned beside them where some are missing."""
+    planned = facts.planned or {}
+    phases = list(dict.fromkeys(phase for _, phase in (*planned, *facts.counts)))
+    rows = [("optimizer", *phases)]
+    for name in facts.optimizers:
+        cells = []
+        for key in ((name, phase) for phase in phases):
+            stored = facts.counts[key].trials if key in facts.counts else 0
+            whole = planned.get(key, stored)
+            of = f" of {text.count(whole)}" if stored != whole else ""
+            cells.append(f"{text.count(stored)}{of}" if whole or stored else text.DASH)
+        rows.append((name, *cells))
     return _table(rows)
 
 
-def _estimated(facts: RunFacts, summary: Mapping[str, Any]) -> str:
-    """The own best settings, what they and the box give, and what fixed settings do."""
-    found = {name: facts.estimates(name) for name in facts.counts}
-    tables = []
-    if any(own["best"] is not None for own in found.values()):
-        rows = [("optimizer", "own best setting", "accuracy there (%)", "mean over the box (%)")]
-        for name, own in found.items():
-            best, mean = _accuracy(own["best_accuracy"]), _accuracy(own["mean_accuracy"])
-            rows.append((name, _setting(own["best"]), best, mean))
-        tables.append(_table(rows))
-    fixed = [(name, point) for name, own in found.items() for point in own["fixed"]]
-    if fixed:
-        head = ("optimizer", "fixed setting", "accuracy (%)")
-        cells = ((n, _setting(p["setting"]), _accuracy(p["accuracy"])) for n, p in fixed)
-        tables.append(_table([head, *cells]))
-    confidence = 100 * float(summary.get("confidence") or 0.95)
-    return "\n\n".join([*tables, f"In brackets: {confidence:g} % intervals."])
+def _estimated(summary: Summary) -> Iterator[str]:
+    """Comparisons with their verdicts, the main numbers of each optimizer, fixed points."""
+    pair = f"{summary.candidate} − {summary.baseline}"
+    compared = [
+        (
+            row.lens,
+            row.metric,
+            *_number(summary, row, row.estimate, sign=True),
+            text.ends(row.verdict_low, row.verdict_high, _unit(summary, row), sign=True)
+            or text.DASH,
+            row.verdict + (f" ({row.reason})" if row.reason else ""),
+        )
+        for row in summary.comparisons
+        if row.verdict is not None
+    ]
+    numbers = [
+        (name, row.lens, row.metric, *_number(summary, row, row.value))
+        for name, own in summary.optimizers.items()
+        for row in own.metrics
+        if row.metric in SHOWN
+    ]
+    fixed = [
+        (
+            point.optimizer,
+            text.setting(point.hyperparameters) or text.DASH,
+            row.metric,
+            *_number(summary, row, row.value),
+        )
+        for point in summary.fixed
+        for row in point.metrics
+    ]
+    tables: list[tuple[tuple[str, ...], Sequence[Sequence[str]]]] = [
+        (("lens", "metric", pair, "unit", "verdict's interval", "verdict"), compared),
+        (("optimizer", "lens", "metric", "estimate", "unit"), numbers),
+        (("optimizer", "fixed setting", "metric", "estimate", "unit"), fixed),
+    ]
+    yield from (_table([head, *rows]) for head, rows in tables if rows)
+    yield f"In brackets: {100 * summary.design.confidence:g} % intervals."
 
 
-def _setting(hyperparameters: Mapping[str, Any] | None) -> str:
-    return text.setting(hyperparameters) or text.DASH
+def _number(
+    summary: Summary, row: Metric | Comparison, value: float | None, *, sign: bool = False
+) -> tuple[str, str]:
+    """A number with its interval, and its unit."""
+    unit = _unit(summary, row)
+    found = text.with_interval(value, row.low, row.high, unit, sign=sign)
+    return found, unit.of_difference if sign else unit.name
 
 
-def _accuracy(leaf: Mapping[str, Any]) -> str:
-    one = text.metric("accuracy")
-    ends = text.interval(leaf.get("low"), leaf.get("high"), one)
-    return text.number(leaf["value"], one) + (f" ({ends})" if ends else "")
+def _unit(summary: Summary, row: Metric | Comparison) -> text.Unit:
+    return text.unit_of(row.metric, summary.design.metric)
 
 
 def _findings(facts: RunFacts) -> list[str]:
-    """The verdict and the report, or how to make them."""
-    report = RunFolder(path=facts.folder).report
-    if facts.summary is not None:
-        claim = (facts.summary.get("claim") or {}).get("text") or "No claim to judge."
+    """The verdict, the look, and the report, or how to make them."""
+    report, summary = RunFolder(path=facts.folder).report, facts.summary
+    if summary is not None:
         where = report if facts.has_report else f"none; {_left_to_report(facts)}"
-        return [claim, f"Report: {where}"]
+        look = text.sentence(look_words(summary.design))
+        return [summary.claim.text, look, f"Report: {where}"]
     lines = [f"Counted without an analysis: {_left_to_report(facts)}."]
     if facts.has_report:
         lines.append(f"Report of {text.count(facts.summary_trials)} trials: {report}")
