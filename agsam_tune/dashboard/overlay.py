@@ -213,8 +213,10 @@ def _value(outcome: Outcome, chance: float | None) -> float | None:
 
 def _score(outcome: Outcome, chance: float | None) -> float | None:
     """What the analysis takes of a trial that has a result."""
-    found = [v for v in (outcome.test_accuracy, chance) if v is not None and not math.isnan(v)]
-    return max(found, default=None)
+    known = not (outcome.diverged or math.isnan(outcome.test_accuracy))
+    if chance is None:
+        return outcome.test_accuracy if known else _value(outcome, chance)
+    return max(outcome.test_accuracy, chance) if known else chance
 
 
 def result_of(outcome: Outcome, chance: float | None) -> str:
@@ -239,7 +241,7 @@ def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _thinned(values: Sequence[float]) -> dict[int, float]:
-    """Epoch, from 1 → value, at most STEPS of them and the last."""
-    every = -(-len(values) // STEPS) or 1
-    last = len(values)
-    return {e: v for e, v in enumerate(values, 1) if (last - e) % every == 0}
+    """Epoch, from 1 → value, at most STEPS of them and the last; none where it had diverged."""
+    every, last = -(-len(values) // STEPS) or 1, len(values)
+    chosen = {e: v for e, v in enumerate(values, 1) if (last - e) % every == 0}
+    return {e: v for e, v in chosen.items() if not math.isnan(v)}

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
+import pandas as pd
 import pytest
 
 from agsam_tune.dashboard.describe import descriptions
+from agsam_tune.dashboard.description import Description
 from agsam_tune.dashboard.markdown import plain, table
 from agsam_tune.dashboard.places import places
 from agsam_tune.dashboard.traces import words
-from agsam_tune.report.material import Material, gather
-from tests.report.full import material_of
-from tests.report.hostile import hostile_arguments
-from tests.report.runs import arguments, study_of, trials_of
+from agsam_tune.report import text
+from agsam_tune.reporting import StoredRun, analysed
+from agsam_tune.study import Study
+from tests.dashboard.records import summary_of
+from tests.report.hostile import hostile_study
+from tests.report.runs import manifest_of, study_of, trials_of
+from tests.synthetic import synthetic_curves
+
+STUDY = study_of("quick")
+WHERE = places(STUDY)
+NO_CURVES = pd.DataFrame()
 
 
 @pytest.mark.parametrize(
@@ -44,29 +54,74 @@ def test_tags_in_figures_are_texts() -> None:
 
 
 @pytest.fixture(scope="module")
-def material() -> Material:
-    return material_of("quick")
+def found() -> Mapping[int, Description]:
+    return descriptions(STUDY, summary_of(STUDY), NO_CURVES, report=True)
 
 
-def test_every_study_is_described_with_the_numbers_of_the_report(material: Material) -> None:
-    found = descriptions(material, report=True)
-    where = places(material.study)
-    assert found.keys() == {*where.trials.values(), *where.settings.values()}
-    leaf = material.summary["optimizers"]["gsam"]["metrics"]["rho"]["regret_sensitivity"]
-    note = found[where.trials["gsam"]].note
-    assert f"| Regret sensitivity | {100 * leaf['value']:.2f} |" in note
-    assert "(/report#estimates)" in note
+def test_every_study_is_described(found: Mapping[int, Description]) -> None:
+    assert found.keys() == {*WHERE.trials.values(), *WHERE.maps.values()}
+    note = found[WHERE.trials["gsam"]].note
+    assert "(/report)" in note
     assert "(/dashboard/compare-studies?ids=3,4)" in note
-    assert str(material.summary["claim"]["verdict"]).capitalize() in note
-    keys = [figure.key for figure in found[where.trials["gsam"]].figures]
-    assert keys == sorted(keys)
-    assert {"1-claim", "2-same-rho", "3-own-best", "4-same-radius", "5-surface-0"} <= {*keys}
+    assert "## Undecided" in note
+    assert "48 replicates would decide it" in note
+    assert "Look 1 of up to 3 (16 replicates); next: 32." in note
+    assert "Something \\<b\\>to know" in note
+    assert found[WHERE.trials["gsam"]].facts["look"] in "look 1 of up to 3 (16 replicates); next: 32"
 
 
-def test_figures_are_small_and_whole_json(material: Material) -> None:
-    for description in descriptions(material, report=False).values():
+@pytest.mark.parametrize("optimizer", STUDY.optimizers)
+def test_every_number_of_the_record_is_in_the_note(
+    found: Mapping[int, Description], optimizer: str
+) -> None:
+    summary = summary_of(STUDY)
+    own, note = summary.optimizers[optimizer], found[WHERE.trials[optimizer]].note
+    numbers = [(row.metric, (row.value, row.low, row.high)) for row in own.metrics]
+    for row in summary.comparisons:
+        ends = (row.low, row.high, row.verdict_low, row.verdict_high)
+        numbers.append((row.metric, (row.estimate, *ends)))
+    assert len(numbers) > 20
+    for metric, values in numbers:
+        unit = text.unit_of(metric, summary.design.metric)
+        assert all(text.number(value, unit) in note for value in values)
+    best = own.own_best
+    assert best is not None
+    settings = [*best.hyperparameters.values(), *(end for ends in best.spread.values() for end in ends)]
+    assert all(text.short(value) in note for value in settings)
+    shares = [*(row.value for row in own.importance), own.clipped_share]
+    assert all(text.number(value, text.SHARE) in note for value in shares)
+    tuned = [row for row in summary.tuning if row.optimizer in (optimizer, None)]
+    assert len(tuned) == 6
+    assert all(text.points(row.value) in note for row in tuned)
+
+
+def test_the_figures_show_the_record(found: Mapping[int, Description]) -> None:
+    summary = summary_of(STUDY)
+    figures = {one.key: json.loads(one.json) for one in found[WHERE.trials["gsam"]].figures}
+    assert list(figures) == [
+        *("1-claim", "3-key", "4-off", "5-radius", "6-range"),
+        *("7-map-alpha", "7-map-gamma", "7-map-rho", "9-tuning", "9-tuning-difference"),
+    ]
+    judged = [row for row in summary.comparisons if row.estimate is not None]
+    for row, trace in zip(judged, figures["1-claim"]["data"], strict=True):
+        assert trace["x"] == [pytest.approx(100 * row.estimate)]
+        assert trace["error_x"]["array"] == [pytest.approx(100 * (row.verdict_high - row.estimate))]
+    lines = {one["name"]: one for one in figures["3-key"]["data"] if "name" in one}
+    for name, own in summary.optimizers.items():
+        assert lines[name]["x"] == list(own.curves[0].x)
+        assert lines[name]["y"] == pytest.approx([100 * value for value in own.curves[0].mean])
+    assert lines["gsam"]["line"]["width"] > lines["adaptive_gsam"]["line"]["width"]
+
+
+def test_figures_are_small_and_whole_json() -> None:
+    curves = synthetic_curves(trials_of(STUDY))
+    found = descriptions(STUDY, summary_of(STUDY), curves, report=False)
+    for number, description in found.items():
         assert "/report" not in description.note
-        assert sum(len(figure.json) for figure in description.figures) < 200_000
+        keys = [figure.key for figure in description.figures]
+        assert keys == sorted(keys)
+        assert ("9-learning" in keys) == (number in WHERE.trials.values())
+        assert sum(len(figure.json) for figure in description.figures) < 100_000
         for figure in description.figures:
             content = json.loads(figure.json, parse_constant=lambda name: pytest.fail(name))
             assert content["data"]
@@ -75,24 +130,31 @@ def test_figures_are_small_and_whole_json(material: Material) -> None:
 
 def test_a_study_of_fixed_points_has_its_settings() -> None:
     study = study_of("paper_moons")
-    material = gather(**arguments(study, trials_of(study)))
-    found = descriptions(material, report=False)
+    found = descriptions(study, summary_of(study), NO_CURVES, report=False)
     assert found.keys() == set(range(len(study.optimizers)))
     one = found[study.optimizers.index("gsam")]
     assert "## Fixed settings" in one.note
-    assert one.figures[0].key == "1-fixed"
+    assert "2-fixed" in {figure.key for figure in one.figures}
 
 
 def test_hostile_names_make_no_markup() -> None:
-    for description in descriptions(gather(**hostile_arguments()), report=True).values():
+    study = hostile_study()
+    for description in descriptions(study, summary_of(study), NO_CURVES, report=True).values():
         assert "<" not in description.note.replace("\\<", "")
         for figure in description.figures:
             assert "<img" not in figure.json
             assert "<script" not in figure.json
 
 
-def test_few_trials_are_enough_for_a_note() -> None:
-    study = study_of("quick")
-    trials = trials_of(study, skip=("tune", "iid", "misset")).head(3)
-    found = descriptions(gather(**arguments(study, trials)), report=False)
+@pytest.mark.parametrize(
+    ("study", "trials"),
+    [
+        pytest.param(STUDY, trials_of(STUDY).head(3), id="few"),
+        pytest.param(STUDY, trials_of(STUDY).head(0), id="none"),
+    ],
+)
+def test_few_trials_are_enough_for_a_note(study: Study, trials: pd.DataFrame) -> None:
+    manifest = manifest_of(study)
+    run = StoredRun(study=study, manifest=manifest, trials=trials, curves=NO_CURVES)
+    found = descriptions(study, analysed(run), NO_CURVES, report=False)
     assert all(description.note.startswith("# quick/") for description in found.values())

@@ -15,16 +15,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from agsam_tune.analysis import make_context
-from agsam_tune.analysis.distribution import distribution
 from agsam_tune.dashboard.description import Description, Figure
 from agsam_tune.dashboard.overlay import CURVES, NOT_OURS, STEPS, Overlay
 from agsam_tune.dashboard.places import places
 from agsam_tune.dashboard.source import Source, trials_of_table
-from agsam_tune.design import drawn_trials
 from agsam_tune.store import ResultStore, StorageAwayError, StorageError, Stored
 from agsam_tune.study import Study
-from agsam_tune.trials import Curve, Outcome, State
+from agsam_tune.trials import Curve, Outcome
 from tests.dashboard.runs import batches, outcomes_of, small_study, write_run
 from tests.report.runs import CHANCE, study_of, trials_of
 from tests.store.outcomes import DIVERGED, EXTREME, FAILED, STUDY, outcome
@@ -43,10 +40,10 @@ def numbered(outcomes: Sequence[Outcome]) -> list[Stored]:
 
 
 def shown(
-    overlay: Overlay, study: Study, optimizer: str, *, settings: bool = False
+    overlay: Overlay, study: Study, optimizer: str, *, of_map: bool = False
 ) -> list[FrozenTrial]:
     where = places(study)
-    number = (where.settings if settings else where.trials)[optimizer]
+    number = (where.maps if of_map else where.trials)[optimizer]
     return overlay.storage.get_all_trials(number)
 
 
@@ -78,7 +75,7 @@ def test_how_a_trial_ended_is_said_and_seen() -> None:
     overlay.add(numbered([outcome(), DIVERGED, EXTREME, at_chance, FAILED]))
     trials = [*shown(overlay, STUDY, "gsam"), *shown(overlay, STUDY, "adaptive_gsam")]
     assert [trial.user_attrs["result"] for trial in trials] == [
-        *("finished", "diverged at step 7", "failed: at chance", "failed: at chance"),
+        *("finished", "diverged at step 7", "no better than chance", "no better than chance"),
         "raised an error",
     ]
     grey = [trial.number for trial in trials[:4] if trial.system_attrs.get("constraints") == [1.0]]
@@ -114,72 +111,43 @@ def test_trials_of_others_leave_the_numbers_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["gsam", "adaptive_gsam"])
-def test_settings_have_the_distribution_of_the_report(optimizer: str) -> None:
+def test_the_map_is_shown_by_itself_as_the_analysis_takes_it(optimizer: str) -> None:
     study = small_study()
     table = trials_of(study)
     overlay = Overlay(study, CHANCE)
     overlay.add(trials_of_table(study, table))
-    values = np.array([t.value for t in shown(overlay, study, optimizer, settings=True)])
-    phase = study.phase("map")
-    assert phase is not None
-    assert len(values) == phase.points
-    leaf = distribution(make_context(table, study, chance=CHANCE), optimizer)
-    shares = [np.mean(values <= x + 1e-12) for x in leaf["accuracy"]]
-    np.testing.assert_allclose(shares, leaf["share"], atol=1e-12)
+    rows = table[(table["optimizer"] == optimizer) & (table["phase"] == "map")]
+    values = [t.value for t in shown(overlay, study, optimizer, of_map=True)]
+    assert values == rows["test_accuracy"].clip(lower=CHANCE).to_list()
 
 
-def test_a_setting_waits_for_all_of_its_seeds() -> None:
+def test_a_trial_that_diverged_or_raised_is_in_the_map_as_it_counts() -> None:
     overlay = Overlay(STUDY, CHANCE)
-    overlay.add(numbered([outcome(seed=0)]))
-    assert shown(overlay, STUDY, "gsam", settings=True) == []
-    other = replace(DIVERGED, trial=outcome(seed=1).trial, test_accuracy=CHANCE)
-    overlay.add([Stored(other, 1, None)])
-    (setting,) = shown(overlay, STUDY, "gsam", settings=True)
-    assert setting.value == pytest.approx((0.7 + CHANCE) / 2)
-    assert setting.user_attrs["result"] == "1 of 2 seeds diverged"
-    assert setting.system_attrs["constraints"] == [1.0]
-
-
-def test_where_no_more_come_a_setting_is_shown_with_what_there_is() -> None:
-    overlay = Overlay(STUDY, CHANCE)
-    overlay.add(numbered([outcome(seed=0)]), last=True)
-    (setting,) = shown(overlay, STUDY, "gsam", settings=True)
-    assert setting.user_attrs["seeds"] == 1
+    worse = outcome(point=3, test_accuracy=CHANCE / 2)
+    overlay.add(numbered([replace(DIVERGED, test_accuracy=math.nan), worse]))
+    overlay.add(numbered([FAILED]))
+    assert [t.value for t in shown(overlay, STUDY, "gsam", of_map=True)] == [CHANCE, CHANCE]
+    assert shown(overlay, STUDY, "adaptive_gsam", of_map=True) == []
 
 
 @pytest.mark.parametrize("name", ["moons", "paper_moons"])
 def test_learning_curves_are_few_and_short(name: str) -> None:
     study = study_of(name)
-    curve = np.linspace(0.5, 0.9, 30)
-    some = [
-        Outcome(
-            trial=trial,
-            state=State.COMPLETE,
-            val_accuracy=0.9,
-            test_accuracy=0.9,
-            curve=Curve(
-                val_accuracy=tuple(curve.tolist()),
-                test_accuracy=tuple((curve + 0.01 * trial.seed).tolist()),
-            ),
-        )
-        for trial in drawn_trials(study)
-        if trial.optimizer == "gsam"
-    ]
+    reached = np.linspace(0.5, 0.9, 30)
+    curve = Curve(val_accuracy=tuple(reached - 0.1), test_accuracy=tuple(reached))
+    some = [replace(one, curve=curve) for one in outcomes_of(study)]
+    own = [one for one in some if one.trial.optimizer == "gsam"]
     overlay = Overlay(study, CHANCE)
-    overlay.add(numbered(some))
-    mapped = study.phase("map")
-    # Those of settings; without a map, those of trials.
-    drawn = [
-        t.intermediate_values
-        for t in shown(overlay, study, "gsam", settings=mapped is not None)
-        if t.intermediate_values
-    ]
-    assert (CURVES // 2 if mapped else 0) < len(drawn) <= CURVES + 1
-    last = 0.9 + (0.01 * (mapped.seeds - 1) / 2 if mapped else 0)
+    overlay.add(numbered(own))
+    mapped = study.phase("map") is not None
+    trials = shown(overlay, study, "gsam", of_map=mapped)
+    # Those of the map; without one, those of all trials.
+    drawn = [t.intermediate_values for t in trials if t.intermediate_values]
+    assert len(drawn) == min(CURVES, len(trials)) > 0
     assert all(len(values) <= STEPS for values in drawn)
-    assert all(values[30] == pytest.approx(last) for values in drawn)
+    assert all(values[30] == pytest.approx(0.9 if mapped else 0.8) for values in drawn)
     trials = shown(overlay, study, "gsam")
-    assert mapped is None or not any(t.intermediate_values for t in trials)
+    assert not mapped or not any(t.intermediate_values for t in trials)
 
 
 def test_what_comes_bit_by_bit_is_what_comes_at_once() -> None:
@@ -190,9 +158,9 @@ def test_what_comes_bit_by_bit_is_what_comes_at_once() -> None:
     for batch in batches(stored, 7):
         bit_by_bit.add(batch)
     for optimizer in study.optimizers:
-        for settings in (False, True):
+        for of_map in (False, True):
             one, other = (
-                shown(overlay, study, optimizer, settings=settings)
+                shown(overlay, study, optimizer, of_map=of_map)
                 for overlay in (at_once, bit_by_bit)
             )
             assert [(t.number, t.value, t.params, t.user_attrs) for t in one] == [
@@ -224,7 +192,7 @@ def test_a_table_of_trials_made_elsewhere() -> None:
     assert [one.number for one in (first, *others)] == list(range(len(others) + 1))
     overlay = Overlay(study, CHANCE)
     rows = list(trials_of_table(study, table))
-    assert overlay.add(rows, last=True) == len(table)
+    assert overlay.add(rows) == len(table)
     first_row = table.iloc[0]
     trial = shown(overlay, study, str(first_row["optimizer"]))[0]
     assert trial.value == first_row["test_accuracy"]

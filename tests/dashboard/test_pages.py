@@ -165,7 +165,7 @@ def test_the_list_of_trials_says_how_each_ended(own: Window, finished: Dashboard
 
 
 def test_two_optimizers_compare_as_in_the_report(own: Window) -> None:
-    pair = [WHERE.settings[name] for name in ("gsam", "adaptive_gsam")]
+    pair = [WHERE.maps[name] for name in ("gsam", "adaptive_gsam")]
     summary = run_of("quick")["summary"]["optimizers"]
     own.open(f"{study_path(0)}/note")
     link = own.page.get_by_role("link", name="Compare with adaptive_gsam")
@@ -186,7 +186,7 @@ def test_two_optimizers_compare_as_in_the_report(own: Window) -> None:
 @pytest.mark.slow
 def test_pages_beside_these_load_and_a_note_is_not_edited(own: Window, finished: Dashboard) -> None:
     for path in ("/analytics", "/smartSelection", "/note", "/trials"):
-        for number in (0, WHERE.settings["gsam"]):
+        for number in (0, WHERE.maps["gsam"]):
             own.open(f"{study_path(number)}{path}")
             own.page.wait_for_load_state("networkidle")
     assert own.problems == []
