@@ -122,10 +122,8 @@ def along(study: Study, summary: Summary, styles: Styles, optimizer: str) -> lis
         and (row := summary.metric(name, "same_setting", "mean_score")) is not None
         and row.value is not None
     }
-    return [
-        _along(study, (kind, name), curves, styles, levels, optimizer)
-        for (kind, name), curves in sorted(found.items())
-    ]
+    made = [_along(study, of, curves, styles, levels, optimizer) for of, curves in found.items()]
+    return sorted(made, key=lambda one: one.key)
 
 
 def _along(

@@ -14,8 +14,7 @@ from agsam_tune.dashboard.listening import listen
 from agsam_tune.signals import handler_kept
 from agsam_tune.store import ResultStore
 from tests.dashboard.processes import dashboard
-from tests.dashboard.runs import outcomes_of, small_study, write_manifest
-from tests.report.runs import CHANCE, trials_of
+from tests.dashboard.runs import CHANCE, outcomes_of, small_study, table_of, write_manifest
 
 
 def refused(*arguments: str | Path) -> str:
@@ -63,7 +62,7 @@ def test_sqlite_is_followed_too(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_trials_made_elsewhere(tmp_path: Path) -> None:
-    table = trials_of(small_study()).drop(columns=["study", "task", "val_accuracy", "trial_number"])
+    table = table_of(small_study()).drop(columns=["study", "task", "val_accuracy", "trial_number"])
     table.to_csv(tmp_path / "mine.csv", index=False)
     out = tmp_path / "out"
     roles = ("--candidate", "adaptive_gsam", "--baseline", "gsam", "--chance", str(CHANCE))

@@ -14,7 +14,7 @@ from agsam_tune.dashboard.following import Follower
 from agsam_tune.dashboard.overlay import Overlay
 from agsam_tune.dashboard.source import Source
 from agsam_tune.store import StorageAwayError, Stored
-from tests.report.runs import CHANCE
+from tests.dashboard.runs import CHANCE
 from tests.store.outcomes import STUDY, outcome
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,22 +21,20 @@ from agsam_tune.dashboard.places import places
 from agsam_tune.dashboard.source import Source, trials_of_table
 from agsam_tune.store import ResultStore, StorageAwayError, StorageError, Stored
 from agsam_tune.study import Study
-from agsam_tune.trials import Curve, Outcome
-from tests.dashboard.runs import batches, outcomes_of, small_study, write_run
-from tests.report.runs import CHANCE, study_of, trials_of
+from agsam_tune.trials import Curve
+from tests.dashboard.runs import (
+    CHANCE,
+    batches,
+    numbered,
+    outcomes_of,
+    small_study,
+    study_of,
+    table_of,
+    write_run,
+)
 from tests.store.outcomes import DIVERGED, EXTREME, FAILED, STUDY, outcome
 
 STUDIES = Path(__file__).parents[2] / "studies"
-
-
-def numbered(outcomes: Sequence[Outcome]) -> list[Stored]:
-    counts: dict[str, int] = {}
-    found = []
-    for one in outcomes:
-        number = counts.setdefault(one.trial.optimizer, 0)
-        counts[one.trial.optimizer] += 1
-        found.append(Stored(one, number, None))
-    return found
 
 
 def shown(
@@ -52,7 +50,7 @@ def test_trials_are_shown_as_they_are_stored(tmp_path: Path) -> None:
     write_run(tmp_path, study)
     source = Source(tmp_path)
     overlay = Overlay(study, CHANCE)
-    assert overlay.add(source.new()) == overlay.n_trials == len(trials_of(study))
+    assert overlay.add(source.new()) == overlay.n_trials == len(table_of(study))
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
     for optimizer in study.optimizers:
         own = optuna.load_study(study_name=f"quick/{optimizer}", storage=storage)
@@ -113,7 +111,7 @@ def test_trials_of_others_leave_the_numbers_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("optimizer", ["gsam", "adaptive_gsam"])
 def test_the_map_is_shown_by_itself_as_the_analysis_takes_it(optimizer: str) -> None:
     study = small_study()
-    table = trials_of(study)
+    table = table_of(study)
     overlay = Overlay(study, CHANCE)
     overlay.add(trials_of_table(study, table))
     rows = table[(table["optimizer"] == optimizer) & (table["phase"] == "map")]
@@ -160,8 +158,7 @@ def test_what_comes_bit_by_bit_is_what_comes_at_once() -> None:
     for optimizer in study.optimizers:
         for of_map in (False, True):
             one, other = (
-                shown(overlay, study, optimizer, of_map=of_map)
-                for overlay in (at_once, bit_by_bit)
+                shown(overlay, study, optimizer, of_map=of_map) for overlay in (at_once, bit_by_bit)
             )
             assert [(t.number, t.value, t.params, t.user_attrs) for t in one] == [
                 (t.number, t.value, t.params, t.user_attrs) for t in other
@@ -186,7 +183,7 @@ def test_an_unchanged_description_is_not_written_again() -> None:
 
 def test_a_table_of_trials_made_elsewhere() -> None:
     study = study_of("quick")
-    table = trials_of(study)
+    table = table_of(study)
     table.loc[0, ["val_accuracy", "radius"]] = math.nan
     (first, *others) = trials_of_table(study, table[table["optimizer"] == "gsam"])
     assert [one.number for one in (first, *others)] == list(range(len(others) + 1))
