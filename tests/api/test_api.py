@@ -1,5 +1,6 @@
 """The notebook's functions, on a real run."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import agsam_tune
 from agsam_tune.errors import RunError, UsageError
 from agsam_tune.reporting import read_run
 from agsam_tune.study import StudyError
+from tests.dashboard.records import summary_of
+from tests.dashboard.runs import small_study
 from tests.run.guilty import write_study
 
 QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
@@ -35,37 +38,39 @@ def test_the_results_are_the_table_of_trials(folder: Path) -> None:
     assert agsam_tune.results(str(folder)).shape == found.shape
 
 
-def test_the_analysis_is_the_summary(found: agsam_tune.Analysis) -> None:
-    assert found.claim == found.summary["claim"]["text"]
-    assert found.verdict in {"supported", "contradicted", "mixed", "undecided"}
+def test_the_analysis_is_the_record(found: agsam_tune.Analysis) -> None:
+    summary = found.summary
+    assert found.claim == summary.claim.text
+    assert found.verdict == summary.claim.verdict
     assert str(found).startswith(found.claim)
-    regret = found.estimates.query("optimizer == 'gsam' and metric == 'regret_sensitivity'")
-    assert set(regret["lens"]) == {"rho", "own_best", "radius"}
-    value = found.summary["optimizers"]["gsam"]["metrics"]["rho"]["regret_sensitivity"]["value"]
-    assert regret.set_index("lens").loc["rho", "value"] == value
-    assert len(found.comparisons) == len(found.summary["comparisons"])
     page = found._repr_html_()
     assert found.comparisons["metric"][0] in page
     assert "<script" not in page
 
 
-def test_the_best_settings_are_a_table(found: agsam_tune.Analysis) -> None:
-    best = found.best.set_index("optimizer")
-    assert list(best.columns) == ["rho", "alpha", "gamma", "accuracy", "low", "high"]
-    own = found.summary["optimizers"]["adaptive_gsam"]
-    assert best.loc["adaptive_gsam", "gamma"] == own["best_point"]["hyperparameters"]["gamma"]
-    leaf = own["metrics"]["own_best"]["best_accuracy"]
-    assert best.loc["adaptive_gsam", "accuracy"] == leaf["value"]
-    assert pd.isna(best.loc["gsam", "gamma"])
-    assert best["low"].lt(best["accuracy"]).all()
+def test_the_tables_have_every_row_of_the_record(found: agsam_tune.Analysis) -> None:
+    summary = found.summary
+    assert len(found.comparisons) == len(summary.comparisons) > 0
+    row = found.comparisons.iloc[0]
+    assert row["estimate"] == summary.comparisons[0].estimate
+    metrics = found.metrics.set_index("optimizer")
+    for name, own in summary.optimizers.items():
+        rows, curves = metrics.loc[[name]], found.curves.query("optimizer == @name")
+        assert rows["metric"].to_list() == [one.metric for one in own.metrics]
+        assert rows["value"].to_list() == pytest.approx(
+            [math.nan if one.value is None else one.value for one in own.metrics], nan_ok=True
+        )
+        assert curves["mean"].to_list() == [y for one in own.curves for y in one.mean]
+    for table in (found.metrics, found.comparisons):
+        assert table["low"].dtype == "float64"
 
 
-def test_a_tuning_curve_is_a_row_a_number_of_draws(found: agsam_tune.Analysis) -> None:
-    rows = found.estimates.query("optimizer == 'gsam' and metric == 'tuning_curve'")
-    curve = found.summary["optimizers"]["gsam"]["metrics"]["own_best"]["tuning_curve"]
-    assert rows["draws"].to_list() == curve["draws"]
-    assert rows["value"].to_list() == curve["value"]
-    assert found.estimates["value"].dtype == "float64"
+def test_a_record_without_a_pair_has_empty_tables() -> None:
+    study = small_study(candidate=None, baseline=None, control=None)
+    summary = summary_of(study).model_copy(update={"optimizers": {}})
+    empty = agsam_tune.Analysis(summary=summary)
+    assert len(empty.comparisons) == len(empty.metrics) == len(empty.curves) == 0
+    assert {"lens", "metric", "value"} <= set(empty.metrics.columns)
 
 
 def test_the_curves_end_where_the_trials_do(folder: Path) -> None:
@@ -81,12 +86,10 @@ def test_an_analysis_with_other_settings_says_which(
     folder: Path, found: agsam_tune.Analysis
 ) -> None:
     other = agsam_tune.analyse(folder, overrides=["candidate=gsam_matched", "analysis.margin=0.2"])
-    assert "changed_settings" not in found.summary
-    assert [one["key"] for one in other.summary["changed_settings"]] == [
-        *("analysis.margin", "candidate", "control"),
-    ]
-    assert set(other.comparisons["candidate"]) == {"gsam_matched"}
-    assert "equivalent" in set(other.comparisons["verdict"])
+    assert found.summary.changed == ()
+    assert [one.key for one in other.summary.changed] == ["analysis.margin", "candidate", "control"]
+    judged = other.comparisons.dropna(subset="verdict")
+    assert set(judged["candidate"]) == {"gsam_matched"}
     with pytest.raises(StudyError, match="any other key needs another run"):
         agsam_tune.analyse(folder, overrides=["training.epochs=3"])
 
@@ -137,11 +140,11 @@ def test_importing_the_package_is_light() -> None:
 
 def test_the_figures_are_plotlys(folder: Path) -> None:
     found = agsam_tune.figures(folder)
-    assert {"claim", "same-rho", "own-best", "same-radius", "tuning"} <= found.keys()
+    assert list(found)[:4] == ["claim", "key", "off", "radius"]
     for figure in found.values():
         assert figure.layout.title.text
         assert len(figure.data)
     other = agsam_tune.figures(folder, optimizer="gsam")
-    assert other["same-rho"] != found["same-rho"]
+    assert other["key"] != found["key"]
     with pytest.raises(UsageError, match="found 'gsan', allowed: gsam, adaptive_gsam"):
         agsam_tune.figures(folder, optimizer="gsan")

@@ -7,6 +7,7 @@ import pytest
 
 import agsam_tune
 from agsam_tune import api
+from agsam_tune.api import analysis
 
 
 def test_the_examples_say_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,9 +15,13 @@ def test_the_examples_say_what_happens(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     options = {"study": "quick", "executor": "inline", "quiet": True, "report": False}
     folder = agsam_tune.run(**options, out="runs/quick")
-    results = doctest.testmod(api, extraglobs={"folder": folder}, optionflags=doctest.ELLIPSIS)
-    assert results.failed == 0
-    assert results.attempted > 15
+    names = {"folder": folder, "analyse": agsam_tune.analyse}
+    found = [
+        doctest.testmod(module, extraglobs=names, optionflags=doctest.ELLIPSIS)
+        for module in (api, analysis)
+    ]
+    assert sum(one.failed for one in found) == 0
+    assert sum(one.attempted for one in found) > 15
     for name in agsam_tune.__all__:
         if not name.startswith("_"):
             assert ">>>" in (getattr(agsam_tune, name).__doc__ or ""), name

@@ -33,7 +33,7 @@ def test_the_code_runs_from_the_first_cell_to_the_last(
     cells = code_of(nbformat.read(NOTEBOOK, as_version=4))
     shown = [shown_by(cell.source, names) for cell in cells]
     assert "core-hours" in shown[1]._repr_html_()
-    assert "difference" in shown[4]._repr_html_()
+    assert "verdict" in shown[4]._repr_html_()
     assert shown[-1].data
     assert (tmp_path / "runs" / "first" / "report.html").is_file()
 
@@ -52,6 +52,6 @@ def test_the_example_notebook_runs(tmp_path: Path) -> None:
     plan, estimates, figure = shown[1], shown[4], shown[-1]
     assert "<table>" in plan
     assert "core-hours" in plan
-    assert "difference" in estimates
+    assert "verdict" in estimates
     assert "application/vnd.plotly" in figure
     assert (tmp_path / "runs" / "first" / "report.html").is_file()

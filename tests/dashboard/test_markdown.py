@@ -139,6 +139,7 @@ def test_a_study_of_fixed_points_has_its_settings() -> None:
 
 def test_hostile_names_make_no_markup() -> None:
     from tests.report.hostile import hostile_study
+
     study = hostile_study()
     for description in descriptions(study, summary_of(study), NO_CURVES, report=True).values():
         assert "<" not in description.note.replace("\\<", "")

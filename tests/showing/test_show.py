@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from agsam_tune.agenda import Agenda
+from agsam_tune.analysis.record import Summary
 from agsam_tune.cli import app
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder, now
-from agsam_tune.reporting import analysed, read_run
+from agsam_tune.report import text
 from agsam_tune.showing import facts_of
-from agsam_tune.study import Study, available_studies, load_study, planned_trials
-from tests.dashboard.runs import outcomes_of, small_study, write_manifest, write_run
+from agsam_tune.study import available_studies, load_study, planned_trials
+from agsam_tune.trials import Outcome
+from tests.dashboard.records import summary_of
+from tests.dashboard.runs import outcomes_of, small_study, study_of, write_manifest, write_run
 from tests.run.light import imported
 
 
@@ -29,9 +32,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with its summary."""
     folder = tmp_path_factory.mktemp("show") / "runs" / "one"
     folder.mkdir(parents=True)
-    write_run(folder, small_study())
-    summary = analysed(read_run(folder, curves=False))[2]
-    (folder / "summary.json").write_text(json.dumps(summary))
+    trainings = len(write_run(folder, small_study()))
+    summary = summary_of(small_study(), trainings=trainings)
+    (folder / "summary.json").write_text(summary.model_dump_json(), "utf-8")
     (folder / "report.html").write_text("the report")
     return folder
 
@@ -71,64 +74,100 @@ def as_json(*arguments: str | Path) -> Any:
     return json.loads(show(*arguments, "--json"))
 
 
-def test_a_finished_run_shows_its_estimates(run: Path) -> None:
-    summary = json.loads((run / "summary.json").read_text())
-    n = summary["n_trials"]
+def summary_in(run: Path) -> Summary:
+    return Summary.model_validate_json((run / "summary.json").read_text("utf-8"))
+
+
+def test_a_finished_run_shows_what_was_found(run: Path) -> None:
+    summary = summary_in(run)
+    n = summary.counts.trainings
     said = show(run)
     assert said.startswith(
         f"quick (runs/one): {n:,} of {n:,} trials stored; finished 2026-01-02 03:14"
     )
-    assert f"{summary['n_diverged']} diverged, {summary['n_failed']} failed" in said
-    assert summary["claim"]["text"] in said
+    total = facts_of(run).total
+    assert f"{total.diverged} diverged, {total.collapsed} collapsed" in said
+    assert summary.claim.text in said
+    assert "Look 1 of up to 3 (16 replicates); next: 32." in said
     assert "Report: runs/one/report.html" in said
-    best = summary["optimizers"]["gsam"]["best_point"]["hyperparameters"]
-    row = next(line for line in said.splitlines() if line.startswith("gsam "))
-    leaf = summary["optimizers"]["gsam"]["metrics"]["own_best"]["best_accuracy"]
-    assert f"rho = {best['rho']:.4g}" in row
-    assert f"{100 * leaf['value']:.2f} ({100 * leaf['low']:.2f} to {100 * leaf['high']:.2f})" in row
+    rows = [" ".join(line.split()) for line in said.splitlines()]
+    for row in summary.comparisons:
+        shown = text.with_interval(
+            row.estimate, row.low, row.high, text.unit_of(row.metric, "accuracy"), sign=True
+        )
+        found = [line for line in rows if line.startswith(f"{row.lens} {row.metric} {shown} ")]
+        assert len(found) == 1
+        assert f"{row.verdict}" in found[0]
+    for name, own in summary.optimizers.items():
+        for number in own.metrics:
+            if number.metric in ("score", "regret"):
+                shown = text.number(number.value, text.unit_of(number.metric, "accuracy"))
+                line = f"{name} {number.lens} {number.metric} {shown} "
+                assert any(one.startswith(line) for one in rows)
+
+
+def test_trials_are_counted_by_phase(run: Path) -> None:
+    rows = [line.split() for line in show(run).splitlines()]
+    planned = planned_trials(small_study())
+    phases = list(dict.fromkeys(phase for _, phase in planned))
+    assert ["optimizer", *phases] in rows
+    for name in small_study().optimizers:
+        cells = (planned.get((name, phase)) for phase in phases)
+        assert [name, *("–" if n is None else str(n) for n in cells)] in rows
+    write_run_again(run, outcomes_of(small_study())[:7])
+    assert "7 of 20" in show(run)
+
+
+def write_run_again(run: Path, outcomes: Sequence[Outcome]) -> None:
+    (run / "study.journal").unlink()
+    write_run(run, small_study(), outcomes)
 
 
 def test_the_same_as_json(run: Path) -> None:
-    summary = json.loads((run / "summary.json").read_text())
+    summary = summary_in(run)
     (found,) = as_json(run)
     assert found["state"] == "finished"
-    assert found["stored"] == found["planned"] == found["analysed"] == summary["n_trials"]
-    assert found["verdict"] == summary["claim"]["verdict"]
+    assert found["stored"] == found["planned"] == found["analysed"] == summary.counts.trainings
+    assert found["verdict"] == summary.claim.verdict
     assert found["report"] == "runs/one/report.html"
-    own = summary["optimizers"]["adaptive_gsam"]
-    shown = found["optimizers"]["adaptive_gsam"]
-    assert shown["best"] == own["best_point"]["hyperparameters"]
-    for lens, metric in (("own_best", "best_accuracy"), ("rho", "mean_accuracy")):
-        assert shown[metric]["low"] == own["metrics"][lens][metric]["low"]
+    whole = json.loads((run / "summary.json").read_text())
+    assert found["comparisons"] == whole["comparisons"]
+    assert found["design"] == whole["design"]
+    shown = found["optimizers"]["gsam"]
+    assert shown["metrics"] == whole["optimizers"]["gsam"]["metrics"]
+    assert sum(shown["phases"].values()) == shown["stored"]
 
 
-def test_fixed_points_have_a_table_of_their_own(run: Path) -> None:
-    summary = json.loads((run / "summary.json").read_text())
-    leaf = {"value": 0.86425, "low": 0.859, "high": 0.869, "n": 20, "method": "t over seeds"}
-    point = {"point": 0, "hyperparameters": {"rho": 0.5}, "accuracy": leaf, "loss": leaf}
-    for own in summary["optimizers"].values():
-        own |= {"best_point": {"value": None, "reason": "no map"}, "points": [point]}
-    (run / "summary.json").write_text(json.dumps(summary))
-    rows = show(run).splitlines()
-    assert "gsam           rho = 0.5      86.42 (85.90 to 86.90)" in rows
-    assert not any("accuracy there" in row for row in rows)
-    (found,) = as_json(run)
-    assert found["optimizers"]["gsam"]["fixed"][0]["setting"] == {"rho": 0.5}
+def test_fixed_points_have_a_table_of_their_own(tmp_path: Path) -> None:
+    study = study_of("paper_moons")
+    trainings = len(write_run(tmp_path, study))
+    summary = summary_of(study, trainings=trainings)
+    (tmp_path / "summary.json").write_text(summary.model_dump_json(), "utf-8")
+    rows = [" ".join(line.split()) for line in show(tmp_path).splitlines()]
+    assert "optimizer fixed setting metric estimate unit" in rows
+    for point in summary.fixed:
+        value = text.number(point.metrics[0].value, text.unit_of("mean_score", "accuracy"))
+        setting = text.setting(point.hyperparameters) or "–"
+        line = f"{point.optimizer} {setting} mean_score {value} "
+        assert any(row.startswith(line) for row in rows)
 
 
-def test_a_summary_of_other_trials_is_not_shown(run: Path) -> None:
-    summary = json.loads((run / "summary.json").read_text())
-    (run / "summary.json").write_text(json.dumps(summary | {"n_trials": 12}))
+@pytest.mark.parametrize("kind", ["of fewer trials", "of the first design", "broken"])
+def test_a_summary_of_other_trials_or_another_form_is_not_shown(run: Path, kind: str) -> None:
+    summary = summary_in(run)
+    other = {
+        "of fewer trials": summary_of(small_study(), trainings=12).model_dump_json(),
+        "of the first design": json.dumps({"n_trials": 12, "n_raised": 0, "optimizers": {}}),
+        "broken": "[1, 2",
+    }[kind]
+    (run / "summary.json").write_text(other)
     said = show(run)
-    assert summary["claim"]["text"] not in said
-    assert "own best" not in said
+    assert summary.claim.text not in said
     assert "Counted without an analysis: agsam-tune report runs/one makes the estimates." in said
-    assert "Report of 12 trials: runs/one/report.html" in said
+    assert ("Report of 12 trials: runs/one/report.html" in said) == (kind == "of fewer trials")
     (found,) = as_json(run)
     assert (found["verdict"], found["claim"]) == (None, None)
-    assert "best" not in found["optimizers"]["gsam"]
-    (run / "summary.json").write_text("[1, 2")
-    assert "Counted without" in show(run)
+    assert found["optimizers"]["gsam"]["metrics"] is None
 
 
 def test_a_run_that_goes_on(run: Path, driver: subprocess.Popen[str]) -> None:
@@ -183,7 +222,7 @@ def test_all_runs_a_line_each(run: Path) -> None:
     rows = [line.split() for line in show().splitlines()]
     assert rows[0] == ["run", "study", "trials", "state", "verdict"]
     assert rows[-1][:5] == ["runs/broken", "–", "–", "cannot", "be"]
-    verdict = json.loads((run / "summary.json").read_text())["claim"]["verdict"]
+    verdict = summary_in(run).claim.verdict
     total = str(sum(n or 0 for n in planned_trials(small_study()).values()))
     assert ["runs/one", "quick", total, "of", total, "trials", "finished", verdict] in rows
     assert ["runs/more/two", "two", "10", "of", total, "trials", "stopped", "–"] in rows
@@ -236,9 +275,8 @@ def test_a_trial_is_counted_without_reading_its_curve(
 
 @pytest.mark.parametrize("path", available_studies().values(), ids=lambda path: path.stem)
 def test_what_is_planned_is_what_would_run(path: Path) -> None:
-    study: Study = load_study(path)
-    agenda = Agenda(study, [])
-    planned = {(optimizer, phase): n for (phase, optimizer), n in agenda.planned.items()}
+    study = load_study(path)
+    planned = {(optimizer, phase): n for (phase, optimizer), n in Agenda(study, []).planned.items()}
     assert planned_trials(study) == planned
 
 
