@@ -12,10 +12,10 @@ from agsam_tune.analysis.facts import AnalysisFacts
 from agsam_tune.analysis.record import Summary
 
 if TYPE_CHECKING:
-    from agsam_tune.analysis.whole import analyse, analyse_data
     from agsam_tune.analysis.data import Data, PhaseData, read_data
-    from agsam_tune.analysis.own_best import BestSetting, best_settings
     from agsam_tune.analysis.lengths import radius_range
+    from agsam_tune.analysis.own_best import BestSetting, best_settings
+    from agsam_tune.analysis.whole import analyse, analyse_data
 
 __all__ = [
     "AnalysisFacts",

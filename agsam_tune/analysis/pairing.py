@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from agsam_tune.analysis.data import Data, PhaseData
+from agsam_tune.analysis.lengths import GIVE_THE_RANGE
 from agsam_tune.analysis.lenses.pair import (
     FAIR,
     PHASES,
@@ -22,7 +23,6 @@ from agsam_tune.analysis.lenses.pair import (
     judge_pair,
 )
 from agsam_tune.analysis.measured import best_of, key_range, log_key
-from agsam_tune.analysis.radius_range import GIVE_THE_RANGE
 from agsam_tune.study import Study, planned_trials
 
 __all__ = ["PAIR_PHASES", "common_data", "judge", "largest", "not_applicable"]
