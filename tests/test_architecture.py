@@ -77,8 +77,8 @@ OWN = {
         *("reporting", "store", "study", "trials"),
     },
     "showing": {
-        *("columns", "errors", "folder", "importing", "paths", "recorded", "regular", "report"),
-        *("store", "study", "trials"),
+        *("analysis", "columns", "errors", "folder", "importing", "paths", "recorded", "regular"),
+        *("report", "store", "study", "trials"),
     },
     "reuse": {
         *("errors", "executors", "folder", "manifest", "provenance", "recorded", "store", "study"),
@@ -98,8 +98,8 @@ OWN = {
         *("optimizers", "packs", "reuse", "store", "study", "tasks", "trials", "words"),
     },
     "api": {
-        *("analysis", "asked", "dashboard", "elsewhere", "errors", "importing", "planning"),
-        *("quiet", "reporting", "run_storage", "running", "store", "study"),
+        *("analysis", "asked", "dashboard", "elsewhere", "errors", "export", "importing"),
+        *("planning", "quiet", "reporting", "run_storage", "running", "store", "study"),
     },
     "bench": {
         *("engine", "errors", "executors", "models", "store", "streams", "study", "tasks"),

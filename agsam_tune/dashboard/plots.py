@@ -88,12 +88,12 @@ def claim(summary: Summary) -> Figure | None:
 
 
 def fixed(summary: Summary, styles: Styles, optimizer: str) -> Figure | None:
-    """The accuracies of all fixed points, the optimizer's own in bold."""
+    """The first number of all fixed points, which is the score, the optimizer's own in bold."""
     found = [
         (point, row)
         for point in summary.fixed
-        for row in point.metrics
-        if row.metric == "mean_score" and row.value is not None
+        for row in point.metrics[:1]
+        if row.value is not None
     ]
     if not found:
         return None
@@ -105,8 +105,8 @@ def fixed(summary: Summary, styles: Styles, optimizer: str) -> Figure | None:
         setting = text.setting(point.hyperparameters)
         name = words(point.optimizer)
         labels.append(f"{name}<br>{words(setting)}" if setting else name)
-    layout = {"xaxis": axis("test accuracy (%)"), "yaxis": _rows(labels)}
-    return figure("2-fixed", "Accuracy at the fixed settings", rows, showlegend=False, **layout)
+    layout = {"xaxis": axis(SCORE), "yaxis": _rows(labels)}
+    return figure("2-fixed", "Score at the fixed settings", rows, showlegend=False, **layout)
 
 
 def along(study: Study, summary: Summary, styles: Styles, optimizer: str) -> list[Figure]:

@@ -1,6 +1,5 @@
 """The notebook's functions, on a real run."""
 
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,6 @@ import agsam_tune
 from agsam_tune.errors import RunError, UsageError
 from agsam_tune.reporting import read_run
 from agsam_tune.study import StudyError
-from tests.dashboard.records import summary_of
-from tests.dashboard.runs import small_study
 from tests.run.guilty import write_study
 
 QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
@@ -48,29 +45,16 @@ def test_the_analysis_is_the_record(found: agsam_tune.Analysis) -> None:
     assert "<script" not in page
 
 
-def test_the_tables_have_every_row_of_the_record(found: agsam_tune.Analysis) -> None:
+def test_the_tables_are_those_of_export(found: agsam_tune.Analysis) -> None:
     summary = found.summary
-    assert len(found.comparisons) == len(summary.comparisons) > 0
-    row = found.comparisons.iloc[0]
-    assert row["estimate"] == summary.comparisons[0].estimate
-    metrics = found.metrics.set_index("optimizer")
-    for name, own in summary.optimizers.items():
-        rows, curves = metrics.loc[[name]], found.curves.query("optimizer == @name")
-        assert rows["metric"].to_list() == [one.metric for one in own.metrics]
-        assert rows["value"].to_list() == pytest.approx(
-            [math.nan if one.value is None else one.value for one in own.metrics], nan_ok=True
-        )
-        assert curves["mean"].to_list() == [y for one in own.curves for y in one.mean]
-    for table in (found.metrics, found.comparisons):
-        assert table["low"].dtype == "float64"
-
-
-def test_a_record_without_a_pair_has_empty_tables() -> None:
-    study = small_study(candidate=None, baseline=None, control=None)
-    summary = summary_of(study).model_copy(update={"optimizers": {}})
-    empty = agsam_tune.Analysis(summary=summary)
-    assert len(empty.comparisons) == len(empty.metrics) == len(empty.curves) == 0
-    assert {"lens", "metric", "value"} <= set(empty.metrics.columns)
+    assert len(found.comparisons) == len(summary.comparisons) + len(summary.gap) > 0
+    assert found.comparisons["estimate"][0] == summary.comparisons[0].estimate
+    own = found.estimates.query("optimizer == 'gsam' and trials.isna() and point.isna()")
+    assert own["metric"].to_list() == [one.metric for one in summary.optimizers["gsam"].metrics]
+    regret = summary.metric("gsam", "own_scale", "regret")
+    assert regret is not None
+    shown = own.query("lens == 'own_scale' and metric == 'regret'")
+    assert shown["value"].to_list() == [regret.value]
 
 
 def test_the_curves_end_where_the_trials_do(folder: Path) -> None:

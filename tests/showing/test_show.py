@@ -21,9 +21,17 @@ from agsam_tune.folder import RunFolder, now
 from agsam_tune.report import text
 from agsam_tune.showing import facts_of
 from agsam_tune.study import available_studies, load_study, planned_trials
-from tests.dashboard.records import summary_of
 from tests.dashboard.runs import outcomes_of, small_study, study_of, write_manifest, write_run
+from tests.report.records import REPORTS, summary_of
 from tests.run.light import imported
+
+
+def write_summary(folder: Path, summary: Summary, trainings: int) -> Summary:
+    """A summary of so many trainings, in the folder."""
+    counts = summary.counts.model_copy(update={"trainings": trainings})
+    summary = summary.model_copy(update={"counts": counts})
+    (folder / "summary.json").write_text(summary.model_dump_json(), "utf-8")
+    return summary
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("show") / "runs" / "one"
     folder.mkdir(parents=True)
     trainings = len(write_run(folder, small_study()))
-    summary = summary_of(small_study(), trainings=trainings)
-    (folder / "summary.json").write_text(summary.model_dump_json(), "utf-8")
+    write_summary(folder, summary_of(small_study()), trainings)
     (folder / "report.html").write_text("the report")
     return folder
 
@@ -87,10 +94,12 @@ def test_a_finished_run_shows_what_was_found(run: Path) -> None:
     total = facts_of(run).total
     assert f"{total.diverged} diverged, {total.collapsed} collapsed" in said
     assert summary.claim.text in said
-    assert "Look 1 of up to 3 (16 replicates); next: 32." in said
+    assert "Look 2 of up to 4 (17 replicates); next: 34." in said
     assert "Report: runs/one/report.html" in said
     rows = [" ".join(line.split()) for line in said.splitlines()]
-    for row in summary.comparisons:
+    judged = [row for row in summary.comparisons if row.verdict is not None]
+    assert len(judged) == 6
+    for row in judged:
         shown = text.with_interval(
             row.estimate, row.low, row.high, text.unit_of(row.metric, "accuracy"), sign=True
         )
@@ -99,7 +108,7 @@ def test_a_finished_run_shows_what_was_found(run: Path) -> None:
         assert f"{row.verdict}" in found[0]
     for name, own in summary.optimizers.items():
         for number in own.metrics:
-            if number.metric in ("score", "regret"):
+            if number.metric in ("mean_score", "robust_score", "regret"):
                 shown = text.number(number.value, text.unit_of(number.metric, "accuracy"))
                 line = f"{name} {number.lens} {number.metric} {shown} "
                 assert any(one.startswith(line) for one in rows)
@@ -138,26 +147,24 @@ def test_the_same_as_json(run: Path) -> None:
 def test_fixed_points_have_a_table_of_their_own(tmp_path: Path) -> None:
     study = study_of("paper_moons")
     trainings = len(write_run(tmp_path, study))
-    summary = summary_of(study, trainings=trainings)
-    (tmp_path / "summary.json").write_text(summary.model_dump_json(), "utf-8")
+    summary = write_summary(tmp_path, REPORTS["fixed"]()["summary"], trainings)
     rows = [" ".join(line.split()) for line in show(tmp_path).splitlines()]
     assert "optimizer fixed setting metric estimate unit" in rows
     for point in summary.fixed:
-        value = text.number(point.metrics[0].value, text.unit_of("mean_score", "accuracy"))
+        row = point.metrics[0]
+        value = text.number(row.value, text.unit_of(row.metric, "accuracy"))
         setting = text.setting(point.hyperparameters) or "–"
-        line = f"{point.optimizer} {setting} mean_score {value} "
-        assert any(row.startswith(line) for row in rows)
+        line = f"{point.optimizer} {setting} {row.metric} {value} "
+        assert any(one.startswith(line) for one in rows)
 
 
 @pytest.mark.parametrize("kind", ["of fewer trials", "of the first design", "broken"])
 def test_a_summary_of_other_trials_or_another_form_is_not_shown(run: Path, kind: str) -> None:
     summary = summary_in(run)
-    other = {
-        "of fewer trials": summary_of(small_study(), trainings=12).model_dump_json(),
-        "of the first design": json.dumps({"n_trials": 12, "n_raised": 0, "optimizers": {}}),
-        "broken": "[1, 2",
-    }[kind]
-    (run / "summary.json").write_text(other)
+    write_summary(run, summary, 12)
+    if kind != "of fewer trials":
+        other = {"of the first design": '{"n_trials": 12, "n_raised": 0}', "broken": "[1, 2"}
+        (run / "summary.json").write_text(other[kind])
     said = show(run)
     assert summary.claim.text not in said
     assert "Counted without an analysis: agsam-tune report runs/one makes the estimates." in said
