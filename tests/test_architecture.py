@@ -140,7 +140,13 @@ MAY_IMPORT = {
     "pandas": {
         *("agenda/course.py", "api", "store", "analysis", "report", "reporting.py", "export.py"),
         "importing",
-        *("dashboard/plots.py", "dashboard/source.py", "elsewhere.py", "planning/detectable.py"),
+        *(
+            "dashboard/describe.py",
+            "dashboard/plots.py",
+            "dashboard/source.py",
+            "elsewhere.py",
+            "planning/detectable.py",
+        ),
     },
     "plotly": {"api"},
     "matplotlib": {"report", "bench/plot.py"},

@@ -26,7 +26,7 @@ UNITS: Mapping[str, str] = {
     "momentum": "the share of the last update that is kept",
     "weight_decay": "added gradient per weight",
 }
-FACTS = ("score", "mean_score", "robust_score", "regret", "tuned")
+FACTS = ("score", "regret", "tuned")
 """Metrics in the table on a study's page."""
 _RHO_LENGTH = "the length ‖Δw‖ of the ascent step, as the weights"
 _OWN_UNIT = "the optimizer's own"
@@ -141,15 +141,10 @@ def _links(study: Study, where: Places, optimizer: str, *, report: bool) -> str:
 def _claim(summary: Summary) -> Iterable[str]:
     """The verdict, its reasons, how far the study is, and every comparison."""
     claim = summary.claim
-    needed = (
-        f"{text.LENSES[one.lens]}: {text.counted(one.replicates, 'replicate')} would decide it."
-        for one in summary.needed
-        if one.replicates is not None
-    )
     return (
         f"## {plain(text.VERDICTS[claim.verdict])}",
         plain(claim.text),
-        bullets(map(plain, (*claim.because, *needed, text.sentence(look_words(summary.design))))),
+        bullets(map(plain, (*claim.because, text.sentence(look_words(summary.design))))),
         *_titled("Comparisons", _comparisons(summary)),
         *_titled("After n trials", _tuning(summary, None)),
     )
@@ -167,7 +162,7 @@ def _comparisons(summary: Summary) -> str:
                 text.with_interval(row.estimate, row.low, row.high, unit, sign=True),
                 unit.of_difference,
                 text.ends(row.verdict_low, row.verdict_high, unit, sign=True),
-                plain(": ".join(said for said in (row.verdict, row.reason) if said)),
+                plain(": ".join(said for said in (_words(row.verdict), row.reason) if said)),
             )
         )
     head = ("lens", "pair", "metric", _interval(summary), "unit", "verdict's interval", "verdict")
@@ -282,6 +277,10 @@ def _trials(own: OptimizerRecord, where: Places, optimizer: str) -> str:
         "A diverged trial counts, with chance as its accuracy; the dashboard's figures show it in "
         f"grey, as infeasible. In {listed} each one's attribute *result* says how it ended."
     )
+
+
+def _words(verdict: str | None) -> str | None:
+    return verdict and verdict.replace("_", " ")
 
 
 def _titled(title: str, content: str) -> tuple[str, ...]:

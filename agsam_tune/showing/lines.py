@@ -16,7 +16,7 @@ from agsam_tune.report import text
 from agsam_tune.report.looks import look_words
 from agsam_tune.showing.facts import Progress, RunFacts
 
-SHOWN = ("score", "mean_score", "robust_score", "regret", "tuned")
+SHOWN = ("score", "regret", "tuned")
 """Metrics of an optimizer that are shown; the report has all."""
 
 
@@ -116,12 +116,6 @@ def _estimated(summary: Summary) -> Iterator[str]:
         for row in summary.comparisons
         if row.verdict is not None
     ]
-    numbers = [
-        (name, row.lens, row.metric, *_number(summary, row, row.value))
-        for name, own in summary.optimizers.items()
-        for row in own.metrics
-        if row.metric in SHOWN
-    ]
     fixed = [
         (
             point.optimizer,
@@ -134,11 +128,27 @@ def _estimated(summary: Summary) -> Iterator[str]:
     ]
     tables: list[tuple[tuple[str, ...], Sequence[Sequence[str]]]] = [
         (("lens", "metric", pair, "unit", "verdict's interval", "verdict"), compared),
-        (("optimizer", "lens", "metric", "estimate", "unit"), numbers),
+        (("lens", "metric", "unit", *summary.optimizers), _numbers(summary)),
         (("optimizer", "fixed setting", "metric", "estimate", "unit"), fixed),
     ]
     yield from (_table([head, *rows]) for head, rows in tables if rows)
     yield f"In brackets: {100 * summary.design.confidence:g} % intervals."
+
+
+def _numbers(summary: Summary) -> list[tuple[str, ...]]:
+    """A row for each number in a lens, a column for each optimizer."""
+    shown = [row for own in summary.optimizers.values() for row in own.metrics]
+    rows = {(row.lens, row.metric): _unit(summary, row).name for row in shown}
+    return [
+        (lens, metric, unit, *(_of_optimizer(summary, n, lens, metric) for n in summary.optimizers))
+        for (lens, metric), unit in rows.items()
+        if metric in SHOWN
+    ]
+
+
+def _of_optimizer(summary: Summary, name: str, lens: str, metric: str) -> str:
+    row = summary.metric(name, lens, metric)
+    return text.DASH if row is None else _number(summary, row, row.value)[0]
 
 
 def _number(

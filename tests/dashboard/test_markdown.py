@@ -61,7 +61,6 @@ def test_every_study_is_described(found: Mapping[int, Description]) -> None:
     assert "(/report)" in note
     assert "(/dashboard/compare-studies?ids=3,4)" in note
     assert "## Supported" in note
-    assert "replicates would decide it" in note
     assert plain("Look 2 of up to 4 (17 replicates); next: 34.") in note
     assert "Splits are of one pool" in note
     assert found[WHERE.trials["gsam"]].facts["verdict"] == "supported"

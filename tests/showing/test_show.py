@@ -106,12 +106,12 @@ def test_a_finished_run_shows_what_was_found(run: Path) -> None:
         found = [line for line in rows if line.startswith(f"{row.lens} {row.metric} {shown} ")]
         assert len(found) == 1
         assert f"{row.verdict}" in found[0]
-    for name, own in summary.optimizers.items():
-        for number in own.metrics:
-            if number.metric in ("mean_score", "robust_score", "regret"):
-                shown = text.number(number.value, text.unit_of(number.metric, "accuracy"))
-                line = f"{name} {number.lens} {number.metric} {shown} "
-                assert any(one.startswith(line) for one in rows)
+    for number in summary.optimizers["gsam"].metrics:
+        if number.metric in ("regret", "tuned"):
+            unit = text.unit_of(number.metric, "accuracy")
+            shown = text.with_interval(number.value, number.low, number.high, unit)
+            line = f"{number.lens} {number.metric} {unit.name} {shown} "
+            assert any(one.startswith(line) for one in rows)
 
 
 def test_trials_are_counted_by_phase(run: Path) -> None:
