@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from agsam_tune.dashboard.describe import descriptions
+from agsam_tune.dashboard.describe import describe, descriptions
 from agsam_tune.dashboard.description import Description
 from agsam_tune.dashboard.markdown import plain, table
+from agsam_tune.dashboard.overlay import Overlay
 from agsam_tune.dashboard.places import places
+from agsam_tune.dashboard.source import Source
 from agsam_tune.dashboard.traces import words
 from agsam_tune.report import text
 from agsam_tune.reporting import StoredRun, analysed
+from tests.dashboard.first_design import first_design
 from tests.dashboard.runs import curves_of, manifest_of, outcomes_of, study_of, table_of
 from tests.report.records import REPORTS, summary_of
 
@@ -154,3 +158,15 @@ def test_few_trials_are_enough_for_a_note(stored: int) -> None:
     run = StoredRun(study=STUDY, manifest=manifest, trials=trials, curves=NO_CURVES)
     found = descriptions(STUDY, analysed(run), NO_CURVES, report=False)
     assert all(description.note.startswith("# quick/") for description in found.values())
+
+
+def test_a_run_of_the_first_design_is_shown(tmp_path: Path) -> None:
+    source = Source(first_design(tmp_path))
+    overlay = Overlay(source.run.study, source.run.chance)
+    assert overlay.add(source.new()) == 173
+    overlay.describe(describe(tmp_path))
+    where = places(source.run.study)
+    for number in where.trials.values():
+        note = overlay.storage.get_study_system_attrs(number)["dashboard:note_str:0"]
+        assert "not applicable" in note
+    assert len(overlay.storage.get_all_trials(where.maps["gsam"])) == 16

@@ -21,6 +21,7 @@ from agsam_tune.folder import RunFolder, now
 from agsam_tune.report import text
 from agsam_tune.showing import facts_of
 from agsam_tune.study import available_studies, load_study, planned_trials
+from tests.dashboard.first_design import first_design
 from tests.dashboard.runs import outcomes_of, small_study, study_of, write_manifest, write_run
 from tests.report.records import REPORTS, summary_of
 from tests.run.light import imported
@@ -172,6 +173,15 @@ def test_a_summary_of_other_trials_or_another_form_is_not_shown(run: Path, kind:
     (found,) = as_json(run)
     assert (found["verdict"], found["claim"]) == (None, None)
     assert found["optimizers"]["gsam"]["metrics"] is None
+
+
+def test_a_run_of_the_first_design_is_counted(tmp_path: Path) -> None:
+    said = show(first_design(tmp_path))
+    assert ": 173 trials stored; finished " in said
+    assert "Counted without an analysis: " in said
+    (found,) = as_json(tmp_path)
+    assert (found["planned"], found["verdict"]) == (None, None)
+    assert found["optimizers"]["gsam"]["phases"] == {"map": 16, "tune": 8, "misset": 25, "iid": 4}
 
 
 def test_a_run_that_goes_on(run: Path, driver: subprocess.Popen[str]) -> None:
