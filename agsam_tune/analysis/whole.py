@@ -19,6 +19,7 @@ from agsam_tune.analysis.around import (
 from agsam_tune.analysis.claim import NO_PAIR, Wording, claim_of
 from agsam_tune.analysis.comparing import needed_rows, verdict_rows
 from agsam_tune.analysis.data import Data, read_data
+from agsam_tune.analysis.descriptive import describe, tuning_rows
 from agsam_tune.analysis.facts import AnalysisFacts
 from agsam_tune.analysis.fixed import fixed_comparisons, fixed_points, published_numbers
 from agsam_tune.analysis.gap import gap_rows, gap_sentence
@@ -39,6 +40,7 @@ from agsam_tune.analysis.record import (
     OptimizerRecord,
     Summary,
 )
+from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
 from agsam_tune.analysis.wins import net_wins, win_row, win_share
 from agsam_tune.study import Study
 
@@ -59,15 +61,26 @@ def analyse(trials: pd.DataFrame, study: Study, facts: AnalysisFacts) -> Summary
     return analyse_data(read_data(trials, study, facts))
 
 
-def analyse_data(data: Data) -> Summary:
-    """The same of trials that are already read, as whoever draws figures has them."""
+def analyse_data(data: Data, surfaces: Surfaces | None = None, *, brief: bool = False) -> Summary:
+    """The same of trials that are already read, as whoever draws figures has them.
+
+    Args:
+        data: the trials.
+        surfaces: of `fit_surfaces`, where they are fitted already.
+        brief: leave out surfaces, importances and tuning curves, which take most of the time and
+            bear on no verdict.
+    """
     study = data.study
+    if surfaces is None and not brief:
+        surfaces = fit_surfaces(data)
     reach = reach_of(data)
     pair = _pair(data)
     judgement = judge(pair.common) if pair is not None else None
     needed = needed_rows(pair.common, judgement) if pair is not None and judgement else []
     wins = net_wins(pair.common, pair.names, pair.reach) if pair is not None else []
-    optimizers = {name: _optimizer(data, name, reach, pair, wins) for name in study.optimizers}
+    optimizers = {
+        name: _optimizer(data, name, reach, pair, wins, surfaces) for name in study.optimizers
+    }
     points, gap = fixed_points(data), gap_rows(data)
     return Summary(
         study=study.name,
@@ -82,6 +95,7 @@ def analyse_data(data: Data) -> Summary:
         gap=tuple(gap),
         claim=_claim(data, judgement, needed, gap),
         needed=tuple(needed),
+        tuning=() if brief else tuning_rows(data),
         fixed=tuple(points),
         published=tuple(published_numbers(data, points)),
         notes=tuple(notes_of(data, optimizers)),
@@ -131,20 +145,29 @@ def _quantities(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:
 
 
 def _optimizer(
-    data: Data, optimizer: str, reach: Reach, pair: _Pair | None, wins: Sequence[Quantity]
+    data: Data,
+    optimizer: str,
+    reach: Reach,
+    pair: _Pair | None,
+    wins: Sequence[Quantity],
+    surfaces: Surfaces | None,
 ) -> OptimizerRecord:
     quantities = _quantities(data, optimizer, reach)
     if pair is not None and optimizer in pair.names:
         first = optimizer == pair.names[0]
         quantities += [win_share(one, first=first) for one in wins]
     confidence = data.study.analysis.confidence
+    described = describe(data, optimizer, surfaces) if surfaces is not None else None
     return OptimizerRecord(
         hyperparameters=data.study.search_spaces[optimizer].names,
         **_counts(data, optimizer).model_dump(),
         clipped_share=clipped_share(data, optimizer),
         metrics=tuple(metric_row(one, confidence) for one in quantities),
-        curves=tuple(lens_curves(data, optimizer, reach)),
+        curves=(*lens_curves(data, optimizer, reach), *(described.curves if described else ())),
         own_best=own_best_record(data, optimizer, reach),
+        surface=described.surface if described else None,
+        importance=described.importance if described else (),
+        effective_number=described.effective_number if described else None,
     )
 
 

@@ -135,4 +135,5 @@ def _net_by_replicate(own: PhaseData, other_M: Array, replicates: int) -> Array:
     ordered_M = np.sort(other_M)
     below_N = np.searchsorted(ordered_M, own.score_N, side="left")
     above_N = len(ordered_M) - np.searchsorted(ordered_M, own.score_N, side="right")
-    return np.bincount(own.replicate_N, weights=below_N - above_N, minlength=replicates)
+    net_N = (below_N - above_N).astype(np.float64)
+    return np.asarray(np.bincount(own.replicate_N, weights=net_N, minlength=replicates), float)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from agsam_tune.analysis import AnalysisFacts, best_settings
+from agsam_tune.analysis import AnalysisFacts, Summary, analyse_data, best_settings, read_data
 from agsam_tune.study import MISSET_FACTORS
 from agsam_tune.study.model import AnalysisSettings, Phase, Range, SearchSpace, Training
 from agsam_tune.study.study import Study
@@ -72,6 +72,11 @@ def study_of(
 def facts_of(study: Study, **more: object) -> AnalysisFacts:
     values = {"trivial": TRIVIAL, "looks": (study.replicates,), "radius_range": LENGTHS}
     return AnalysisFacts(**(values | more))
+
+
+def analysed(trials: pd.DataFrame, study: Study, facts: AnalysisFacts) -> Summary:
+    """All but the surfaces, which take most of the time."""
+    return analyse_data(read_data(trials, study, facts), brief=True)
 
 
 def trials_of(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agsam_tune.analysis import Summary, analyse
+from agsam_tune.analysis import Summary, analyse_data, read_data
 from agsam_tune.study.model import FixedPoint, Phase, PublishedResult, Range, Reference
 from agsam_tune.study.study import Study
 from tests.analysis.studies import POINTS, facts_of, space, study_of, trials_of
@@ -13,8 +13,8 @@ BETTER = {"edge": {"ours": 1.4}}
 UNIT = {"unit": {"ours": 0.3}}
 
 
-def found(study, trials, **facts) -> Summary:
-    return analyse(trials, study, facts_of(study, **facts))
+def found(study, trials, *, brief=True, **facts) -> Summary:
+    return analyse_data(read_data(trials, study, facts_of(study, **facts)), brief=brief)
 
 
 def verdicts(summary: Summary) -> dict[str, str | None]:
@@ -256,7 +256,9 @@ def test_whatever_is_there_gives_a_record_without_nan(three, part, more, complet
     trials = part(three[1])
     study = three[0].model_copy(update=more)
     size = max(int(trials["replicate"].nunique()), 1)
-    summary = found(study, trials, looks=(size,), can_grow=False, complete=complete)
+    summary = found(
+        study, trials, brief=not complete, looks=(size,), can_grow=False, complete=complete
+    )
     assert Summary.model_validate_json(summary.model_dump_json()) == summary
     decided = {"candidate", "baseline", "level_candidate", "level_baseline"}
     if part is not _two_replicates:

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agsam_tune.analysis import analyse, best_settings, read_data
+from agsam_tune.analysis import best_settings, read_data
 from agsam_tune.analysis.around import misset_of
 from agsam_tune.analysis.own_best import own_bests
 from agsam_tune.study import MISSET_FACTORS
-from tests.analysis.studies import facts_of, space, study_of, trials_of
+from tests.analysis.studies import analysed, facts_of, space, study_of, trials_of
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_what_is_off_is_read_from_the_settings(study, trials, names):
 def test_penalties_are_of_what_the_own_best_reaches(study):
     """A plateau up to a step of 1: ten times a small rho costs nothing, of a large one much."""
     trials = trials_of(study_of(replicates=24), noise=0.0)
-    summary = analyse(trials, study_of(replicates=24), facts_of(study_of(replicates=24)))
+    summary = analysed(trials, study_of(replicates=24), facts_of(study_of(replicates=24)))
     penalty = summary.metric("ours", "around_best", "misset_penalty_0.1_rho")
     assert abs(penalty.value) < 0.01
     regret = summary.metric("ours", "around_best", "regret")
@@ -91,7 +91,7 @@ def test_penalties_are_of_what_the_own_best_reaches(study):
 
 @pytest.mark.parametrize(("gain", "helps"), [(0.02, True), (0.0, False)])
 def test_an_own_best_no_better_than_the_base_optimizer_is_told(study, gain, helps):
-    summary = analyse(trials_of(study, gain={"ours": gain}, seed=1), study, facts_of(study))
+    summary = analysed(trials_of(study, gain={"ours": gain}, seed=1), study, facts_of(study))
     assert summary.optimizers["ours"].own_best.helps is helps
     told = any(note.startswith("ours at its own best") for note in summary.notes)
     assert told is not helps
