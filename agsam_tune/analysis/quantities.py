@@ -155,7 +155,9 @@ def comparison(
     gap = difference(first.estimate, second.estimate, paired=same)
     found = gap.interval(1 - confidence)
     if one.share:
-        found = _of_shares(first, second, 1 - confidence, paired=same)
+        # Without a spread of the difference nothing says that the two go together.
+        together = same and gap.standard_error > 0
+        found = _of_shares(first, second, 1 - confidence, together=together)
     return Comparison(
         lens=one.lens,
         metric=metric or one.metric,
@@ -168,16 +170,16 @@ def comparison(
     )
 
 
-def _of_shares(one: Quantity, other: Quantity, level: float, *, paired: bool) -> Interval:
+def _of_shares(one: Quantity, other: Quantity, level: float, *, together: bool) -> Interval:
     """Of a difference of shares: from both their intervals, and how they vary together."""
     if one.estimate is None or other.estimate is None:
         return Interval(low=-1.0, high=1.0)
     p, q = one.estimate.value, other.estimate.value
     ours, theirs = interval_of(one, level), interval_of(other, level)
-    together = 2 * _correlation(one.estimate, other.estimate) if paired else 0.0
+    twice = 2 * _correlation(one.estimate, other.estimate) if together else 0.0
 
     def reach(a: float, b: float) -> float:
-        return math.sqrt(max(a * a + b * b - together * (a * b), 0.0))
+        return math.sqrt(max(a * a + b * b - twice * (a * b), 0.0))
 
     gap, below, above = (
         p - q,

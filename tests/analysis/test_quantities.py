@@ -35,6 +35,9 @@ def test_a_difference_of_shares_without_spread_is_not_certain():
     assert 0.6 < row.low < 0.8
     none = comparison(share(0.0), share(0.0), ("a", "b"), paired=True, confidence=0.95)
     assert none.low == -none.high < -0.2
+    alike = share(0.1, spread=0.005)  # the same in every replicate
+    same = comparison(alike, alike, ("a", "b"), paired=True, confidence=0.95)
+    assert same.low == -same.high < -0.02
 
 
 def test_differences_point_to_who_does_better():
