@@ -22,8 +22,9 @@ from agsam_tune.study import SearchSpace, Study
 from agsam_tune.trials import Trial
 
 #: Points that are asked for before any of them is told. The replicates' batches fill packs
-#: together, so a batch may be small; one of 16 would leave a search of 16 nothing to learn from.
-BATCH = 8
+#: together, so a batch may be small; in searches of 16 points, batches of 16 or 8 learn nothing
+#: beside random draws, and these a half of what one point at a time does.
+BATCH = 4
 
 
 def batch_sizes(points: int) -> tuple[int, ...]:

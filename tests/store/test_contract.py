@@ -119,7 +119,7 @@ def test_what_is_set_aside_counts_no_more_and_may_come_again(location: str) -> N
 
 
 def test_an_iid_trial_that_is_set_aside_changes_no_other_point(location: str) -> None:
-    trial = dataclasses.replace(outcome().trial, phase="iid", replicate=None)
+    trial = dataclasses.replace(outcome().trial, phase="iid", replicate=3, index=2)
     with opened(location) as store:
         store.add([outcome(trial=trial)])
         store.set_aside({trial.key})

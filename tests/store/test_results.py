@@ -25,9 +25,7 @@ def test_fixed_points_at_zero_are_stored_beside_others(location: str) -> None:
     fixed = {"name": "fixed", "fixed": [{"optimizer": "gsam", "hyperparameters": zero}]}
     resolved = STUDY.resolved()
     study = Study.from_resolved(resolved | {"phases": [*resolved["phases"], fixed]})
-    trial = dataclasses.replace(
-        outcome().trial, hyperparameters=tuple(zero.items()), phase="fixed", replicate=None
-    )
+    trial = dataclasses.replace(outcome().trial, hyperparameters=tuple(zero.items()), phase="fixed")
     with closing(ResultStore.open(study, location)) as store:
         store.add([outcome(), outcome(trial=trial)])
         assert {dict(o.trial.hyperparameters)["rho"] for o in store.outcomes()} == {0.0, 0.1}
@@ -45,7 +43,7 @@ def test_the_trials_table_has_its_columns_types_and_order() -> None:
     assert list(table["optimizer"]) == ["adaptive_gsam", "gsam", "gsam", "gsam_matched"]
     assert list(table["point"]) == [0, 0, 1, 0]
     kinds = {name: str(kind) for name, kind in table.dtypes.items()}
-    assert kinds["replicate"] == kinds["diverged_step"] == "Int64"
+    assert (kinds["replicate"], kinds["diverged_step"]) == ("int64", "Int64")
     assert kinds["diverged"] == "bool"
     assert kinds["point"] == kinds["seed"] == kinds["trial_number"] == "int64"
     assert kinds["optimizer"] == "str"
@@ -72,3 +70,19 @@ def test_the_curves_table_has_a_row_an_epoch() -> None:
     assert curves["epoch"].tolist() == [1, 2, 1, 2]
     assert curves["point"].tolist() == [0, 0, 1, 1]
     assert curves_table([]).empty
+
+
+def test_a_length_of_a_step_is_kept_where_the_optimizer_has_no_rho(tmp_path: Path) -> None:
+    resolved = STUDY.resolved()
+    for space in resolved["search_spaces"].values():
+        del space["ranges"]["rho"]
+    study = Study.from_resolved(resolved)
+    settings = (("rho", 0.7), ("alpha", 0.2))
+    length = dataclasses.replace(outcome().trial, phase="radius", hyperparameters=settings)
+    with closing(ResultStore.open(study, str(tmp_path / "x.journal"))) as store:
+        store.add([outcome(trial=length), outcome()])
+        (first, _) = [o.trial for o in store.outcomes()]
+        table = trials_table(study, store.numbered_outcomes())
+    assert first == length
+    assert list(table.columns[7:10]) == ["rho", "alpha", "gamma"]
+    assert dict(table.groupby("phase")["rho"].first()) == {"map": 0.1, "radius": 0.7}
