@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from agsam_tune.engine import task_blueprint
+from agsam_tune.engine import orders, task_blueprint
 from agsam_tune.models import paper_cnn
 from agsam_tune.streams import stream
 from agsam_tune.study import Training
@@ -59,8 +59,8 @@ class Problem:
     def batches(self, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         """Indices of the epoch's examples, (batches, batch size)."""
         n = len(self.task.train.y)
-        name = stream(**self.coordinates, seed=seed, epoch=epoch, stream="batches")
-        return name.permutation(n).reshape(-1, self.training.batch_size)
+        (order_N,) = orders([{**self.coordinates, "seed": seed}], epoch, n)
+        return order_N.reshape(-1, self.training.batch_size)
 
 
 def problem(name: str) -> Problem:

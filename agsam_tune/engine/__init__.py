@@ -1,5 +1,6 @@
 """The engine trains a pack of trials in lockstep; see `training`."""
 
+from agsam_tune.engine.batches import orders
 from agsam_tune.engine.checkpoint import Checkpoints
 from agsam_tune.engine.devices import (
     gpu_count,
@@ -22,6 +23,7 @@ __all__ = [
     "gpu_is_available",
     "is_out_of_memory",
     "make_plan",
+    "orders",
     "pack_time",
     "peak_gpu_memory",
     "task_blueprint",

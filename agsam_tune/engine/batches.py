@@ -12,12 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agsam_tune.engine.compiled.step import shuffle
 from agsam_tune.engine.evaluation import Evaluation
 from agsam_tune.engine.layout import row_aligned
-from agsam_tune.streams import stream
+from agsam_tune.streams import stream_seed
+
+_WORD = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,6 +51,29 @@ class Batch:
         return x_KBD, self.y_M.index_select(0, self.label_KB.reshape(-1)).view(shape)
 
 
+def orders(
+    coordinates: Sequence[Mapping[str, int | str]],
+    epoch: int,
+    n: int,
+    first_K: npt.NDArray[np.int64] | None = None,
+) -> npt.NDArray[np.int64]:
+    """The order in which each row sees n examples in an epoch, (K, N).
+
+    Args:
+        coordinates: of the random streams of each row.
+        epoch: which.
+        n: examples of a row.
+        first_K: number of each row's first example; 0 where it is not given.
+    """
+    key_K = np.array(
+        [stream_seed(**of_row, epoch=epoch, stream="batches") & _WORD for of_row in coordinates],
+        dtype=np.uint64,
+    )
+    order_KN = np.empty((len(key_K), n), dtype=np.int64)
+    shuffle(key_K, np.zeros(len(key_K), np.int64) if first_K is None else first_K, order_KN)
+    return order_KN
+
+
 class Batches:
     """Shuffled batches for each row; the last short one of an epoch is kept.
 
@@ -64,17 +91,14 @@ class Batches:
         self._batch_size = batch_size
         self._coordinates = coordinates
         self._in_order = train.in_order
+        self._first_K = len(train) * train.set_K.cpu().numpy()
         self.per_epoch = -(-len(train) // batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from number `start` on."""
-        train, n = self._train, len(self._train)
-        orders = [
-            stream(**of_row, epoch=epoch, stream="batches").permutation(n)
-            for of_row in self._coordinates
-        ]
-        label_KN = torch.as_tensor(np.stack(orders), device=train.x_MD.device)
-        label_KN += n * train.set_K.unsqueeze(1)
+        train = self._train
+        order_KN = orders(self._coordinates, epoch, len(train), self._first_K)
+        label_KN = torch.as_tensor(order_KN, device=train.x_MD.device)
         place_KN = label_KN if self._in_order else train.place_SN.flatten()[label_KN]
         parts = (torch.split(at_KN, self._batch_size, dim=1) for at_KN in (place_KN, label_KN))
         for number, (place_KB, label_KB) in enumerate(zip(*parts, strict=True)):

@@ -17,7 +17,7 @@ import math
 import os
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -81,15 +81,13 @@ class Checkpoint:
 
     Args:
         checkpoints: where and how often.
-        data: digests of what each row is trained on; part of what a file must agree in.
-        facts: what else decides the pack's numbers, to be written as JSON.
+        facts: what decides the pack's numbers, to be written as JSON.
         started: when the training began, by `time.perf_counter`.
     """
 
     def __init__(
         self,
         checkpoints: Checkpoints,
-        data: Sequence[str],
         facts: Mapping[str, Any],
         *,
         started: float,
@@ -97,7 +95,6 @@ class Checkpoint:
         text = json.dumps({**facts, "format": _FORMAT, "torch": torch.__version__}, sort_keys=True)
         self._name = hashlib.sha256(text.encode()).hexdigest()
         self._path = checkpoints.folder / f"{self._name}.checkpoint"
-        self._digest = hashlib.sha256(" ".join([self._name, *data]).encode()).hexdigest()
         self._every = checkpoints.every
         self._started = started
         self._due = time.monotonic() + self._every
@@ -116,7 +113,7 @@ class Checkpoint:
             epochs: closed epochs.
         """
         content = {
-            "digest": self._digest,
+            "digest": self._name,
             "step": step,
             "epochs": epochs,
             "seconds": time.perf_counter() - self._started,
@@ -146,7 +143,7 @@ class Checkpoint:
             return None
         try:
             content = _loaded(self._path, sum(tensor.nbytes for tensor in tensors.values()))
-            if content["digest"] != self._digest:
+            if content["digest"] != self._name:
                 raise ValueError("it is another pack's")
             place = Place.of(content, epochs=epochs, per_epoch=per_epoch)
             saved = _fitting(content["tensors"], tensors)

@@ -177,7 +177,7 @@ class _Candidate:
         if isinstance(rows, int):
             size = rows
         elif device.type == "cuda":
-            size = _rows_that_fit(sample, tasks, device, share)
+            size = _rows_that_fit(sample, _bytes_of(tasks), device, share)
         else:
             size = _cached_rows(sample.model, way)
         return cls(rows=size, seconds=_seconds(sample, min(size, _MOST_ROWS), device))
@@ -238,33 +238,30 @@ def _cached_rows(model: PackModel, way: str) -> int:
 
 
 def _bytes_of(tasks: Tasks) -> tuple[int, int]:
-    """Bytes of data on the device: those that all replicates share, and those of each."""
-    counts: dict[int, int] = {}
-    for task in tasks.found:
-        for array in {id(split.x): split.x for split in _splits(task)}.values():
-            counts[id(array)] = counts.get(id(array), 0) + 1
-    shared, own = 0, 0
-    for array in {id(split.x): split.x for split in _splits(tasks.first)}.values():
-        if counts[id(array)] == len(tasks.found):
-            shared += array.nbytes
-        else:
-            own += array.nbytes
-    # A place in the inputs and a label, both int64.
-    return shared, own + sum(16 * len(split.y) for split in _splits(tasks.first))
+    """Bytes of data on the device: for all rows, and for each, which may have its own."""
+    every, first = ({id(s.x) for s in _splits(task)} for task in (tasks.found[-1], tasks.first))
+    arrays = {id(split.x): split.x.nbytes for split in _splits(tasks.first)}
+    shared = sum(arrays[number] for number in every & first)
+    # Besides inputs a place in them and a label of each example, both int64.
+    own = sum(arrays[number] for number in first - every)
+    own += sum(16 * len(split.y) for split in _splits(tasks.first))
+    return (shared, own) if len(tasks.found) > 1 else (shared + own, 0)
 
 
 def _splits(task: Task) -> tuple[Split, ...]:
     return (task.train, task.test, *([] if task.validation is None else [task.validation]))
 
 
-def _rows_that_fit(sample: _Sample, tasks: Tasks, device: torch.device, share: float) -> int:
+def _rows_that_fit(
+    sample: _Sample, data: tuple[int, int], device: torch.device, share: float
+) -> int:
     """Rows whose step and evaluation take at most a pack's share of the GPU's free memory.
 
     One row and five are measured; what each more row takes is their difference.
 
     Args:
         sample: the model and a few examples.
-        tasks: whose data lie on the device too; each row may be of a replicate of its own.
+        data: bytes of data that lie there too, for all rows and for each.
         device: the GPU.
         share: of its memory that a pack may take.
     """
@@ -277,11 +274,8 @@ def _rows_that_fit(sample: _Sample, tasks: Tasks, device: torch.device, share: f
         torch.cuda.synchronize(device)
         peaks.append(torch.cuda.max_memory_allocated(device))
     each = (peaks[1] - peaks[0]) / 4 + _MORE_MATRICES * sample.model.width * 4
-    data, own = _bytes_of(tasks)
-    if len(tasks.found) == 1:
-        data += own
-    else:
-        each += own
+    for_all, own = data
+    each += own
     free, _ = torch.cuda.mem_get_info(device)
-    fitting = int((_MEMORY_SHARE * min(share, 1.0) * free - data) / each)
+    fitting = int((_MEMORY_SHARE * min(share, 1.0) * free - for_all) / each)
     return min(max(fitting, 1), _MOST_GPU_ROWS)

@@ -72,9 +72,8 @@ def train_pack(
         )
         checkpoint = None
         if checkpoints is not None and checkpoints.every:
-            facts = _facts(pack, training, run, study_seed, way=way, sharpness=sharpness)
-            digests = [tasks.digest(trial.replicate) for trial in pack.trials]
-            checkpoint = Checkpoint(checkpoints, digests, facts, started=started)
+            facts = _facts(pack, tasks, training, run, study_seed, way=way, sharpness=sharpness)
+            checkpoint = Checkpoint(checkpoints, facts, started=started)
             started -= run.carry_on(record, checkpoint)
         for epoch in range(record.closed, run.epochs):
             run.train_epoch(epoch, record, checkpoint)
@@ -174,6 +173,7 @@ def _sharpness_of_rows(
 
 def _facts(
     pack: Pack,
+    tasks: Tasks,
     training: Training,
     run: Lockstep,
     study_seed: int,
@@ -181,12 +181,13 @@ def _facts(
     way: str,
     sharpness: Sharpness | None,
 ) -> dict[str, Any]:
-    """What decides a pack's numbers, besides the data."""
+    """What decides a pack's numbers."""
     # A model may be any function; what its weights begin with tells most of them apart.
     weights = run.w_KP[0].cpu().numpy().tobytes()
     return {
         "agsam_tune": __version__,
         "study_seed": study_seed,
+        "data": [tasks.digest(trial.replicate) for trial in pack.trials],
         "trials": pack.to_list(),
         "training": training.model_dump(mode="json"),
         "sharpness": sharpness and sharpness.model_dump(mode="json"),

@@ -13,9 +13,9 @@ from agsam_tune.trials import Outcome, Pack, Trial
 RECIPE = Training(epochs=2, batch_size=32, lr=0.1, momentum=0.9, weight_decay=1e-3)
 
 
-def small_moons() -> Task:
+def small_moons(seed: int = 3) -> Task:
     # 300 = 9 × 32 + 12: the last batch fills no vector register.
-    return moons(seed=3, n=600, train_size=300, val_size=130, width=32, depth=2)
+    return moons(seed=seed, n=600, train_size=300, val_size=130, width=32, depth=2)
 
 
 def blobs(*, seed: int = 0, widths: tuple[int, ...] = (5, 13, 9, 3), n: int = 210) -> Task:
@@ -37,19 +37,20 @@ def blobs(*, seed: int = 0, widths: tuple[int, ...] = (5, 13, 9, 3), n: int = 21
     )
 
 
-def a_trial(optimizer: str, point: int, seed: int, **values: float) -> Trial:
+def a_trial(optimizer: str, index: int, seed: int, *, replicate: int = 0, **values: float) -> Trial:
     return Trial(
         optimizer=optimizer,
         phase="map",
-        replicate=0,
-        point=point,
+        replicate=replicate,
+        index=index,
+        point=1000 * replicate + index,
         seed=seed,
         hyperparameters=tuple(values.items()),
     )
 
 
-def a_pack(optimizer: str, rows: int) -> Pack:
-    """Rows with settings of their own, over four seeds."""
+def a_pack(optimizer: str, rows: int, *, replicates: int = 1) -> Pack:
+    """Rows with settings of their own, over four seeds and, one after another, replicates."""
     rng = np.random.default_rng(7)
     trials = []
     for k in range(rows):
@@ -57,7 +58,8 @@ def a_pack(optimizer: str, rows: int) -> Pack:
         drawn["rho"] = float(np.exp(rng.uniform(np.log(0.005), np.log(4))))
         drawn["gamma"] = float(np.exp(rng.uniform(np.log(0.001), 0)))
         values = {name: drawn.get(name, 0.3) for name in rule(optimizer).hyperparameters}
-        trials.append(a_trial(optimizer, k // 4, k % 4, **values))
+        replicate = k * replicates // rows
+        trials.append(a_trial(optimizer, k // 4, k % 4, replicate=replicate, **values))
     return Pack(trials=tuple(trials))
 
 

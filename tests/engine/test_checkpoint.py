@@ -184,20 +184,20 @@ def test_the_file_is_its_owners_alone_and_written_when_it_is_time(
 
 CHANGES: dict[str, dict[str, Any]] = {
     "seed": {"study_seed": 6},
-    "task": {"task": replace(small_moons(), name="other")},
+    "data": {"tasks": small_moons(4)},
     "training": {"training": RECIPE.model_copy(update={"lr": 0.11})},
     "hyperparameters": {"pack": a_pack("sam", 3)},
     "rows": {"pack": Pack(trials=a_pack("gsam", 3).trials[::-1])},
     "sharpness": {"sharpness": WANTED},
     "way": {"way": "vmap"},
     "dtype": {"dtype": torch.float64},
-    "width": {"task": replace(blobs(widths=(2, 32, 32, 2)), name=small_moons().name)},
+    "width": {"tasks": blobs(widths=(2, 32, 32, 2))},
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_another_packs_file_has_another_name(change: str, tmp_path: Path) -> None:
-    arguments: dict[str, Any] = {"pack": a_pack("gsam", 3), "task": small_moons()}
+    arguments: dict[str, Any] = {"pack": a_pack("gsam", 3), "tasks": small_moons()}
     arguments |= {"training": RECIPE, "study_seed": 5, "way": "rows"}
     first = cut_off(partial(train_pack, **arguments), tmp_path, 3)
     first.rename(tmp_path / "kept")

@@ -42,13 +42,15 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cut_off(_moons_pack, tmp_path_factory.mktemp("left"), 12)
 
 
-def test_other_data_under_the_same_name_start_anew(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_file_of_other_data_starts_anew_under_whatever_name(
+    left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = cut_off(_moons_pack, tmp_path, 12)
     moons = small_moons()
     shifted = replace(moons, train=replace(moons.train, x=moons.train.x + np.float32(0.1)))
     train = partial(train_pack, a_pack("gsam", 3), shifted, RECIPE, study_seed=5)
+    path = cut_off(train, tmp_path, 12)
+    assert path.name != left.name
+    shutil.copy(left, path)
     outcomes = train(checkpoints=Checkpoints(folder=tmp_path, every=math.inf))
     assert all(map(same_bits, train(), outcomes))
     assert "it is another pack's" in caplog.text

@@ -298,7 +298,7 @@ def test_a_training_of_convolutions_is_that_of_the_module(name: str, optimizer: 
     build, shape, classes = CHAINS[name]
     task, pack = images(build, shape=shape, classes=max(classes, 2)), a_pack(optimizer, 4)
     task = dataclasses.replace(task, model=Network(build=build, outputs=classes))
-    train = partial(train_pack, task=task, training=RECIPES["momentum"], study_seed=5)
+    train = partial(train_pack, tasks=task, training=RECIPES["momentum"], study_seed=5)
     compiled = train(pack, way="compiled")
     for one, other in zip(compiled, train(pack, way="rows", dtype=torch.float64), strict=True):
         _close(one, other, rtol=5e-4)
@@ -376,7 +376,8 @@ from agsam_tune.engine.chain import Chain, Dense
 from agsam_tune.engine.compiled.tables import tables
 found = tables(Chain(convolutions=(), dense=(Dense(inputs=2, outputs=1),)), 3, np.float32)
 w = np.ones((1, 64), dtype=np.float32)
-step.logits(w, np.ones(6, dtype=np.float32), 3, found, z)
+x, places = np.ones((3, 2), dtype=np.float32), np.arange(3)[None]
+step.logits(w, x, places, np.zeros(6, dtype=np.float32), found, z)
 assert (z == 3).all(), z
 stats = step.logits.stats
 print(json.dumps([step.__file__, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))

@@ -1,6 +1,7 @@
 """The plan: the way that is measured to be fastest, and rows that fit."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from agsam_tune.engine import plan as planning
 from agsam_tune.engine.ways import pack_model, possible_ways, precision, task_blueprint
 from agsam_tune.models import perceptron
 from agsam_tune.study import Sharpness, Training
+from agsam_tune.tasks.tasks import Tasks
 from tests.engine.problems import RECIPE, a_pack, blobs, small_moons
 from tests.engine.test_networks import Dense, Dropped, images
 
@@ -163,7 +165,17 @@ def test_rows_fill_the_free_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(torch.cuda, name, fake)
     matrices = planning._MORE_MATRICES * 4 * sample.model.width
     each = 5_000_000 + matrices
-    for data, share in ((0, 1.0), (200_000_000, 0.5), (0, 3.0)):
+    for data, own, share in ((0, 0, 1.0), (200_000_000, 0, 0.5), (0, 3_000_000, 3.0)):
         free = 0.7 * min(share, 1.0) * 1e9 - data
-        assert planning._rows_that_fit(sample, data, GPU, share) == int(free / each)
-    assert planning._rows_that_fit(sample, 10**10, GPU, 1.0) == 1
+        found = planning._rows_that_fit(sample, (data, own), GPU, share)
+        assert found == int(free / (each + own))
+    assert planning._rows_that_fit(sample, (10**10, 0), GPU, 1.0) == 1
+
+
+def test_the_bytes_of_data_are_those_of_a_row_where_each_replicate_has_its_own() -> None:
+    one, other = blobs(seed=0), blobs(seed=1)
+    other = replace(other, test=one.test)
+    own = one.train.x.nbytes + one.choosing.x.nbytes
+    labels = 16 * sum(one.sizes.values())
+    assert planning._bytes_of(Tasks.alike(one)) == (own + one.test.x.nbytes + labels, 0)
+    assert planning._bytes_of(Tasks.of([one, other])) == (one.test.x.nbytes, own + labels)

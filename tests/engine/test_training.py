@@ -12,8 +12,9 @@ import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from agsam_tune.engine import train_pack
+from agsam_tune.engine import orders, train_pack
 from agsam_tune.engine.compiled import rows
+from agsam_tune.engine.lockstep import trial_coordinates
 from agsam_tune.engine.mlp import MlpRows
 from agsam_tune.engine.record import Record
 from agsam_tune.engine.training import prepared
@@ -38,9 +39,7 @@ def _train(
 def _plain_loop(trial: Trial, task: Task, recipe: Training) -> dict[str, list[float]]:
     """One model, `torch.optim.SGD` and autograd, in float64: f and radius of each epoch."""
     layers = []
-    row = MlpRows(task.model).initial(
-        stream(study_seed=SEED, task=task.name, seed=trial.seed, stream="weights")
-    )
+    row = MlpRows(task.model).initial(stream(**trial_coordinates(trial, SEED), stream="weights"))
     for number, (inputs, outputs) in enumerate(task.model.layers):
         layer = torch.nn.Linear(inputs, outputs, dtype=torch.float64)
         weights, bias = MlpRows(task.model).layer(torch.tensor(row)[None], number)
@@ -57,7 +56,7 @@ def _plain_loop(trial: Trial, task: Task, recipe: Training) -> dict[str, list[fl
     )
     update = rule(trial.optimizer)
     columns = {n: torch.tensor([[v]]).double() for n, v in trial.hyperparameters}
-    x, y = torch.tensor(task.train.x).double(), torch.tensor(task.train.y)
+    x, y = torch.tensor(task.train.inputs()).double(), torch.tensor(task.train.y)
     curve: dict[str, list[float]] = {"f": [], "radius": []}
 
     def gradient(index: torch.Tensor) -> tuple[float, torch.Tensor]:
@@ -72,11 +71,9 @@ def _plain_loop(trial: Trial, task: Task, recipe: Training) -> dict[str, list[fl
         return loss.item(), torch.nn.utils.parameters_to_vector(grads)[None]
 
     for epoch in range(recipe.epochs):
-        name = stream(
-            study_seed=SEED, task=task.name, seed=trial.seed, epoch=epoch, stream="batches"
-        )
+        (order_N,) = orders([trial_coordinates(trial, SEED)], epoch, len(y))
         losses, radii = [], []
-        for index in torch.tensor(name.permutation(len(y))).split(recipe.batch_size):
+        for index in torch.tensor(order_N).split(recipe.batch_size):
             f, g = gradient(index)
             weights = torch.nn.utils.parameters_to_vector(model.parameters()).detach()[None]
             step = update.ascent_step(weights, g, columns)
@@ -104,7 +101,7 @@ def _evaluated(model: torch.nn.Module, split: Split) -> tuple[float, float]:
     """Accuracy and mean loss."""
     y = torch.tensor(split.y)
     with torch.no_grad():
-        z = model(torch.tensor(split.x).double())
+        z = model(torch.tensor(split.inputs()).double())
     if z.shape[1] == 1:
         right = (torch.sigmoid(z[:, 0]) > 0.5) == (y == 1)
         loss = functional.binary_cross_entropy(torch.sigmoid(z[:, 0]), y.double())
@@ -260,26 +257,6 @@ def test_nan_from_the_first_step_is_divergence_at_step_0(way: str) -> None:
     assert not good.diverged
     assert good.diverged_step is None
     assert good.radius == pytest.approx(0.1, rel=1e-5)
-
-
-@pytest.mark.parametrize("optimizer", ["gsam", "gsam_matched"])
-def test_seeds_share_weights_and_batches_across_optimizers(optimizer: str) -> None:
-    """With rho = 0 every optimizer is plain SGD, bit for bit, if it sees the same things."""
-    task = small_moons()
-    zero = {"rho": 0.0, "alpha": 0.7, "gamma": 0.1}
-    names = rule(optimizer).hyperparameters
-    (plain,) = _train(Pack(trials=(a_trial("sgd", 0, 2),)), task)
-    trial = a_trial(optimizer, 5, 2, **{name: zero[name] for name in names})
-    (other,) = _train(Pack(trials=(trial,)), task)
-    assert other.curve.f == plain.curve.f
-    assert other.test_accuracy == plain.test_accuracy
-    assert other.radius == 0
-    assert math.isnan(plain.radius)
-
-
-def test_seeds_differ() -> None:
-    first, second = _train(Pack(trials=(a_trial("sgd", 0, 0), a_trial("sgd", 0, 1))), small_moons())
-    assert first.curve.f != second.curve.f
 
 
 def test_sgd_2x_trains_twice_the_epochs_of_the_same_course() -> None:

@@ -1,4 +1,4 @@
-"""What is computed of every row of a pack: losses and gradients, a step of SGD, logits.
+"""What is computed of every row of a pack: losses and gradients, a step of SGD, logits, orders.
 
 In: (K, P) matrices and a batch for each row. Out: losses, gradients, radii, new weights. Must
 not import PyTorch, Ray or Optuna.
@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from numba import njit
 
 from agsam_tune.engine.compiled.passes import forward, loss_and_gradient
@@ -29,6 +30,14 @@ def _gather(x_MD, place_B, x_X):
     for b in range(len(place_B)):
         for d in range(width):
             x_BD[b, d] = x_MD[place_B[b], d]
+
+
+@njit
+def _scrambled(state):
+    """The output of SplitMix64 (Steele, Lea & Flood 2014) at a state."""
+    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
@@ -112,7 +121,26 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
             found_NC = forward(w_KP[k], x_X, place_KN.shape[1], tables)
             z_KNC[k] = found_NC[:, : z_KNC.shape[2]]
 
-    return gradients, sgd_step, logits
+    @njit(cache=cache, boundscheck=False)
+    def shuffle(key_K, first_K, order_KN):
+        """first, first + 1, … in an order of each row's own, written to `order_KN`.
+
+        It is Fisher and Yates's, with a number of 32 bits for each place: at 60,000 examples no
+        order is likelier than another by more than a part in 70,000 for each place. NumPy's own
+        takes three times as long, which is felt where steps are short.
+        """
+        _ = sources
+        for k in range(len(key_K)):
+            state, order_N = key_K[k], order_KN[k]
+            for i in range(len(order_N)):
+                order_N[i] = first_K[k] + i
+            for i in range(len(order_N) - 1, 0, -1):
+                state += np.uint64(0x9E3779B97F4A7C15)
+                drawn = (_scrambled(state) >> np.uint64(32)) * np.uint64(i + 1)
+                j = np.int64(drawn >> np.uint64(32))
+                order_N[i], order_N[j] = order_N[j], order_N[i]
+
+    return gradients, sgd_step, logits, shuffle
 
 
 def _digest() -> str:
@@ -122,6 +150,6 @@ def _digest() -> str:
 
 
 try:
-    gradients, sgd_step, logits = _functions(_digest(), cache=True)
+    gradients, sgd_step, logits, shuffle = _functions(_digest(), cache=True)
 except RuntimeError:
-    gradients, sgd_step, logits = _functions(_digest(), cache=False)
+    gradients, sgd_step, logits, shuffle = _functions(_digest(), cache=False)
