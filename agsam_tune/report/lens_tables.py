@@ -41,7 +41,7 @@ def verdict_badge(material: Material, verdict: str) -> Badge:
     """A lens's or a claim's verdict; who wins is called by name."""
     names = {"candidate": material.summary.candidate, "baseline": material.summary.baseline}
     side = verdict.removeprefix("level_")
-    words = text.VERDICTS.get(verdict, verdict)
+    words = text.VERDICTS.get(verdict, verdict).lower()
     if side in names:
         words = f"{names[side]} is better" if side == verdict else f"level: {names[side]} higher"
     return Badge(key=verdict, words=words)
@@ -93,7 +93,7 @@ def other_comparisons_table(material: Material, lens: str) -> Table | None:
         if row.lens == lens and not _has_verdict(material, row)
     ]
     return table(
-        "Differences besides, of which no verdict is made",
+        "Differences besides, of which no verdict is made; positive is better",
         ("difference of", "number", *_HEADS),
         (
             (

@@ -38,7 +38,7 @@ WHOLE = Unit(name="", digits=1)
 _PERCENT = Unit(name="%", scale=100.0, digits=2, of_difference="points")
 
 _SHARES = re.compile(r"share_.*|.*_(share|rate|probability)")
-_LOSSES = re.compile(r".*regret|.*penalty.*|.*loss_when.*")
+_LOSSES = re.compile(r".*(regret|penalty).*")
 _LABELS: Mapping[str, str] = {
     "score": "Score",
     "mean_score": "Mean score",
@@ -48,7 +48,8 @@ _LABELS: Mapping[str, str] = {
     "common_regret": "Regret against the best of all",
     "collapse_rate": "Collapsed",
     "win_probability": "Win probability",
-    "tolerance_decades": "Tolerance in the key",
+    "placement": "Placement of the key",
+    "share_better": "Better settings in the box",
     "tuned": "Tuned: test score of the own best",
 }
 
@@ -111,6 +112,10 @@ def label(key: str) -> str:
         return _LABELS[key]
     if match := re.fullmatch(r"share_within_(.+)", key):
         return f"Within {match[1]} of best"
+    if match := re.fullmatch(r"tolerance_decades_(.+)", key):
+        return f"Length of the key within {match[1]} of best"
+    if match := re.fullmatch(r"(.+)_factor_(.+)", key):
+        return f"{label(match[1])}, off by up to {match[2]}×"
     if match := re.fullmatch(r"misset_penalty_([^_]+)_(.+)", key):
         who = "all hyperparameters" if match[2] == "all" else match[2]
         return f"Loss with {who} off by {match[1]}×"

@@ -99,7 +99,7 @@ def draw_figures(
 
 
 def _drawn(place: Path, plate: Plate, styles: Mapping[str, OptimizerStyle]) -> Figure:
-    named = styles if plate.legend else {}
+    named = {name: styles[name] for name in plate.legend}
     sheet = draw_sheet(
         plate.panels, key=plate.key, columns=plate.columns, legend=tuple(named.values())
     )

@@ -52,7 +52,7 @@ def units(path: Path, holder: Any) -> tuple[Unit, ...]:
     if path[-1] in ("margin", "half_width", "epsilons"):
         return (POINTS,)
     if path[-1] == "confidence":
-        return (Unit(name="%", scale=100.0, digits=1),)
+        return (Unit(name="%", scale=100.0),)
     if path[-1] in ("trivial", "best") or "tuning" in places:
         return (PERCENT,)
     if hasattr(holder, "metric") and "design" not in places:

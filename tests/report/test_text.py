@@ -55,10 +55,13 @@ def test_a_number_has_its_interval_in_brackets() -> None:
             "points",
         ),
         ("misset_penalty_3_weight_decay", "Loss with weight_decay off by 3×", "points", "points"),
-        ("tolerance_decades_0.01", "tolerance_decades_0.01", "decades", "decades"),
+        ("tolerance_decades_0.01", "Length of the key within 0.01 of best", "decades", "decades"),
+        ("regret_factor_3", "Regret: best − score, off by up to 3×", "points", "points"),
+        ("share_better", "Better settings in the box", "%", "percentage points"),
         ("test_accuracy", "test_accuracy", "%", "points"),
         ("test_loss", "test_loss", "", ""),
-        ("placement", "placement", "", ""),
+        ("of_a_plugin", "of_a_plugin", "%", "points"),
+        ("placement", "Placement of the key", "", ""),
     ],
 )
 def test_metrics_have_names_and_units(key: str, label: str, unit: str, difference: str) -> None:

@@ -38,13 +38,13 @@ _COLOURS = {"candidate": VERMILLION, "baseline": BLUE}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plate:
-    """One figure: `key` names its files, `columns` panels are a row; with a `legend` or without."""
+    """One figure: `key` names its files, `columns` panels are a row, `legend` names optimizers."""
 
     key: str
     panels: tuple[Panel, ...]
     caption: str
     columns: int = 1
-    legend: bool = False
+    legend: tuple[str, ...] = ()
 
 
 def all_plates(material: Material) -> list[Plate]:
@@ -138,7 +138,11 @@ def curve_plate(material: Material, kind: str) -> Plate | None:
         f"replicates{shaded}."
     )
     return Plate(
-        key=f"curve-{kind}", panels=panels, caption=caption, columns=len(panels[:3]), legend=True
+        key=f"curve-{kind}",
+        panels=panels,
+        caption=caption,
+        columns=len(panels[:3]),
+        legend=tuple(dict.fromkeys(name for name, _ in curves)),
     )
 
 
@@ -203,11 +207,12 @@ def tuning_plate(material: Material) -> Plate | None:
         )
     if not panels:
         return None
+    names = tuple(line.name for line in own)
     caption = (
         f"The best score of a random search of n trials with {_confidence(material)} bands; those "
         "of the difference hold for all n at once."
     )
-    return Plate(key="tuning", panels=tuple(panels), caption=caption, columns=2, legend=True)
+    return Plate(key="tuning", panels=tuple(panels), caption=caption, columns=2, legend=names)
 
 
 def _tuning_line(name: str, rows: Iterable[TuningRow]) -> Line:
@@ -252,7 +257,8 @@ def learning_plate(material: Material) -> Plate | None:
         f"By epoch, over the trainings of {', '.join(phases)}: their median with the middle half "
         "of them shaded."
     )
-    return Plate(key="learning", panels=(panel,), caption=caption, legend=True)
+    names = tuple(line.name for line in made)
+    return Plate(key="learning", panels=(panel,), caption=caption, legend=names)
 
 
 _TYPICAL = {"x": "epoch", "mean": "middle", "low": "low", "high": "high"}
