@@ -153,7 +153,7 @@ def earlier_runs(paths: Sequence[Path], study: Study, folder: RunFolder | None) 
         run = recorded_run(path)
         if run.location is None:
             raise UsageError(f"{path}: its trials were imported; only those of a run are reused")
-        if run.study.format != FORMAT:
+        if run.study.format != FORMAT or run.manifest.get("format", 1) != FORMAT:
             raise UsageError(
                 f"{path}: is of the first design, whose trainings had other random numbers; leave "
                 f"out --reuse {path}"

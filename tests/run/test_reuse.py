@@ -23,10 +23,13 @@ from tests.run.drivers import Driver
 from tests.waiting import until
 
 SMALL = [
-    *("training.epochs=1", "phases.map.points=8", "phases.map.replicates=2"),
-    *("phases.tune.points=20", "phases.iid.points=4", "packs.rows=16"),
+    *("training.epochs=1", "replicates=2", "phases.map.points=4", "phases.tune.points=10"),
+    *("phases.key.points=2", "phases.off.points=2", "phases.misset.points=2"),
+    *("phases.radius.points=2", "phases.radius.low=0.1", "phases.radius.high=1.0"),
+    *("phases.iid.points=2", "packs.rows=16"),
 ]
-ONE_SEED = ("phases.map.seeds=1", "phases.tune.seeds=1")
+# The same study with more of the map, which chooses the own bests that misset is around.
+LARGER = ("phases.map.points=8",)
 THREE = ("gsam", "adaptive_gsam", "gsam_matched")
 SAM = "optimizers=['gsam', 'adaptive_gsam', 'gsam_matched', 'sam']"
 
@@ -50,17 +53,20 @@ def run(made: Study, out: Path, *reuse: Path, time_budget: float | None = None) 
 
 def contents(table: pd.DataFrame) -> set[tuple[object, ...]]:
     """What decides the numbers of each trial."""
-    columns = ["optimizer", "seed", "rho", "alpha", "gamma"]
-    return set(table[columns].fillna(-1.0).itertuples(index=False, name=None))
+    return set(_contents(table))
+
+
+def _contents(table: pd.DataFrame) -> list[tuple[object, ...]]:
+    first = table.groupby(["optimizer", "phase", "replicate"])["point"].transform("min")
+    found = table.assign(index=table["point"] - first)
+    columns = ["optimizer", "phase", "replicate", "index", "seed", "rho", "alpha", "gamma"]
+    return [*found[columns].fillna(-1.0).itertuples(index=False, name=None)]
 
 
 def missing(table: pd.DataFrame, *there: pd.DataFrame) -> int:
     """Trials of the table that the others do not have."""
     had = set().union(*map(contents, there))
-    columns = ["optimizer", "seed", "rho", "alpha", "gamma"]
-    return sum(
-        row not in had for row in table[columns].fillna(-1.0).itertuples(index=False, name=None)
-    )
+    return sum(row not in had for row in _contents(table))
 
 
 def recorded(out: Path) -> list[dict[str, object]]:
@@ -84,16 +90,16 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with one seed a point."""
+    """A run with four points of the map in each replicate."""
     out = tmp_path_factory.mktemp("reuse") / "first"
-    run(study(*ONE_SEED), out)
+    run(study(), out)
     return out
 
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """A run with two, all of it trained."""
-    return run(study(), tmp_path_factory.mktemp("reuse") / "fresh")
+    """A run with eight, all of it trained."""
+    return run(study(*LARGER), tmp_path_factory.mktemp("reuse") / "fresh")
 
 
 @pytest.fixture
@@ -111,25 +117,36 @@ def copy(first: Path, tmp_path: Path) -> Callable[..., Path]:
     return changed
 
 
-def test_more_seeds_train_only_what_is_new_and_end_as_a_fresh_run(
+def test_more_points_train_only_what_is_new_and_end_as_a_fresh_run(
     first: Path,
     fresh: pd.DataFrame,
     tmp_path: Path,
     trained: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = run(study(), tmp_path / "more", first)
+    """A Sobol design goes on where it stopped, though its points have other numbers then."""
+    found = run(study(*LARGER), tmp_path / "more", first)
     pd.testing.assert_frame_equal(found, fresh, check_exact=True)
     left = missing(fresh, results(first))
-    assert 0 < left < len(fresh) / 2 + 30  # half of everything but of misset's fresh seeds
+    # Of each replicate and optimizer five of the map, and perhaps misset around another best.
+    assert 2 * 3 * 5 <= left <= 2 * (3 * 5 + 2 * 2)
     assert len(trained) == left
     said = capsys.readouterr().out
     # Said before training begins; misset is not known by then.
     assert f" of {len(fresh)} trials taken over from {first}; " in said
     (entry,) = recorded(tmp_path / "more")
     assert entry["path"] == str(first)
-    assert entry["study_hash"] == study(*ONE_SEED).hash
+    assert entry["study_hash"] == study().hash
     assert entry["trials"] == len(fresh) - left
+
+
+def test_more_replicates_in_a_folder_of_their_own(
+    first: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    found = run(study("replicates=3"), tmp_path / "more", first)
+    assert len(trained) == len(found) / 3 == missing(found, results(first))
+    kept = found[found["replicate"] < 2].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, results(first), check_exact=True)
 
 
 def test_a_finished_run_is_taken_over_whole(
@@ -137,7 +154,7 @@ def test_a_finished_run_is_taken_over_whole(
 ) -> None:
     before = agsam_tune.results(first)
     out = tmp_path / "again"
-    run(study(*ONE_SEED, "analysis.margin=0.01"), out, first)
+    run(study("analysis.margin=0.01"), out, first)
     total = len(before)
     assert not trained
     assert f"{total} of {total} trials taken over from {first}; 0 left" in capsys.readouterr().out
@@ -147,10 +164,7 @@ def test_a_finished_run_is_taken_over_whole(
         agsam_tune.results(out)[columns], before[columns], check_exact=True
     )
     theirs, ours = (
-        {
-            o.trial.key: o.curve
-            for o in ResultStore.read(study(*ONE_SEED, *more), str(journal)).outcomes()
-        }
+        {o.trial.key: o.curve for o in ResultStore.read(study(*more), str(journal)).outcomes()}
         for more, journal in (
             ((), first / "study.journal"),
             (("analysis.margin=0.01",), out / "study.journal"),
@@ -160,27 +174,19 @@ def test_a_finished_run_is_taken_over_whole(
     assert any(curve.f for curve in ours.values())
 
 
-def test_more_points_and_a_phase_less(first: Path, tmp_path: Path, trained: list[str]) -> None:
-    """A Sobol design goes on where it stopped, though its points have other numbers then."""
-    larger = study(*ONE_SEED, "phases.map.points=16")
-    phases = tuple(phase for phase in larger.phases if phase.name == "map")
-    found = run(larger.model_copy(update={"phases": phases}), tmp_path / "more", first)
-    assert len(found) == 3 * 16
-    assert len(trained) == 3 * 8 == missing(found, results(first))
-
-
 def test_another_optimizer_from_two_runs(first: Path, tmp_path: Path, trained: list[str]) -> None:
-    whole = study(*ONE_SEED, SAM)
+    whole = study(SAM)
     expected = run(whole, tmp_path / "fresh")
-    run(only(whole, "sam"), tmp_path / "sam")
+    alone = [phase for phase in whole.phases if phase.name in ("map", "default")]
+    run(only(whole, "sam").model_copy(update={"phases": tuple(alone)}), tmp_path / "sam")
     del trained[:]
     run(whole, tmp_path / "one", first)
     assert {name.split("/")[0] for name in trained} == {"sam"}
     del trained[:]
     found = run(whole, tmp_path / "two", first, tmp_path / "sam")
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
-    # Independent draws are other ones where there are other hyperparameters.
-    assert set(trained) == {"sam/iid"}
+    # A Sobol design over fewer hyperparameters is another one.
+    assert set(trained) == {"sam/map"}
     counts = [entry["trials"] for entry in recorded(tmp_path / "two")]
     assert sum(map(int, map(str, counts))) == len(found) - len(trained)
     assert all(counts)
@@ -199,14 +205,14 @@ def test_an_interrupted_run_goes_on_and_takes_nothing_twice(
     with monkeypatch.context() as patch:
         patch.setattr(ResultStore, "add", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(study(), out, first)
+            run(study(*LARGER), out, first)
     assert len(stored_keys(out)) == 10
     # Out of time, it takes over what it can, and trains nothing.
-    run(study(), out, first, time_budget=0)
+    run(study(*LARGER), out, first, time_budget=0)
     taken = stored_keys(out)
     assert 10 < len(taken) == recorded(out)[0]["trials"]
     # What is taken over is the run's own from then on, whether its source is named again or not.
-    found = run(study(), out)
+    found = run(study(*LARGER), out)
     pd.testing.assert_frame_equal(found, fresh, check_exact=True)
     assert len(set(stored_keys(out))) == len(stored_keys(out)) == len(fresh)
     assert stored_keys(out)[: len(taken)] == taken
@@ -216,11 +222,11 @@ def test_an_interrupted_run_goes_on_and_takes_nothing_twice(
 @pytest.mark.slow
 def test_kill_9_amid_training(first: Path, fresh: pd.DataFrame, tmp_path: Path) -> None:
     out = tmp_path / "killed"
-    overrides = [word for key in SMALL for word in ("--set", key)]
+    overrides = [word for key in (*SMALL, *LARGER) for word in ("--set", key)]
     arguments = ["run", QUICK, *overrides, "--executor", "inline", "--no-report"]
     arguments += ["--reuse", str(first), "--out", str(out)]
     driver = Driver(*arguments, output=tmp_path / "output")
-    until(lambda: stored(out) >= 120, while_true=driver.works)
+    until(lambda: stored(out) >= 100, while_true=driver.works)
     driver.kill()
     done = invoke(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -231,28 +237,28 @@ def test_kill_9_amid_training(first: Path, fresh: pd.DataFrame, tmp_path: Path) 
 def test_a_failed_trial_is_not_taken_over(
     first: Path, fresh: pd.DataFrame, tmp_path: Path, trained: list[str]
 ) -> None:
-    small, failed = study(*ONE_SEED), tmp_path / "failed"
+    small, failed = study(), tmp_path / "failed"
     failed.mkdir()
     shutil.copy(first / "manifest.json", failed)
     store = ResultStore.open(small, str(failed / "study.journal"))
     lost = 0
     for outcome in ResultStore.read(small, str(first / "study.journal")).outcomes():
-        if outcome.trial.phase == "iid" and outcome.trial.point == 2:
+        if outcome.trial.phase == "default" and outcome.trial.replicate == 1:
             lost += 1
             store.add([Outcome(trial=outcome.trial, state=State.FAIL, error="the disk was full")])
         else:
             store.add([outcome])
     found = run(small, tmp_path / "mended", failed)
     assert lost == 3
-    assert sorted(trained) == sorted(f"{name}/iid" for name in THREE)
+    assert sorted(trained) == sorted(f"{name}/default" for name in THREE)
     pd.testing.assert_frame_equal(found, results(first), check_exact=True)
 
 
 def test_a_plan_counts_what_is_there(first: Path, fresh: pd.DataFrame, tmp_path: Path) -> None:
-    plan = agsam_tune.plan(study(), out=tmp_path / "more", pilot=0, reuse=[first])
+    plan = agsam_tune.plan(study(*LARGER), out=tmp_path / "more", pilot=0, reuse=[first])
     assert plan.stored + plan.trials == len(fresh)
-    # The second batch of tune, and misset, are due when what they follow from is there.
-    assert 3 * (8 + 16 + 4) <= plan.stored < len(fresh) / 2
+    # Misset is due when what it follows from is there.
+    assert plan.stored == missing(results(first)) - 2 * 2 * 2
     assert plan.way == json.loads((first / "manifest.json").read_text())["engine"]["way"]
     assert not (tmp_path / "more").exists()
 
@@ -262,6 +268,7 @@ def test_a_plan_counts_what_is_there(first: Path, fresh: pd.DataFrame, tmp_path:
     [
         ("training.lr=0.2", "training.lr: 0.1 → 0.2"),
         ("seed=1", "seed: 0 → 1"),
+        ("data='fixed'", "data: 'per_replicate' → 'fixed'"),
         ("task_options.noise=0.4", "task_options.noise: 0.3 → 0.4"),
         ("packs.way=rows", "packs.way: compiled → rows"),
     ],
@@ -280,7 +287,12 @@ def test_what_decides_the_numbers_must_be_the_same(
 @pytest.mark.parametrize(
     ("table", "values", "words"),
     [
-        ("data", {"digest": "0123456789abcdef"}, "data.digest: 0123456789ab → "),
+        (
+            "data",
+            {"replicates": [{"digest": "0123456789abcdef"}]},
+            "data of replicate 0: 0123456789ab → ",
+        ),
+        (None, {"format": 1}, "is of the first design"),
         ("versions", {"torch": "1.0"}, "versions.torch: 1.0 → "),
         (None, {"device": "cuda (some card)"}, "resources.gpus: cuda → cpu"),
     ],
@@ -306,7 +318,7 @@ def test_the_way_of_computing_is_theirs(copy: Callable[..., Path], first: Path) 
 
 
 def test_an_optimizer_that_means_something_else_is_not_taken_over(first: Path) -> None:
-    new = study(*ONE_SEED)
+    new = study()
     spaces = dict(new.search_spaces)
     spaces["gsam"] = spaces["gsam"].model_copy(update={"rule": "mine:gsam"})
     changed = new.model_copy(update={"search_spaces": spaces})
@@ -318,14 +330,14 @@ def test_an_optimizer_that_means_something_else_is_not_taken_over(first: Path) -
 
 def test_a_changed_study_in_its_old_folder_is_told_of_reuse(first: Path) -> None:
     with pytest.raises(UsageError, match=f"with --out, where --reuse {first} takes over"):
-        run(study(), first)
+        run(study(*LARGER), first)
 
 
 def test_folders_that_cannot_be_reused(first: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run is here"):
         run(study(), tmp_path / "more", tmp_path / "none")
     with pytest.raises(UsageError, match="is the folder of this run"):
-        run(study(*ONE_SEED), first, first)
+        run(study(), first, first)
     table = tmp_path / "trials.csv"
     agsam_tune.results(first).to_csv(table, index=False)
     imported = tmp_path / "imported"
