@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -22,12 +23,15 @@ def blocks(language: str) -> list[str]:
 def test_the_examples_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # The reports of other tests are enough; what is read is what is tested here.
-    monkeypatch.setattr(reporting, "report_run", lambda *_, **__: {})
+    nothing = SimpleNamespace(claim=SimpleNamespace(text="nothing is claimed"), changed=())
+    monkeypatch.setattr(reporting, "report_run", lambda *_, **__: nothing)
     (tmp_path / "sweep.csv").write_text(blocks("text")[0])
+    (tmp_path / "mine.csv").write_text(blocks("text")[1])
+    (tmp_path / "theirs.csv").write_text(blocks("text")[1].replace("0.9", "0.8"))
     for code in blocks("python"):
         exec(code, {})  # noqa: S102
     commands = [line[2:] for block in blocks("console") for line in block.splitlines()]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "agsam-tune"
@@ -38,6 +42,7 @@ def test_the_examples_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     }
     assert {name: len(run.trials) for name, run in found.items()} == {
         "sweep": 8,
+        "two": 12,
         "lr": 192,
         "optuna": 24,
     }
