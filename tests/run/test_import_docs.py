@@ -25,9 +25,9 @@ def test_the_examples_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     # The reports of other tests are enough; what is read is what is tested here.
     nothing = SimpleNamespace(claim=SimpleNamespace(text="nothing is claimed"), changed=())
     monkeypatch.setattr(reporting, "report_run", lambda *_, **__: nothing)
-    (tmp_path / "sweep.csv").write_text(blocks("text")[0])
-    (tmp_path / "mine.csv").write_text(blocks("text")[1])
-    (tmp_path / "theirs.csv").write_text(blocks("text")[1].replace("0.9", "0.8"))
+    (tmp_path / "sweep.csv").write_text(blocks("text")[1])
+    (tmp_path / "mine.csv").write_text(blocks("text")[0])
+    (tmp_path / "theirs.csv").write_text(blocks("text")[0].replace("0.9", "0.8"))
     for code in blocks("python"):
         exec(code, {})  # noqa: S102
     commands = [line[2:] for block in blocks("console") for line in block.splitlines()]
