@@ -99,7 +99,7 @@ def plan(
 
     >>> found = plan("quick", out="runs/new", pilot=0)
     >>> found.trials
-    366
+    296
     >>> least, expected, most = found.wall
     >>> least < expected < most
     True
@@ -167,7 +167,7 @@ def run(
     >>> run("quick", out="runs/one", executor="inline", report=False, quiet=True)
     PosixPath('runs/one')
     >>> len(results("runs/one"))
-    366
+    296
     """
     from rich.console import Console
 
@@ -204,7 +204,7 @@ def results(run: RunLike) -> pd.DataFrame:
 
     >>> table = results(folder)
     >>> table.groupby("optimizer")["test_accuracy"].count().to_dict()
-    {'adaptive_gsam': 126, 'gsam': 114, 'gsam_matched': 126}
+    {'adaptive_gsam': 136, 'gsam': 136, 'gsam_matched': 24}
     """
     from agsam_tune.reporting import read_run
 
@@ -238,12 +238,10 @@ def analyse(run: RunLike, *, overrides: Sequence[str] = ()) -> Analysis:
         StudyError: an override cannot be.
 
     >>> found = analyse(folder)
-    >>> found.comparisons.query("metric == 'regret'")["lens"].to_list()
+    >>> found.comparisons.query("metric == 'regret' and verdict.notna()")["lens"].to_list()
     ['same_setting', 'own_scale', 'equal_radius']
-    >>> found.summary.comparison("own_scale", "score").verdict == found.comparisons.query(
-    ...     "lens == 'own_scale' and metric == 'score'"
-    ... )["verdict"].item()
-    True
+    >>> found.summary.optimizers["gsam"].trainings
+    136
     """
     from agsam_tune.reporting import analysed, read_run
 
