@@ -33,8 +33,13 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
     return tables
 
 
+#: Enough points for TPE to learn from what it is told.
+LEARNING = ("phases.tune.sampler=tpe", "phases.tune.points=14", "replicates=2")
+
+
 def _study(*overrides: str) -> Study:
-    return load_study(QUICK, overrides=["phases.tune.points=6", *overrides])
+    few = ["phases.tune.points=6", "phases.tune.sampler=random"]
+    return load_study(QUICK, overrides=[*few, *overrides])
 
 
 def _agenda(
@@ -120,14 +125,17 @@ def test_the_last_packs_are_divided_among_the_places() -> None:
 
 
 def test_tune_is_told_what_came_of_its_own_replicate() -> None:
-    study = _study()
+    study = _study(*LEARNING)
     agenda = _agenda(study)
     _run(agenda)
     trials = _trials(agenda, "gsam", "tune")
     for replicate in range(study.replicates):
         own = [t for t in trials if t.replicate == replicate]
-        told = [(dict(t.hyperparameters), _outcome(t).val_accuracy) for t in own[:BATCH]]
-        assert tuple(own[BATCH:]) == tune_batch(study, "gsam", replicate, 1, told)
+        told = [(dict(t.hyperparameters), _outcome(t).val_accuracy) for t in own[: 3 * BATCH]]
+        last = tuple(own[3 * BATCH :])
+        assert last == tune_batch(study, "gsam", replicate, 3, told)
+        turned = [(values, -score) for values, score in told]
+        assert last != tune_batch(study, "gsam", replicate, 3, turned)
 
 
 def test_misset_is_around_the_best_of_its_own_replicate_by_its_first_seeds() -> None:
@@ -236,14 +244,15 @@ def _run_without(agenda: Agenda, failing: set[Key]) -> None:
 def test_a_run_whose_failed_trials_are_mended_is_the_one_in_which_they_never_failed(
     kept: int,
 ) -> None:
-    study = _study()
+    study = _study(*LEARNING)
     whole = _agenda(study)
     _run(whole)
     expected = {o.trial.key: o.trial for o in whole.outcomes}
-    own = [t for k, t in expected.items() if k[:2] in {("gsam", "map"), ("gsam", "tune")}]
-    own = [t for t in own if (t.replicate, t.seed) == (1, 0)]
-    best = max(own, key=lambda t: _outcome(t).val_accuracy)
-    failing = {best.key, Key("gsam", "tune", 3, 0), Key("gsam_matched", "default", 0, 0)}
+    own = [t for p in ("map", "tune") for t in _trials(whole, "gsam", p) if t.seed == 0]
+    chosen = [t for t in own if t.replicate == 1]
+    learnt_from = [t for t in own if t.phase == "tune" and t.point < 8]
+    best = [max(ts, key=lambda t: _outcome(t).val_accuracy).key for ts in (chosen, learnt_from)]
+    failing = {*best, Key("gsam_matched", "default", 0, 0)}
     first = _agenda(study)
     _run_without(first, failing)
     before = {o.trial.key: o for o in first.outcomes}
@@ -270,7 +279,7 @@ def test_a_run_whose_failed_trials_are_mended_is_the_one_in_which_they_never_fai
     moved = {k for k, o in before.items() if o.trial != expected[k]}
     assert {o.trial.key for o in outdated} == moved - failing
     assert Counter(t.key for t in run) == Counter(failing | moved)
-    assert {key.optimizer for key in moved} == {"gsam"}
+    assert {(key.optimizer, key.phase) for key in moved} == {("gsam", "tune"), ("gsam", "misset")}
 
 
 def test_without_a_failed_trial_mended_stored_points_stay_whatever_is_drawn_now() -> None:
