@@ -6,6 +6,7 @@ search spaces there are. Must not import torch, Ray, Optuna or pandas.
 
 from agsam_tune.study.errors import Problem, StudyError
 from agsam_tune.study.files import available_studies, find_study
+from agsam_tune.study.hyperparameters import BASE_HYPERPARAMETERS, canonical_order, limit_problem
 from agsam_tune.study.load import changed_study, load_study
 from agsam_tune.study.misset import (
     MISSET_FACTORS,
@@ -14,7 +15,6 @@ from agsam_tune.study.misset import (
     misset_kind,
 )
 from agsam_tune.study.model import (
-    BASE_HYPERPARAMETERS,
     UNKNOWN_TRAINING,
     AnalysisSettings,
     FixedPoint,
@@ -27,8 +27,6 @@ from agsam_tune.study.model import (
     SearchSpace,
     Sharpness,
     Training,
-    canonical_order,
-    limit_problem,
 )
 from agsam_tune.study.planned import planned_trials, seeds_of
 from agsam_tune.study.reanalysis import (

@@ -15,7 +15,8 @@ from agsam_tune.plugins import TASKS, announced, is_reference
 from agsam_tune.study.draft import Draft
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
 from agsam_tune.study.explain import add_validation_error
-from agsam_tune.study.model import FixedPoint, Reference, is_finite, limit_problem
+from agsam_tune.study.hyperparameters import limit_problem
+from agsam_tune.study.model import FixedPoint, Reference, is_finite
 from agsam_tune.study.phase_checks import check_phases
 from agsam_tune.study.references import OWN, announced_optimizers
 from agsam_tune.tasks.catalog import BUILTIN_TASKS

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from agsam_tune.study.errors import Problems, nearest, show, unknown_name
-from agsam_tune.study.model import NOT_ALLOWED, SIGNS
+from agsam_tune.study.hyperparameters import SIGNS
+from agsam_tune.study.model import NOT_ALLOWED
 
 __all__ = ["add_validation_error"]
 

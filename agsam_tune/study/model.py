@@ -6,22 +6,19 @@ is checked in `checks.py`. Must not import torch, Ray, Optuna or pandas.
 """
 
 import math
-import operator
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from agsam_tune.study.hyperparameters import canonical_order, limits
+
 __all__ = [
-    "BASE_HYPERPARAMETERS",
     "DEFAULT_FACTOR",
     "FORMAT",
-    "HYPERPARAMETER_LIMITS",
     "NOT_ALLOWED",
     "PHASE_NAMES",
-    "SIGNS",
     "AnalysisSettings",
     "FixedPoint",
     "FrozenDict",
@@ -35,9 +32,6 @@ __all__ = [
     "SearchSpace",
     "Sharpness",
     "Training",
-    "canonical_order",
-    "limit_problem",
-    "limits",
 ]
 
 K = TypeVar("K")
@@ -49,64 +43,11 @@ FORMAT: Final = 2
 
 PHASE_NAMES = ("map", "key", "off", "radius", "tune", "misset", "default", "iid", "fixed")
 
-#: Hyperparameters of the base optimizer that a search space may hold besides an optimizer's own.
-BASE_HYPERPARAMETERS = ("lr", "momentum", "weight_decay")
-
 #: The type of our own errors, whose message is what is allowed.
 NOT_ALLOWED: Final = "not_allowed"
 
 #: By how much everything may be off in `own_scale` where a study does not say it.
 DEFAULT_FACTOR = 10.0
-
-_FIRST = ("rho", "alpha", "gamma")
-
-#: How messages write bounds, which are called as `pydantic.Field` and `operator` call them.
-SIGNS: Mapping[str, str] = MappingProxyType({"gt": ">", "ge": ">=", "lt": "<", "le": "<="})
-
-#: Hyperparameters by the bounds outside of which no optimizer could use them.
-HYPERPARAMETER_LIMITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        **{name: {"ge": 0} for name in (*_FIRST, "weight_decay")},
-        "lam": {"ge": 0, "le": 1},
-        "lr": {"gt": 0},
-        "momentum": {"ge": 0, "lt": 1},
-    }
-)
-
-
-# The smallest positive number in single precision, and what lies between 1 and the one before it.
-_TINY, _GAP = 2.0**-126, 2.0**-24
-
-
-def canonical_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Hyperparameters without repetition in the order used everywhere: rho, alpha, gamma, others.
-
-    The others follow by name. Designs are drawn over the names in this order.
-    """
-    unique = set(names)
-    return tuple(name for name in _FIRST if name in unique) + tuple(sorted(unique - set(_FIRST)))
-
-
-def limit_problem(hyperparameter: str, value: float) -> str | None:
-    """What makes `value` senseless for `hyperparameter`, as the text of what is allowed, or None.
-
-    Only what no optimizer could use: a hyperparameter that is not known here has no limits.
-    """
-    limits = HYPERPARAMETER_LIMITS.get(hyperparameter, {})
-    if all(getattr(operator, bound)(value, limit) for bound, limit in limits.items()):
-        return None
-    said = " and ".join(f"{SIGNS[bound]} {limit:g}" for bound, limit in limits.items())
-    return f"a number {said}"
-
-
-def limits(hyperparameter: str) -> tuple[float, float]:
-    """What no value of `hyperparameter` is less, or more, than; infinities where there is no limit.
-
-    A limit that is not itself allowed stands as the nearest number in single precision that is.
-    """
-    known = HYPERPARAMETER_LIMITS.get(hyperparameter, {})
-    low = known.get("ge", _TINY if "gt" in known else -math.inf)
-    return low, known.get("le", known.get("lt", math.inf) - _GAP if "lt" in known else math.inf)
 
 
 class FrozenDict(dict[K, V]):

@@ -19,7 +19,8 @@ from pydantic_core import core_schema
 from agsam_tune import __version__
 from agsam_tune.plugins import NAME_PATTERN, REFERENCE_PATTERN, TASKS, announced
 from agsam_tune.study.files import find_search_spaces
-from agsam_tune.study.model import BASE_HYPERPARAMETERS, HYPERPARAMETER_LIMITS, Range
+from agsam_tune.study.hyperparameters import BASE_HYPERPARAMETERS, HYPERPARAMETER_LIMITS
+from agsam_tune.study.model import Range
 from agsam_tune.study.references import OWN, announced_optimizers
 from agsam_tune.study.spaces import HYPERPARAMETER_PATTERN, RESERVED, read_search_space
 from agsam_tune.study.tables import (

@@ -17,7 +17,8 @@ from agsam_tune.plugins import data_file, is_reference
 from agsam_tune.study.errors import Problem, Problems, StudyError, nearest, show
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.files import find_search_spaces, package_folder, read_table
-from agsam_tune.study.model import BASE_HYPERPARAMETERS, FORMAT, SearchSpace, limit_problem
+from agsam_tune.study.hyperparameters import BASE_HYPERPARAMETERS, limit_problem
+from agsam_tune.study.model import FORMAT, SearchSpace
 from agsam_tune.study.references import OWN, announced_optimizers, builtin_names, name_problem
 from agsam_tune.study.tables import SearchSpaceTable
 

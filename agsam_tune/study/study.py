@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 from agsam_tune.study.errors import Problems, StudyError, show
 from agsam_tune.study.explain import add_validation_error
 from agsam_tune.study.first_design import FIRST_DESIGN, upgraded
+from agsam_tune.study.hyperparameters import canonical_order
 from agsam_tune.study.model import (
     DEFAULT_FACTOR,
     FORMAT,
@@ -31,7 +32,6 @@ from agsam_tune.study.model import (
     SearchSpace,
     Sharpness,
     Training,
-    canonical_order,
 )
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
 

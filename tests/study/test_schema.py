@@ -23,7 +23,8 @@ from agsam_tune.study import (
     read_search_space,
 )
 from agsam_tune.study.files import find_search_spaces
-from agsam_tune.study.model import HYPERPARAMETER_LIMITS, PHASE_NAMES
+from agsam_tune.study.hyperparameters import HYPERPARAMETER_LIMITS
+from agsam_tune.study.model import PHASE_NAMES
 from agsam_tune.study.schema import search_space_schema, study_schema
 from agsam_tune.study.text import toml_value
 from agsam_tune.tasks.catalog import BUILTIN_TASKS
