@@ -11,9 +11,9 @@ import pytest
 
 from agsam_tune.data import DataError, load, load_images
 from agsam_tune.data.published import DATASETS
+from agsam_tune.executors.data import load_tasks
 from agsam_tune.executors.work import ImportPath, Job, train
 from agsam_tune.study import available_studies, load_study
-from agsam_tune.tasks.loading import load_task
 from agsam_tune.trials import Pack, State, Trial
 from tests.data.files import (
     TEST,
@@ -114,12 +114,14 @@ def test_a_worker_needs_no_files(data: Path) -> None:
     write(data / "mnist", FILES)
     options = 'task_options={train_size = 30, val_size = 10, model = "mlp", width = 2}'
     study = load_study(available_studies()["mnist_small"], overrides=[options])
-    task = load_task(study.task, study.task_options, seed=study.seed)
+    tasks = load_tasks(study)
     path = ImportPath(())
-    job = Job(import_path=path, study=study, task=task, rules=(), device="cpu", way="stacked")
+    job = Job(import_path=path, study=study, tasks=tasks, rules=(), device="cpu", way="stacked")
     sent = pickle.dumps(job)
     shutil.rmtree(data)
-    trial = Trial(optimizer="sgd", phase="map", replicate=0, point=0, seed=0, hyperparameters=())
+    trial = Trial(
+        optimizer="sgd", phase="map", replicate=0, index=0, point=0, seed=0, hyperparameters=()
+    )
     (outcome,) = train(pickle.loads(sent), Pack(trials=(trial,))).outcomes  # noqa: S301
     assert outcome.state is State.COMPLETE
 
