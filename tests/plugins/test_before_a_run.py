@@ -1,5 +1,6 @@
 """A rule of one's own that would spoil a study's numbers is refused before anything is written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from agsam_tune.executors.data import load_tasks
 from agsam_tune.executors.work import ImportPath, Job, train
 from agsam_tune.study import load_study
 from agsam_tune.trials import Pack, State, Trial
-from tests.run.commands import QUICK, invoke
+from tests.run.commands import invoke
 
 RULES = """
 import torch
@@ -59,6 +60,31 @@ level = Rule(name="level", ascent=None, direction=smaller, hyperparameters=("lam
 """
 
 
+STUDY = """
+task = "moons"
+optimizers = ["{name}"]
+seed = 0
+replicates = 2
+[task_options]
+n = 600
+train_size = 300
+val_size = 100
+[training]
+epochs = 1
+batch_size = 50
+lr = 0.05
+momentum = 0.9
+[[phases]]
+name = "map"
+points = 4
+"""
+
+
+@pytest.fixture(autouse=True)
+def gone_after_it(module: Callable[..., Path]) -> None:
+    """What a test imports from its folder."""
+
+
 def _study(folder: Path, name: str, more: str = "", *, first: str = "") -> Path:
     """A study of one rule of `my_rules`; `first` and `more` begin and end its search space."""
     (folder / "my_rules.py").write_text(RULES)
@@ -68,10 +94,7 @@ def _study(folder: Path, name: str, more: str = "", *, first: str = "") -> Path:
         f'optimizer = "my_rules:{name}"\n{first}\n'
         f"[{own}]\nlow = 0.01\nhigh = 1.0\ndefault = 0.1\n{more}"
     )
-    text = Path(QUICK).read_text()
-    start = text.index("optimizers = ")
-    text = text.replace(text[start : text.index("seed = 0")], f'optimizers = ["{name}"]\n')
-    (folder / "mine.toml").write_text(text)
+    (folder / "mine.toml").write_text(STUDY.format(name=name))
     return folder / "mine.toml"
 
 
@@ -122,7 +145,7 @@ def test_a_rule_without_rho_makes_steps_of_the_length_that_a_trial_asks_for(
     tmp_path: Path,
 ) -> None:
     """In the phase `radius` the length stands in rho, which the rule does not take."""
-    study = load_study(_study(tmp_path, "signs"), overrides=["training.epochs=1"])
+    study = load_study(_study(tmp_path, "signs"))
     folders = [str(tmp_path)]
     check_rules(study, folders)
     job = Job(
