@@ -15,12 +15,13 @@ from agsam_tune.tasks.loading import load_task
 from tests.plugins.page import commands, moves, shown_files, write_folder, write_package
 from tests.run.commands import agsam_tune, invoke, results
 
-# The page's study in seconds: 52 trainings.
+# The page's study in seconds; the range of radius need not be found.
 TINY = [
-    *("--set", "training.epochs=2", "--set", "phases.map.points=4"),
-    *("--set", "phases.map.replicates=2", "--set", "phases.map.seeds=1"),
-    *("--set", "phases.tune.points=2", "--set", "phases.tune.seeds=1"),
-    *("--set", "phases.misset.seeds=1"),
+    *("--set", "training.epochs=2", "--set", "replicates=2", "--set", "phases.map.points=4"),
+    *("--set", "phases.key.points=2", "--set", "phases.off.points=2"),
+    *("--set", "phases.radius.points=2", "--set", "phases.tune.points=2"),
+    *("--set", "phases.radius.low=0.1", "--set", "phases.radius.high=1.0"),
+    *("--set", "phases.misset.points=2"),
 ]
 
 
