@@ -20,7 +20,7 @@ __all__ = ["system_info", "text"]
 
 _PACKAGES = (
     *("numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "numba", "llvmlite", "torch", "ray"),
-    *("optuna", "optuna-dashboard", "SQLAlchemy", "psycopg", "pydantic", "typer", "opda", "SALib"),
+    *("optuna", "optuna-dashboard", "SQLAlchemy", "psycopg", "pydantic", "typer"),
     *("matplotlib", "plotly", "jax", "pytorch_optimizer"),
 )
 # Variables that change how trainings are computed or where files are looked for; no secrets.

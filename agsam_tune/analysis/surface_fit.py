@@ -179,7 +179,7 @@ def _judged(
     # What it misses, as the trainings show and as it says itself: either may be too small by luck.
     expected = inflation * float(np.mean(left_out.variance_P - noise_P))
     missed = max(float(beyond_P.mean()), expected)
-    unexplained = float(np.clip(missed / signal, 0, 1)) if signal > 0 else 0.0
+    unexplained = float(np.clip(missed / signal, 0, 1)) if signal > 0 else 1.0
     reason = None
     if margin is not None and unexplained > 1 - LEAST_EXPLAINED and _surely(beyond_P) > margin:
         reason = (
