@@ -30,7 +30,7 @@ from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
 from agsam_tune.analysis.tuning_curve import tuning_rows
 from agsam_tune.analysis.unit_cube import Axis, axis_of
 
-__all__ = ["Described", "describe", "fit_surfaces", "tuning_rows"]
+__all__ = ["Described", "describe", "fit_surfaces", "map_curves", "tuning_rows"]
 
 Array = NDArray[np.float64]
 
@@ -93,15 +93,18 @@ def describe(data: Data, optimizer: str, surfaces: Surfaces | None) -> Described
         else surfaces.quality[optimizer],
         importance=found,
         effective_number=effective_number(trainings, confidence=confidence),
-        curves=_curves(axes, trainings, confidence),
+        curves=map_curves(data, optimizer),
     )
 
 
-def _curves(axes: list[Axis], trainings: PhaseData | None, confidence: float) -> tuple[Curve, ...]:
+def map_curves(data: Data, optimizer: str) -> tuple[Curve, ...]:
+    """The map's mean score along each hyperparameter (`map`) and the measured radius (`range`)."""
+    trainings = data.get(optimizer, "map")
     if trainings is None or not len(trainings):
         return ()
-    first = trainings.first_seeds
-    found = [_along(axis, first, confidence) for axis in axes]
+    first, confidence = trainings.first_seeds, data.study.analysis.confidence
+    ranges = data.study.search_spaces[optimizer].ranges
+    found = [_along(axis_of(name, own), first, confidence) for name, own in ranges.items()]
     return tuple(one for one in (*found, _along_radius(first, confidence)) if one is not None)
 
 
