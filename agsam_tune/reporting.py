@@ -29,7 +29,7 @@ from agsam_tune.store.tables import curves_table, trials_table
 from agsam_tune.study import Study, analysis_changes, planned_trials, with_analysis
 
 if TYPE_CHECKING:
-    from agsam_tune.analysis.across import TasksSummary
+    from agsam_tune.analysis.record_across import TaskComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +184,8 @@ def report_run(path: Path, *, out: Path | None = None, overrides: Sequence[str] 
 
 
 def report_runs(
-    paths: Sequence[Path], *, out: Path | None, said: Callable[[Path, Summary | TasksSummary], None]
-) -> Path:
+    paths: Sequence[Path], *, out: Path | None, said: Callable[[Path, Summary], None]
+) -> tuple[Path, TaskComparison]:
     """Write the report of each run, and one that compares them across tasks.
 
     Args:
@@ -194,7 +194,7 @@ def report_runs(
         said: called with each folder and its record as soon as it is written.
 
     Returns:
-        the comparison's folder.
+        the comparison's folder, and its record.
 
     Raises:
         UsageError: a folder holds no run or comes twice, or `out` holds something else; nothing
@@ -216,8 +216,7 @@ def report_runs(
     RunFolder(path=folder).create()
     _write_record(folder / "summary.json", comparison)
     write_comparison(folder, comparison)
-    said(folder, comparison)
-    return folder
+    return folder, comparison
 
 
 def _report(run: StoredRun, out: Path) -> tuple[Data, Summary]:
@@ -239,7 +238,7 @@ def _report(run: StoredRun, out: Path) -> tuple[Data, Summary]:
     return data, summary
 
 
-def _write_record(path: Path, record: Summary | TasksSummary) -> None:
+def _write_record(path: Path, record: Summary | TaskComparison) -> None:
     replace_file(path, f"{record.model_dump_json(indent=1)}\n".encode())
 
 

@@ -5,27 +5,17 @@ In: a report's record and its folder. Out: lines on the screen. Must not import 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from agsam_tune.analysis.record import Changed, Claim
+    from agsam_tune.analysis.record import Summary
+    from agsam_tune.analysis.record_across import TaskComparison
 
 
-class Claims(Protocol):
-    """The record of a report: of one run, or of a comparison across tasks."""
-
-    @property
-    def claim(self) -> Claim: ...
-
-    @property
-    def changed(self) -> Sequence[Changed]: ...
-
-
-def print_claim(record: Claims, folder: Path) -> None:
+def print_claim(record: Summary, folder: Path) -> None:
     """What a report says first, and where it is."""
     typer.echo(record.claim.text)
     if record.changed:
@@ -33,4 +23,10 @@ def print_claim(record: Claims, folder: Path) -> None:
 
         changes = [change.model_dump() for change in record.changed]
         typer.echo(f"Analysed with other settings: {analysis_changes_text(changes)}")
+    typer.echo(f"Report: {folder / 'report.html'}")
+
+
+def print_tasks(record: TaskComparison, folder: Path) -> None:
+    """What a comparison across tasks says first, and where it is."""
+    typer.echo(record.text)
     typer.echo(f"Report: {folder / 'report.html'}")

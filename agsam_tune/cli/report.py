@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from agsam_tune.cli import completion
-from agsam_tune.cli.claim import print_claim
+from agsam_tune.cli.claim import print_claim, print_tasks
 from agsam_tune.cli.errors import Debug, readable_errors
 from agsam_tune.errors import UsageError
 
@@ -53,7 +53,10 @@ def report(
 
         quieten()
         if len(folders) > 1:
-            report_runs(folders, out=out, said=lambda place, found: print_claim(found, place))
+            place, found = report_runs(
+                folders, out=out, said=lambda folder, own: print_claim(own, folder)
+            )
+            print_tasks(found, place)
         else:
             summary = report_run(folders[0], out=out, overrides=set_ or ())
             print_claim(summary, out or folders[0])

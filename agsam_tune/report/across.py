@@ -1,46 +1,38 @@
-"""The page on several tasks together: the comparison's record as it is, its lists as tables.
+"""The page on several tasks together.
 
 In: the record of a comparison across tasks. Out: `report.html` and `figures/` in its folder, each
 file replaced whole. Must not import torch, Ray or Optuna.
-
-Every field of the record is shown, whatever it is called: a value with `low` and `high` as one
-number with its interval, a list of records as a table, a record within a record as a table of its
-own beside what it belongs to.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from agsam_tune.analysis.record import Comparison
+from agsam_tune.analysis.record_across import Number as Estimate
+from agsam_tune.analysis.record_across import Pooled, TaskComparison, TaskRow
 from agsam_tune.atomic import replace_file
 from agsam_tune.report import text
 from agsam_tune.report.blocks import Badge, Cell, Number, Page, Table, section, table
 from agsam_tune.report.figures.intervals import IntervalRow, difference_panel
-from agsam_tune.report.figures.panel import shorten_pair
+from agsam_tune.report.figures.panel import shorten, shorten_pair
 from agsam_tune.report.figures.plates import Plate
 from agsam_tune.report.html import render
 from agsam_tune.report.svg import drawing
-from agsam_tune.report.text import PLAIN
+from agsam_tune.report.text import Unit
 from agsam_tune.report.write import REPORT, draw_figures
-
-if TYPE_CHECKING:
-    from agsam_tune.analysis.across import TasksSummary
 
 __all__ = ["write_comparison"]
 
 _KEY = re.compile("differences")
-_VALUES = ("value", "estimate", "mean", "published", "ours")
-"""What `low` and `high` are around."""
-_HEAD = ("claim", "notes")
-"""Fields that stand in the page's head."""
-
-Row = Mapping[str, Any]
+NORMALISED = Unit(
+    name="% of best − trivial", scale=100.0, digits=1, of_difference="% of best − trivial"
+)
 
 
-def write_comparison(folder: Path, record: TasksSummary) -> None:
+def write_comparison(folder: Path, record: TaskComparison) -> None:
     """Writes `report.html` and the figure's files into the comparison's folder.
 
     Args:
@@ -52,127 +44,177 @@ def write_comparison(folder: Path, record: TasksSummary) -> None:
     Raises:
         OSError: if the folder cannot be written to.
     """
-    values = record.model_dump()
-    plate = _plate(values)
+    plate = _plate(record)
     with drawing():
         figures = draw_figures(folder, [plate] if plate else [], {}, _KEY)
-    lists = [
-        section(name.replace("_", "-"), _words(name), _blocks(name, values[name]))
-        for name in values
-        if name not in _HEAD and _is_list(values[name])
-    ]
-    first = section("differences", "The tasks", list(figures.values()))
-    facts = section("facts", "What was compared", [_facts(values)])
-    verdict = values["claim"]["verdict"]
+    made = (
+        section("tasks", "The tasks", [_tasks_table(record)]),
+        section(
+            "differences",
+            "Differences, normalised",
+            [figures.get("differences"), _pooled_table(record), _normalised_table(record)],
+        ),
+        section("lenses", "The lenses of each task", [_lenses_table(record)]),
+        section("plane", "Performance and sensitivity", [_plane_table(record)]),
+    )
     page = Page(
-        title=", ".join(_names(values)),
+        title=", ".join(record.comparison_of),
         subtitle="several tasks together",
-        badge=Badge(key=verdict, words=text.VERDICTS[verdict]),
-        headline=values["claim"]["text"],
-        because=tuple(values["claim"]["because"]),
-        notices=tuple(values.get("notes", ())),
-        sections=tuple(one for one in (first, facts, *lists) if one is not None),
+        badge=None,
+        headline=record.text,
+        because=tuple(f"{task.name}: {task.claim.text}" for task in record.tasks),
+        notices=record.notes,
+        sections=tuple(one for one in made if one is not None),
         footer="Made by agsam-tune. Every number is in summary.json, the figure in figures/.",
     )
     replace_file(folder / REPORT, render(page).encode())
 
 
-def _blocks(name: str, value: object) -> Iterator[Table | None]:
-    """A list of records as a table, followed by the lists that are in them."""
-    rows = list(_rows(value))
-    keys = dict.fromkeys(key for row in rows for key in row)
-    nested = [key for key in keys if any(_is_list(row.get(key)) for row in rows)]
-    valued = any(key in keys for key in _VALUES)
-    shown = [key for key in keys if key not in nested and not (valued and key in ("low", "high"))]
-    yield table(
-        _words(name),
-        [_words(key) for key in shown],
-        ([_cell(row, key) for key in shown] for row in rows),
-    )
-    for key in nested:
-        inner = [{"of": _label(row), **own} for row in rows for own in _rows(row.get(key)) if own]
-        yield from _blocks(f"{name}: {key}", inner)
-
-
-def _facts(values: Row) -> Table | None:
-    """Everything of the record that is no list of records."""
-    rows = [
-        (_words(name), _cell(values, name))
-        for name, value in values.items()
-        if name not in _HEAD and not _is_list(value)
-    ]
-    return table("What was compared", ("what", "value"), [row for row in rows if row[1] != ""])
-
-
-def _cell(row: Row, key: str) -> Cell:
-    value = row.get(key)
-    if value is None or value == ():
-        return ""
-    if key == "verdict":
-        return Badge(key=str(value), words=text.VERDICTS.get(str(value), str(value)))
-    if isinstance(value, bool | str):
-        return text.short(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(text.short(one) for one in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {text.short(one)}" for name, one in value.items())
-    if key in _VALUES:
-        return Number(value=text.with_interval(value, row.get("low"), row.get("high"), PLAIN))
-    return Number(value=text.short(value))
-
-
-def _rows(value: object) -> Iterator[Row]:
-    """The records of a list, or of a mapping, each with its name then."""
-    if isinstance(value, Mapping):
-        yield from ({"name": name, **own} for name, own in value.items())
-    elif isinstance(value, list | tuple):
-        yield from value
-
-
-def _is_list(value: object) -> bool:
-    """Whether it is a list, or a mapping, of records."""
-    inner = list(value.values()) if isinstance(value, Mapping) else value
-    return isinstance(inner, list | tuple) and any(isinstance(one, Mapping) for one in inner)
-
-
-def _label(row: Row) -> str:
-    """What a record is called: its first text, and what it is of."""
-    words = [str(row["of"])] if "of" in row else []
-    return " · ".join(words + [v for k, v in row.items() if isinstance(v, str) and k != "of"][:1])
-
-
-def _words(key: str) -> str:
-    return key.replace("_", " ")
-
-
-def _names(values: Row) -> list[str]:
-    """The tasks' names."""
-    return [str(row.get("name") or row.get("task")) for row in _rows(values["tasks"])]
-
-
-def _plate(values: Row) -> Plate | None:
-    """Differences with their intervals: of each task, and of all together."""
-    rows = [row for row in _rows(values.get("comparisons")) if row.get("estimate") is not None]
-    pair = (values.get("candidate"), values.get("baseline"))
-    if not rows or None in pair:
-        return None
-    left, right = shorten_pair(str(pair[0]), str(pair[1]), 24)
-    drawn = [
-        IntervalRow(
-            label=str(row.get("task") or "all tasks"),
-            detail=" · ".join(str(row[key]) for key in ("lens", "metric") if row.get(key)),
-            value=row["estimate"],
-            ends=None if row.get("low") is None else (row["low"], row["high"]),
+def _tasks_table(record: TaskComparison) -> Table | None:
+    """A row a task."""
+    rows: list[tuple[Cell, ...]] = []
+    for task in record.tasks:
+        unit = text.score_unit(text.ACCURACY)
+        scores = (Number(value=text.number(one, unit)) for one in (task.trivial, task.best))
+        counts = (task.replicates, task.trainings, task.diverged)
+        rows.append(
+            (
+                task.name,
+                task.study,
+                task.task,
+                " − ".join(filter(None, (task.candidate, task.baseline))),
+                Badge(key=task.claim.verdict, words=text.VERDICTS[task.claim.verdict].lower()),
+                *(Number(value=text.count(n)) for n in counts),
+                *scores,
+                _estimate(task.scale, unit),
+            )
         )
-        for row in rows
+    heads = ("name", "study", "task", "difference of", "claim", "replicates", "trainings")
+    scores_of = ("diverged", "trivial (%)", "best (%)", "best − trivial (points)")
+    found = ", ".join(
+        f"{text.VERDICTS.get(verdict, verdict).lower()} {n}"
+        for verdict, n in record.verdicts.items()
+    )
+    return table(f"The tasks{f': {found}' if found else ''}", (*heads, *scores_of), rows)
+
+
+def _estimate(one: Estimate, unit: Unit) -> Number:
+    shown = text.with_interval(one.value, one.low, one.high, unit)
+    return Number(value=shown, below=text.sentence(one.reason or ""))
+
+
+def _pooled_table(record: TaskComparison) -> Table | None:
+    """The means over tasks."""
+    return table(
+        "Means over tasks, as shares of best − trivial (%)",
+        ("lens", "number", "difference of", "difference", "tasks", "without"),
+        (
+            (
+                text.LENSES[row.lens],
+                text.label(row.metric),
+                f"{row.candidate} − {row.baseline}",
+                _difference(row, NORMALISED),
+                ", ".join(row.tasks),
+                "; ".join(row.without),
+            )
+            for row in record.pooled
+        ),
+    )
+
+
+def _difference(row: Comparison | Pooled, unit: Unit) -> Number:
+    return Number(value=text.with_interval(row.estimate, row.low, row.high, unit, sign=True))
+
+
+def _normalised_table(record: TaskComparison) -> Table | None:
+    """What the means are of."""
+    return table(
+        "Each task, as shares of best − trivial (%)",
+        ("task", "lens", "number", "difference of", "difference", "replicates", "reason"),
+        ((task.name, *_row(row, NORMALISED)) for task, row in _all(record, normalised=True)),
+    )
+
+
+def _row(row: Comparison, unit: Unit) -> tuple[Cell, ...]:
+    return (
+        text.LENSES[row.lens],
+        text.label(row.metric),
+        f"{row.candidate} − {row.baseline}",
+        _difference(row, unit),
+        Number(value=text.count(row.replicates)),
+        text.sentence(row.reason or ""),
+    )
+
+
+def _all(record: TaskComparison, *, normalised: bool) -> Iterator[tuple[TaskRow, Comparison]]:
+    for task in record.tasks:
+        for row in task.normalised if normalised else task.comparisons:
+            yield task, row
+
+
+def _lenses_table(record: TaskComparison) -> Table | None:
+    """Each study's own rows."""
+    rows: list[tuple[Cell, ...]] = []
+    for task, row in _all(record, normalised=False):
+        unit = text.unit_of(row.metric, text.ACCURACY)
+        judged = text.ends(row.verdict_low, row.verdict_high, unit, sign=True)
+        margin = "" if row.margin is None else f"± {text.number(row.margin, unit)}"
+        verdict: Cell = ""
+        if row.verdict is not None:
+            words = text.VERDICTS.get(row.verdict, row.verdict).lower().replace("_", " ")
+            verdict = Badge(key=row.verdict, words=words)
+        parts = (*_row(row, unit), unit.of_difference, judged, margin, verdict)
+        rows.append((task.name, *parts))
+    heads = ("task", "lens", "number", "difference of", "difference", "replicates", "reason")
+    more = ("unit", "verdict's interval", "margin", "verdict")
+    return table("As each study has them", (*heads, *more), rows)
+
+
+def _plane_table(record: TaskComparison) -> Table | None:
+    """Every optimizer that all runs have."""
+    return table(
+        "As shares of best − trivial (%)",
+        ("optimizer", "performance", "sensitivity Φ (less is better)"),
+        (
+            (name, _estimate(own.performance, NORMALISED), _estimate(own.sensitivity, NORMALISED))
+            for name, own in record.optimizers.items()
+        ),
+    )
+
+
+def _plate(record: TaskComparison) -> Plate | None:
+    """The normalised differences of each task, and their means."""
+    if record.candidate is None or record.baseline is None:
+        return None
+    rows = [
+        _interval(task.name, row)
+        for task, row in _all(record, normalised=True)
+        if row.estimate is not None
     ]
+    if not rows:
+        return None
+    rows += [_interval("mean over tasks", row) for row in record.pooled]
+    left, right = shorten_pair(record.candidate, record.baseline, 24)
     panel = difference_panel(
-        drawn,
+        rows,
         key="differences",
-        alt=f"Differences of {pair[0]} − {pair[1]} by task with their intervals.",
-        unit=PLAIN,
+        alt=f"Differences of {record.candidate} − {record.baseline} by task with their intervals.",
+        unit=NORMALISED,
         left=f"← {right} better",
         right=f"{left} better →",
     )
-    caption = f"{pair[0]} − {pair[1]}, with intervals: by task, and over all of them."
+    caption = (
+        f"{record.candidate} − {record.baseline} as shares of best − trivial, with intervals: by "
+        "task, and the means over tasks."
+    )
     return Plate(key="differences", panels=(panel,), caption=caption)
+
+
+def _interval(name: str, row: Comparison | Pooled) -> IntervalRow:
+    known = row.low is not None and row.high is not None
+    return IntervalRow(
+        label=shorten(name),
+        detail=f"{text.LENSES[row.lens]}, {text.label(row.metric).lower()}",
+        value=row.estimate,
+        ends=(row.low or 0.0, row.high or 0.0) if known else None,
+    )

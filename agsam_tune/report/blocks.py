@@ -118,7 +118,7 @@ class Page:
     Attributes:
         title: the study's name.
         subtitle: what kind of page it is.
-        badge: the verdict.
+        badge: the verdict, if there is one.
         headline: one sentence.
         because: a sentence for each reason.
         notices: what a reader must know besides.
@@ -128,7 +128,7 @@ class Page:
 
     title: str
     subtitle: str
-    badge: Badge
+    badge: Badge | None
     headline: str
     because: tuple[str, ...]
     notices: tuple[str, ...]

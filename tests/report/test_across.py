@@ -1,69 +1,108 @@
-"""The page on several tasks: everything of the record is on it, whatever it is called."""
+"""The page on several tasks: every number of the record is on it, and names are escaped."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel
+import pytest
 
-from agsam_tune.report.across import write_comparison
+from agsam_tune.analysis.across import TaskRun, compare_tasks
+from agsam_tune.analysis.record import Summary
+from agsam_tune.analysis.record_across import TaskComparison
+from agsam_tune.report import text
+from agsam_tune.report.across import NORMALISED, write_comparison
+from agsam_tune.report.text import Unit
 from tests.report.pages import read_page
-from tests.report.records import IMAGE, SCRIPT
-
-CLAIM = {"verdict": "undecided", "text": SCRIPT, "because": (IMAGE,)}
-WHOLE: dict[str, Any] = {
-    "format": 2,
-    "candidate": SCRIPT,
-    "baseline": "gsam",
-    "margin": 0.0123,
-    "tasks": (
-        {
-            "name": "moons",
-            "trivial": 0.5317,
-            "metrics": ({"optimizer": SCRIPT, "metric": "mean_score", "value": 0.8761},),
-            "ranges": {"rho": 0.0051},
-        },
-        {"name": IMAGE, "trivial": None, "metrics": (), "ranges": {}},
-    ),
-    "comparisons": (
-        {"task": "moons", "lens": "own_scale", "estimate": 0.0117, "low": -0.0213, "high": 0.0419},
-        {"task": None, "lens": None, "estimate": None, "low": None, "high": None},
-    ),
-    "optimizers": {"gsam": {"value": 0.7654, "low": 0.7001, "high": 0.8002, "is_first": True}},
-    "claim": CLAIM,
-    "notes": ("Scores are normalised.",),
-}
+from tests.report.records import IMAGE, REPORTS, SCRIPT, Numbers
+from tests.report.test_numbers import WORDS, leaves, numbers_of
 
 
-class Record(BaseModel):
-    """Stands for whatever the comparison's record is."""
+def record_of(*summaries: Summary, names: tuple[str, ...] = ("moons", IMAGE)) -> TaskComparison:
+    runs = [TaskRun(name=n, summary=s) for n, s in zip(names, summaries, strict=True)]
+    return compare_tasks(runs)
 
-    model_config = {"extra": "allow"}
+
+@pytest.fixture(scope="module")
+def whole() -> TaskComparison:
+    """Two tasks of the hostile record, whose lenses have what is averaged too."""
+    n = Numbers()
+    summaries = []
+    for _ in range(2):
+        one: Summary = REPORTS["hostile"]()["summary"]
+        more = [
+            row.model_copy(
+                update={
+                    "metric": metric,
+                    "verdict": None,
+                    "reason": None,
+                    "estimate": n.one(-0.03, 0.03),
+                    **n.around(-0.04, 0.04),
+                }
+            )
+            for row in one.comparisons
+            if row.metric == "score"
+            for metric in ("mean_score", "common_regret")
+        ]
+        design = one.design.model_copy(update={"best": n.one(0.8, 0.9)})
+        changes = {"comparisons": (*one.comparisons, *more), "design": design}
+        summaries.append(one.model_copy(update=changes))
+    return record_of(*summaries)
 
 
-def test_every_field_is_shown_and_names_are_escaped(tmp_path: Path) -> None:
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "mine.svg").write_text("mine")
-    write_comparison(tmp_path, Record(**WHOLE))  # type: ignore[arg-type]
+def unit(path: tuple[str, ...], holder: object) -> Unit:
+    if path[-1] in ("trivial", "best") or "scale" in path:
+        return text.score_unit("accuracy")
+    if set(path) & {"normalised", "pooled", "optimizers"}:
+        return NORMALISED
+    return text.unit_of(holder.metric, "accuracy")  # type: ignore[attr-defined]
+
+
+def test_every_number_and_sentence_is_on_the_page(tmp_path: Path, whole: TaskComparison) -> None:
+    write_comparison(tmp_path, whole)
     page = read_page(tmp_path)
     assert page.problems == []
+    shown, said = numbers_of(page.prose), page.prose.lower()
+    assert len(whole.pooled) == 6
+    missing, seen = [], 0
+    for path, holder, value in leaves(whole):
+        if value is None or path[0] == "format" or path[-2:] == ("claim", "because"):
+            continue
+        if isinstance(value, str):
+            if path[-1] not in WORDS and " ".join(value.split()).lower() not in said:
+                missing.append((path, value))
+            continue
+        seen += 1
+        if isinstance(value, int):
+            forms = {text.count(value)}
+        else:
+            forms = {text.number(value, unit(path, holder), sign=sign) for sign in (True, False)}
+        if not forms & shown:
+            missing.append((path, value))
+    assert missing == []
+    assert seen > 100
+
+
+def test_names_are_texts_and_the_files_are_its_own(tmp_path: Path, whole: TaskComparison) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "mine.svg").write_text("mine")
+    write_comparison(tmp_path, whole)
+    page = read_page(tmp_path)
     assert page.tags.count("script") == 0
     assert "<img" not in page.text
-    for words in (
-        *(SCRIPT, IMAGE, "0.0123", "0.5317", "0.8761", "0.0051", "Scores are normalised."),
-        *("0.0117 (−0.0213 to 0.0419)", "0.7654 (0.7001 to 0.8002)", "tasks: metrics", "yes"),
-    ):
-        assert words in page.prose, words
+    assert SCRIPT in page.prose
+    assert IMAGE in page.prose
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         *("mine.svg", "differences.svg", "differences.png")
     }
 
 
-def test_without_differences_there_is_no_figure_and_an_old_one_goes(tmp_path: Path) -> None:
-    write_comparison(tmp_path, Record(**WHOLE))  # type: ignore[arg-type]
-    write_comparison(tmp_path, Record(**{**WHOLE, "comparisons": ()}))  # type: ignore[arg-type]
+def test_without_differences_there_is_no_figure_and_an_old_one_goes(
+    tmp_path: Path, whole: TaskComparison
+) -> None:
+    write_comparison(tmp_path, whole)
+    bare: Summary = REPORTS["minimal"]()["summary"]
+    write_comparison(tmp_path, record_of(bare, bare, names=("one", "two")))
     assert list((tmp_path / "figures").iterdir()) == []
     page = read_page(tmp_path)
-    assert "differences" not in page.ids
-    assert {"facts", "tasks", "optimizers"} <= set(page.ids)
+    assert set(page.ids) >= {"tasks", "plane"}
+    assert not {"differences", "lenses"} & set(page.ids)
