@@ -408,7 +408,7 @@ def test_what_did_not_finish_is_asked_for_again() -> None:
     asked = agsam_tune.next_trials("quick")
     told = asked.assign(test_accuracy=0.8, val_accuracy=0.8, State="finished")
     told.loc[[0, 3], "State"] = ["killed", "running"]
-    again = agsam_tune.next_trials("quick", told)
+    again = agsam_tune.next_trials("quick", told, chance=0.5)
     keys = ["optimizer", "phase", "point", "seed"]
     lost = asked.loc[[0, 3], keys]
     assert len(again.merge(lost, on=keys)) == len(lost)
