@@ -65,7 +65,7 @@ def filled_replicates(
 ) -> tuple[pd.DataFrame, list[str]]:
     """The rows with a replicate each: its point where none is known, and in `fixed` its seed.
 
-    An optimizer without hyperparameters has one point, whose seeds are then what is independent.
+    An optimizer without hyperparameters has one point, whose seeds are then taken as points.
 
     Args:
         frame: the rows, with `replicate` of `labelled_replicates`.
@@ -75,10 +75,14 @@ def filled_replicates(
         the rows, and notes.
     """
     unknown = frame["replicate"].isna()
+    is_fixed = frame["phase"] == "fixed"
     is_bare = frame["optimizer"].map(lambda optimizer: not names[optimizer])
-    own = frame["seed"].where((frame["phase"] == "fixed") | is_bare, frame["point"])
-    filled = frame.assign(replicate=frame["replicate"].where(~unknown, own))
-    assumed = bool(unknown[frame["phase"] != "fixed"].any())
+    # As in a study, where such an optimizer has a point in each replicate, and one seed there.
+    moved = unknown & is_bare & ~is_fixed
+    point, seed = frame["point"].mask(moved, frame["seed"]), frame["seed"].mask(moved, 0)
+    own = seed.where(is_fixed, point)
+    filled = frame.assign(replicate=frame["replicate"].where(~unknown, own), point=point, seed=seed)
+    assumed = bool(unknown[~is_fixed].any())
     return filled, [_INDEPENDENT] if assumed else []
 
 

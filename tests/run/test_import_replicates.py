@@ -101,7 +101,9 @@ def test_points_count_as_independent_where_nothing_says_more() -> None:
     checked = taken(pd.concat([table().drop(columns="replicate"), bare], ignore_index=True))
     tuned = checked.trials[checked.trials["optimizer"] != "sgd"]
     assert (tuned["replicate"] == tuned["point"]).all()
-    assert set(checked.trials["replicate"][checked.trials["optimizer"] == "sgd"]) == {3, 4, 9}
+    own = checked.trials[checked.trials["optimizer"] == "sgd"]
+    assert own["replicate"].tolist() == own["point"].tolist() == [3, 4, 9]
+    assert set(own["seed"]) == {0}
     assert checked.data == "fixed"
     assert any("Points are taken as independent" in note for note in checked.notes)
 
