@@ -316,6 +316,7 @@ def ordered_table(
     columns = [*BEFORE_HYPERPARAMETERS, *values, *after]
     kinds = dict.fromkeys(columns, "float64")
     kinds |= dict.fromkeys(["study", "task", "optimizer", "phase", "state", "error"], "str")
-    kinds |= dict.fromkeys(["replicate", "diverged_step"], "Int64")
-    kinds |= dict.fromkeys(["point", "seed", "trial_number"], "int64") | {"diverged": "bool"}
+    whole_numbers = ["replicate", "point", "seed", "trial_number"]
+    kinds |= dict.fromkeys(whole_numbers, "int64")
+    kinds |= {"diverged_step": "Int64", "diverged": "bool"}
     return whole[columns].astype(kinds).sort_values(KEY, kind="stable", ignore_index=True)
