@@ -22,6 +22,7 @@ from threading import Lock
 from typing import Any
 
 import optuna
+from optuna.distributions import FloatDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
@@ -33,7 +34,7 @@ from agsam_tune.dashboard.markdown import plain, sections
 from agsam_tune.dashboard.places import places
 from agsam_tune.store import Stored
 from agsam_tune.store.records import METRICS, distribution
-from agsam_tune.study import Study
+from agsam_tune.study import MISSET_LARGEST, Study
 from agsam_tune.trials import Outcome, State
 
 CURVES = 20
@@ -158,6 +159,10 @@ class Overlay:
         if mapped is not None and outcome.trial.phase == "map" and shown.value is not None:
             of_map = deepcopy(shown)
             of_map.value = _score(outcome, self._chance)
+            of_map.distributions = {
+                name: distribution(self._study, optimizer, name, value)
+                for name, value in of_map.params.items()
+            }
             self._create(mapped, of_map, curve.test_accuracy)
 
     def _create(self, number: int, trial: FrozenTrial, curve: Sequence[float] = ()) -> None:
@@ -189,7 +194,7 @@ def trial_of(study: Study, stored: Stored, *, chance: float | None) -> FrozenTri
         state=_FAIL if value is None else _COMPLETE,
         value=value,
         params=values,
-        distributions={n: distribution(study, trial.optimizer, n, v) for n, v in values.items()},
+        distributions={n: _wide(study, trial.optimizer, n, v) for n, v in values.items()},
         user_attrs=_known(known),
         system_attrs=dict(INFEASIBLE) if outcome.diverged else {},
     )
@@ -198,6 +203,23 @@ def trial_of(study: Study, stored: Stored, *, chance: float | None) -> FrozenTri
     shown.datetime_complete = end
     shown.datetime_start = None if end is None else end - timedelta(seconds=whole)
     return shown
+
+
+def _wide(study: Study, optimizer: str, name: str, value: float) -> FloatDistribution:
+    """One range for the trials of all phases, many of which leave the box.
+
+    Optuna's importances take trials of different ranges as those of different spaces.
+    """
+    box = distribution(study, optimizer, name, value)
+    factor = max(study.factor, MISSET_LARGEST)
+    ends = [box.low, box.high]
+    if name in study.search_spaces[optimizer].names:
+        known = study.search_spaces[optimizer].ranges[name]
+        ends += [known.low, known.high]
+    if name == study.key and study.key_box is not None:
+        ends += study.key_box
+    ends += [end * off for end in ends[2:] for off in (1 / factor, factor)]
+    return FloatDistribution(min(ends), max(ends), log=box.log)
 
 
 def _value(outcome: Outcome, chance: float | None) -> float | None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from agsam_tune.study import Study
@@ -42,7 +42,7 @@ def key_of(optimizer: str, trial: FrozenTrial) -> Key:
     return Key(optimizer, attributes["phase"], attributes["point"], attributes["seed"])
 
 
-def distribution(study: Study, optimizer: str, name: str, value: float) -> BaseDistribution:
+def distribution(study: Study, optimizer: str, name: str, value: float) -> FloatDistribution:
     """The search space's range, widened for a value beyond it.
 
     A rho that the optimizer does not have is the length of an exact step: a range of its own.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -61,10 +62,23 @@ def test_trials_are_shown_as_they_are_stored(tmp_path: Path) -> None:
             assert (here.value, here.params, here.state) == (
                 *(theirs.value, theirs.params, theirs.state),
             )
-            assert here.distributions == theirs.distributions
             assert here.datetime_complete == theirs.datetime_complete
             for name in ("phase", "point", "seed", "test_accuracy"):
                 assert here.user_attrs[name] == theirs.user_attrs[name]
+
+
+def test_all_trials_of_a_hyperparameter_are_of_one_range() -> None:
+    """Optuna's importances leave out trials whose range is another."""
+    study = small_study()
+    overlay = Overlay(study, CHANCE)
+    overlay.add(numbered(outcomes_of(study)))
+    for optimizer in study.optimizers:
+        trials = shown(overlay, study, optimizer)
+        for name, box in study.search_spaces[optimizer].ranges.items():
+            (wide,) = {str(trial.distributions[name]) for trial in trials}
+            maps = shown(overlay, study, optimizer, of_map=True)
+            (drawn,) = {str(trial.distributions[name]) for trial in maps}
+            assert drawn == str(FloatDistribution(box.low, box.high, log=box.log)) != wide
 
 
 def test_how_a_trial_ended_is_said_and_seen() -> None:
