@@ -17,7 +17,7 @@ import pandas as pd
 
 from agsam_tune.analysis import AnalysisFacts, Data, Summary, analyse_data, read_data
 from agsam_tune.analysis.record import Changed
-from agsam_tune.analysis.surfaces import fit_surfaces
+from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
 from agsam_tune.atomic import replace_file
 from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder
@@ -161,8 +161,8 @@ def _data(run: StoredRun) -> Data:
     return read_data(run.trials, run.study, facts_of(run.manifest, run.study, run.trials))
 
 
-def _analysed(run: StoredRun, data: Data) -> Summary:
-    return analyse_data(data).model_copy(update={"changed": tuple(run.changed)})
+def _analysed(run: StoredRun, data: Data, surfaces: Surfaces | None = None) -> Summary:
+    return analyse_data(data, surfaces).model_copy(update={"changed": tuple(run.changed)})
 
 
 def report_run(path: Path, *, out: Path | None = None, overrides: Sequence[str] = ()) -> Summary:
@@ -224,7 +224,8 @@ def _report(run: StoredRun, out: Path) -> tuple[Data, Summary]:
     folder.create()
     _write_table(folder, run.trials)
     data = _data(run)
-    summary = _analysed(run, data)
+    surfaces = fit_surfaces(data)
+    summary = _analysed(run, data, surfaces)
     _write_record(folder.summary, summary)
     write_report(
         folder.path,
@@ -233,7 +234,7 @@ def _report(run: StoredRun, out: Path) -> tuple[Data, Summary]:
         curves=run.curves,
         manifest=run.manifest,
         study=run.study,
-        surfaces=fit_surfaces(data),
+        surfaces=surfaces,
     )
     return data, summary
 

@@ -60,7 +60,8 @@ class Problem:
         """Indices of the epoch's examples, (batches, batch size)."""
         n = len(self.task.train.y)
         (order_N,) = orders([{**self.coordinates, "seed": seed}], epoch, n)
-        return order_N.reshape(-1, self.training.batch_size)
+        order_MB: npt.NDArray[np.int64] = order_N.reshape(-1, self.training.batch_size)
+        return order_MB
 
 
 def problem(name: str) -> Problem:
