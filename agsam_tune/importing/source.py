@@ -43,6 +43,14 @@ class Box:
             log=self.log and other.log,
         )
 
+    def narrowed(self, other: Box) -> Box:
+        """The range that both hold."""
+        return Box(
+            low=max(self.low, other.low),
+            high=min(self.high, other.high),
+            log=self.log and other.log,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:

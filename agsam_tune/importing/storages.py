@@ -260,18 +260,17 @@ def _settings(chosen: Sequence[_Found]) -> frozenset[str]:
 
 
 def _boxes(chosen: Sequence[_Found]) -> dict[tuple[str, str], Box]:
-    """The widest range that each hyperparameter was drawn from.
+    """What each hyperparameter was drawn from: the widest range of its trials.
 
-    Mis-set and fixed trials of this project's own are left alone: they may leave the box.
+    This project widens a trial's range for a value beyond it, so of its own it is the narrowest.
     """
     boxes: dict[tuple[str, str], Box] = {}
     for one in chosen:
         for trial in one.trials:
-            if one.is_own and trial.user_attrs.get("phase") in ("misset", "fixed"):
-                continue
             optimizer = str(_optimizer_of(one, trial))
             for name, box in _ranges(trial.distributions):
-                boxes[optimizer, name] = box.widened(boxes.get((optimizer, name), box))
+                known = boxes.get((optimizer, name), box)
+                boxes[optimizer, name] = box.narrowed(known) if one.is_own else box.widened(known)
     return boxes
 
 
