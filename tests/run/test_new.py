@@ -22,10 +22,13 @@ from tests.run.commands import invoke, results, tree
 
 # Of what `new` writes: all phases, in seconds.
 TINY = [
-    *("--set", "training.epochs=1"),
-    *("--set", "phases.map.points=8", "--set", "phases.map.replicates=2"),
-    *("--set", "phases.tune.points=2", "--set", "phases.tune.seeds=1"),
-    *("--set", "phases.iid.points=2", "--set", "phases.misset.seeds=1"),
+    *("--set", "training.epochs=1", "--set", "replicates=2", "--set", "phases.map.points=2"),
+    *("--set", "phases.tune.points=2", "--set", "phases.misset.points=2"),
+]
+TINY_CLAIM = [
+    *("--set", "phases.key.points=3", "--set", "phases.off.points=3"),
+    *("--set", "phases.radius.points=3"),
+    *("--set", "phases.radius.low=0.1", "--set", "phases.radius.high=1.0"),
 ]
 FEWER_MOONS = ["--set", "task_options.train_size=200", "--set", "task_options.n=2400"]
 FEWER_DIGITS = ["--set", "task_options.train_size=100"]
@@ -35,6 +38,9 @@ FEWER_DIGITS = ["--set", "task_options.train_size=100"]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+PHASES = ("map", "key", "off", "radius", "tune", "misset", "default")
 
 
 def new(*arguments: str) -> list[str]:
@@ -83,7 +89,7 @@ class TestFiles:
         assert (study.name, study.task, study.optimizers) == ("mine", task, DEFAULT_OPTIMIZERS)
         assert (study.candidate, study.baseline) == ("adaptive_gsam", "gsam")
         assert study.control == "gsam_matched"
-        assert [phase.name for phase in study.phases] == ["map", "tune", "iid", "misset"]
+        assert tuple(phase.name for phase in study.phases) == PHASES
         if task in available_studies():
             shipped = load_study(available_studies()[task])
             assert study.training == shipped.training
@@ -98,11 +104,11 @@ class TestFiles:
     def test_every_key_is_there(self) -> None:
         new("mine")
         text = Path("mine.toml").read_text("utf-8")
-        models = [Header, BUILTIN_TASKS["moons"].options, *PHASE_TABLES.values()]
+        models = [Header, BUILTIN_TASKS["moons"].options, *(PHASE_TABLES[n] for n in PHASES)]
         models += [model for name, model in SECTIONS.items() if name != "reference"]
         for model in models:
-            if model is not PHASE_TABLES["fixed"]:
-                for key in model.model_fields:
+            for key, field in model.model_fields.items():
+                if field.is_required() or field.default is not None or field.examples:
                     assert re.search(rf"^(# )?{key} = ", text, re.MULTILINE), key
 
     def test_what_is_unsaid_can_be_said(self) -> None:
@@ -157,6 +163,7 @@ class TestFiles:
         new("mine", "--optimizers", optimizers)
         study = load_study(Path("mine.toml"))
         assert (study.candidate, study.baseline, study.control) == roles
+        assert (study.phase("off") is None) == (roles == (None, None, None))
 
     def test_an_optimizer_of_ones_own_keeps_its_search_space(self) -> None:
         Path("search_spaces").mkdir()
@@ -272,10 +279,10 @@ class TestRuns:
     def test_at_once(self, task: str, more: tuple[str, ...], here: Path) -> None:
         *_, last = new("mine", "--task", task, "--dir", "my work")
         assert last.endswith("and agsam-tune run 'my work/mine.toml'")
-        table = self.trials_of("my work/mine.toml", *more)
+        table = self.trials_of("my work/mine.toml", *TINY_CLAIM, *more)
         assert set(table["state"]) == {"COMPLETE"}
         assert set(table["optimizer"]) == set(DEFAULT_OPTIMIZERS)
-        assert set(table["phase"]) == {"map", "tune", "iid", "misset"}
+        assert set(table["phase"]) == set(PHASES)
         assert (here / "runs" / "mine" / "report.html").is_file() == (not more)
 
     @pytest.mark.parametrize("optimizers", [pytest.param("sgd,sam", marks=pytest.mark.slow), "sgd"])
