@@ -26,10 +26,11 @@ from agsam_tune.bench.program import agsam_tune, module, timed
 from agsam_tune.provenance import cores
 from agsam_tune.store.journal import open_journal
 
-# All of moons.toml that its GSAM trials of the map depend on, but for the number of points.
+# All of moons.toml that its GSAM trials of the map depend on, but for the number of replicates.
 _STUDY = """
 task = "moons"
 optimizers = ["gsam"]
+replicates = {replicates}
 
 [training]
 epochs = 30
@@ -39,11 +40,10 @@ momentum = 0.9
 
 [[phases]]
 name = "map"
-points = {points}
-replicates = 8
-seeds = 4
+points = 16
 """
-_SEEDS, _LEAST_POINTS = 4, 8
+# Every fourth point has a second seed.
+_PER_REPLICATE = 20
 
 
 def end_to_end(
@@ -52,7 +52,7 @@ def end_to_end(
     """Run a study, and what is usual, one after the other on all cores.
 
     Args:
-        trials: of the study, at least; a power of two of points with four seeds each.
+        trials: of the study, at least; a whole number of replicates.
         usual_trials: of the usual stack.
         echo: told what is measured.
 
@@ -84,11 +84,8 @@ def end_to_end(
 
 
 def _ours(trials: int) -> dict[str, Any]:
-    points = _LEAST_POINTS
-    while points * _SEEDS < trials:
-        points *= 2
     with TemporaryDirectory() as name:
-        folder = _with_study(Path(name), points)
+        folder = _with_study(Path(name), replicates=-(-trials // _PER_REPLICATE))
         command = agsam_tune("run", "study.toml", "--no-report", "--out", "run")
         started = time()
         wall, _ = timed(command, folder)
@@ -99,8 +96,8 @@ def _ours(trials: int) -> dict[str, Any]:
     return _rates(len(stored), wall, began - started, sum(seconds for seconds, _ in stored))
 
 
-def _with_study(folder: Path, points: int) -> Path:
-    (folder / "study.toml").write_text(_STUDY.format(points=points))
+def _with_study(folder: Path, *, replicates: int) -> Path:
+    (folder / "study.toml").write_text(_STUDY.format(replicates=replicates))
     return folder
 
 
@@ -116,7 +113,7 @@ def _stored(journal: Path) -> Iterator[tuple[float, float]]:
 
 def _usual(trials: int) -> dict[str, Any]:
     with TemporaryDirectory() as name:
-        folder = _with_study(Path(name), _LEAST_POINTS)
+        folder = _with_study(Path(name), replicates=1)
         started = time()
         command = module("agsam_tune.bench.usual_stack", "study.toml", str(trials))
         wall, output = timed(command, folder)

@@ -24,6 +24,7 @@ optimizers = ["sgd", "gsam", "adaptive_gsam", "gsam_matched"]
 candidate = "adaptive_gsam"
 baseline = "gsam"
 control = "gsam_matched"
+replicates = {replicates}
 
 [training]
 epochs = 30
@@ -32,29 +33,38 @@ lr = 0.1
 
 [[phases]]
 name = "map"
-points = {points}
-replicates = 8
-seeds = {seeds}
+points = 16
+
+[[phases]]
+name = "key"
+points = 20
+
+[[phases]]
+name = "off"
+points = 24
+
+[[phases]]
+name = "radius"
+points = 18
+low = 0.1
+high = 1.0
 
 [[phases]]
 name = "tune"
-points = 32
-seeds = 2
-
-[[phases]]
-name = "iid"
-points = 32
+points = 16
 
 [[phases]]
 name = "misset"
-seeds = 2
+points = 4
+
+[[phases]]
+name = "default"
 
 [packs]
 rows = 256
 """
-# The optimizers of which a map has points, and the trials of all other phases.
-_MAPPED, _OTHERS = 3, 550
-_MOST_POINTS, _SEEDS = 1024, 4
+# Trials of a replicate.
+_PER_REPLICATE = 228
 
 
 def report_times(
@@ -62,7 +72,7 @@ def report_times(
 ) -> list[dict[str, Any]]:
     """For each size: trials, run_s (the study in one process), report_s, and page_mb.
 
-    The trials are about as many as asked for: a map has a power of two of points.
+    The trials are about as many as asked for: a whole number of replicates.
     """
     found = []
     for size in sizes:
@@ -73,12 +83,8 @@ def report_times(
 
 
 def _measured(folder: Path, size: int) -> dict[str, Any]:
-    mapped = max(size - _OTHERS, 8 * _MAPPED) / _MAPPED
-    points = 8
-    while points < _MOST_POINTS and 2 * points * _SEEDS <= mapped:
-        points *= 2
-    seeds = max(1, round(mapped / points))
-    (folder / "study.toml").write_text(_STUDY.format(points=points, seeds=seeds))
+    replicates = max(2, round(size / _PER_REPLICATE))
+    (folder / "study.toml").write_text(_STUDY.format(replicates=replicates))
     run = ("run", "study.toml", "--no-report", "--executor", "inline", "--out", "run")
     run_s, _ = timed(agsam_tune(*run), folder)
     report_s, _ = timed(agsam_tune("report", "run"), folder)
