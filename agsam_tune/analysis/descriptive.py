@@ -43,6 +43,9 @@ _DECADES = 3.0
 #: Of the measured radii, the share at each end that the curve leaves out.
 _TAIL = 0.02
 
+#: Most groups of replicates that are left out in turn: a table may have thousands.
+_MOST_GROUPS = 256
+
 #: Fewer trainings bear no curve.
 _LEAST = 8
 
@@ -142,10 +145,11 @@ def _curve(
     confidence: float,
 ) -> Curve | None:
     """A curve over [low, high]; None where there are too few trainings or replicates for bands."""
-    present = np.unique(own.replicate_N)
+    group_N = own.replicate_N % _MOST_GROUPS
+    present = np.unique(group_N)
     if len(own) < _LEAST or len(present) < 2:
         return None
-    replicate_N = np.searchsorted(present, own.replicate_N)
+    replicate_N = np.searchsorted(present, group_N)
     curve = KeyCurve(
         replicate_N, x_N, own.score_N, low=ends[0], high=ends[1], replicates=len(present)
     )

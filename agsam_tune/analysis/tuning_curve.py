@@ -43,6 +43,9 @@ Whole = NDArray[np.int64]
 #: Where all replicates are one set of trials, the part of them that a curve goes up to.
 _LARGEST_PART = 8
 
+#: There most groups of replicates that are left out in turn: a table may have thousands.
+_MOST_GROUPS = 64
+
 
 def tuning_rows(data: Data) -> tuple[TuningRow, ...]:
     """The curve of each optimizer at n = 1, 2, 4, …, and the difference of the pair.
@@ -90,10 +93,11 @@ def _curve(data: Data, own: PhaseData) -> _Curve | None:
     if len(replicate_N) < 2:
         return None
     if pooled:
+        group_N = own.replicate_N % _MOST_GROUPS
         value_K = best_of(own.score_N, own.chosen_by_N, numbers)
         left_out = [
             best_of(own.score_N[kept_N], own.chosen_by_N[kept_N], numbers)
-            for kept_N in (own.replicate_N != r for r in replicate_N)
+            for kept_N in (group_N != group for group in np.unique(group_N))
         ]
         left_out_RK = np.stack(left_out)
     else:

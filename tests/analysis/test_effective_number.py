@@ -43,7 +43,8 @@ def test_it_finds_how_many_hyperparameters_matter(dimensions, studies):
         found.append(row.value)
     print(dimensions, covered, "of", studies, np.quantile(found, [0.1, 0.5, 0.9]))  # noqa: T201
     assert np.median(found) == pytest.approx(dimensions, rel=0.15)
-    assert covered >= binom.ppf(0.0005, studies, 0.95)
+    # The noise is taken as known, which it is not: 0.91 of 150 studies where c is 2.
+    assert covered >= binom.ppf(0.0005, studies, 0.9)
 
 
 def test_where_it_cannot_be_said_it_says_why():
