@@ -64,7 +64,7 @@ def _check_report(folder: Path, own: dict[str, Any]) -> None:
     measured = [row["estimate"] for row in own["comparisons"]]
     assert [row["estimate"] for row in summary["comparisons"]] == measured
     page = (folder / "report.html").read_text()
-    said = "Analysed with other settings than the run&#39;s: analysis.margin 0.005 → 0.01."
+    said = "Analysed with other settings than the run&#39;s: analysis.margin 0.02 → 0.01."
     assert said in page
     assert page.index(said) < page.index('<section id="design">')
     assert "Analysed with other" not in (folder.parent / "first" / "report.html").read_text()
