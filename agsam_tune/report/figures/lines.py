@@ -24,6 +24,9 @@ from agsam_tune.report.style import MUTED, OptimizerStyle
 
 Floats = NDArray[np.float64]
 
+FEW = 8
+"""At most so many positions are shown as dots with their intervals."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Line:
@@ -48,8 +51,9 @@ def curve_panel(
     scale: float,
     floor: float | None = None,
     zero: bool = False,
+    log: bool = True,
 ) -> Panel:
-    """Curves over x, on a log scale where x allows it; `floor` is the trivial score."""
+    """Curves over x, on a log scale unless x does not allow it; `floor` is the trivial score."""
 
     def draw(ax: Axes) -> None:
         ax.set_title(title)
@@ -58,6 +62,9 @@ def curve_panel(
             low, high = scale * line.low, scale * line.high
             ax.fill_between(line.x, low, high, color=style.colour, alpha=0.16, linewidth=0)
             ax.plot(line.x, scale * line.mean, **style.line)
+            if len(line.x) <= FEW:  # of which one alone would be no line, and no band
+                ax.plot(line.x, scale * line.mean, "o", color=style.colour, markersize=3.5)
+                ax.vlines(line.x, low, high, color=style.colour, linewidth=1.0)
             if line.window is not None:
                 ax.axvspan(*line.window, color=style.colour, alpha=0.07, linewidth=0)
                 for end in line.window:
@@ -73,7 +80,10 @@ def curve_panel(
         ax.set_ylim(scale * bottom, scale * top)
         if floor is not None and bottom <= floor:
             trivial_line(ax, scale * floor)
-        plain_log(ax, shorten(x_name))
+        if log:
+            plain_log(ax, shorten(x_name))
+        else:
+            ax.set_xlabel(shorten(x_name))
 
     names = " and ".join(dict.fromkeys(line.name for line in lines))
     return Panel(key=key, alt=f"{title}: {y_name} along {x_name}, {names}.", draw=draw)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -129,6 +130,7 @@ def curve_plate(material: Material, kind: str) -> Plate | None:
             key=f"curve-{kind}-{place}",
             title=CURVE_WORDS[kind],
             x_name=x_name,
+            log=kind != "map" or _is_log(material, x_name),
         )
         for place, x_name in enumerate(groups, 1)
     )
@@ -144,6 +146,12 @@ def curve_plate(material: Material, kind: str) -> Plate | None:
         columns=len(panels[:3]),
         legend=tuple(dict.fromkeys(name for name, _ in curves)),
     )
+
+
+def _is_log(material: Material, hyperparameter: str) -> bool:
+    """Whether the map's points are uniform in its logarithm."""
+    spaces = (material.study.search_spaces[name].ranges for name in material.optimizers)
+    return any(own[hyperparameter].log for own in spaces if hyperparameter in own)
 
 
 def _line(name: str, curve: Curve) -> Line:
@@ -229,9 +237,10 @@ def surface_plates(material: Material) -> tuple[Plate, ...]:
         panels = surfaces.surface_panels(material, pair)
         if not panels:
             continue
+        fitted = "the fitted surface, averaged over the other hyperparameters, and "
         caption = (
-            f"Score over {pair[0]} × {pair[1]}: the fitted surface, averaged over the other "
-            "hyperparameters, and the map's trainings (a cross: collapsed)."
+            f"Score over {pair[0]} × {pair[1]}: {fitted if surfaces.has_fit(material) else ''}the "
+            "map's trainings (a cross: collapsed)."
         )
         made.append(
             Plate(key=f"surface-{number}", panels=panels, caption=caption, columns=len(panels[:3]))
@@ -252,7 +261,9 @@ def learning_plate(material: Material) -> Plate | None:
         for name, rows in own.items()
         if len(rows)
     ]
-    panel = _lines(material, made, key="learning", title="Learning curves", x_name="epoch")
+    panel = _lines(
+        material, made, key="learning", title="Learning curves", x_name="epoch", log=False
+    )
     caption = (
         f"By epoch, over the trainings of {', '.join(phases)}: their median with the middle half "
         "of them shaded."
@@ -264,7 +275,7 @@ def learning_plate(material: Material) -> Plate | None:
 _TYPICAL = {"x": "epoch", "mean": "middle", "low": "low", "high": "high"}
 
 
-def _lines(material: Material, made: Sequence[Line], **words: str) -> Panel:
+def _lines(material: Material, made: Sequence[Line], **how: Any) -> Panel:
     """A panel of scores over something."""
     return lines.curve_panel(
         made,
@@ -272,7 +283,7 @@ def _lines(material: Material, made: Sequence[Line], **words: str) -> Panel:
         y_name=_score_name(material),
         scale=material.scores.scale,
         floor=material.summary.design.trivial,
-        **words,  # type: ignore[arg-type]
+        **how,
     )
 
 

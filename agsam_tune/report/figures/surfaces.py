@@ -61,6 +61,11 @@ def pairs(material: Material) -> list[Pair]:
     return [pair for pair in combinations(names, 2) if key in pair]
 
 
+def has_fit(material: Material) -> bool:
+    """Whether any surface is fitted."""
+    return len(_grid(material)) > 0
+
+
 def surface_panels(material: Material, pair: Pair) -> tuple[Panel, ...]:
     """A panel for each optimizer that has both hyperparameters and something to show."""
     made = [
