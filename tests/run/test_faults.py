@@ -120,13 +120,13 @@ def test_the_size_for_which_there_is_memory_is_kept(
 
     train_pack = engine.train_pack
     monkeypatch.setattr(engine, "train_pack", greedy)
-    study = load_study(Path(QUICK), overrides=["training.epochs=1", "phases.tune.points=1"])
+    study = load_study(Path(QUICK), overrides=["training.epochs=1"])
     out = tmp_path / "run"
     code = run_study(
         study, RunOptions(out=out, executor="inline", report=False), Console(quiet=True)
     )
     assert code == 0
     # One pack was halved until its parts fitted; no pack was larger than these after it.
-    assert sorted(size for size in sizes if size > 3) == [4] * 8 + [8] * 4 + [16] * 2 + [32]
-    assert max(sizes[sizes.index(32) + 31 :]) == 2
+    assert sorted(size for size in sizes if size > 3) == [4] * 4 + [8] * 2 + [16]
+    assert max(sizes[sizes.index(16) + 15 :]) == 2
     assert json.loads((out / "manifest.json").read_text())["engine"]["rows"] == 2
