@@ -150,12 +150,19 @@ def _along(
     ranges = [space.ranges[name] for space in study.search_spaces.values() if name in space.ranges]
     log = min(ends) > 0 and (kind == "misset" or all(box.log for box in ranges))
     return figure(
-        f"{place}-{kind}-{name}" if many else f"{place}-{kind}",
+        f"{place}-{kind}-{_key(study, name)}" if many else f"{place}-{kind}",
         f"Score {title.format(words(name))}",
         drawn,
         xaxis=axis(words(name) + (" (log scale)" if log else ""), log=log),
         yaxis=axis(SCORE),
     )
+
+
+def _key(study: Study, name: str) -> str:
+    """A hyperparameter in a figure's key, which is an id in a page: its number where it must."""
+    if name.isidentifier() and name.isascii():
+        return name
+    return str(study.hyperparameters.index(name))
 
 
 def _line(curve: Curve, style: OptimizerStyle, *, own: bool) -> Iterable[Trace]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -143,6 +144,7 @@ def test_whatever_a_record_holds_is_described_without_markup(kind: str) -> None:
     for description in found.values():
         assert "<" not in description.note.replace("\\<", "")
         for figure in description.figures:
+            assert re.fullmatch(r"[0-9a-z_-]+", figure.key)
             assert "<img" not in figure.json
             assert "<script" not in figure.json
     for optimizer, number in places(study).trials.items():
