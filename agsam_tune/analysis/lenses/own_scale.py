@@ -68,8 +68,9 @@ def own_scale(
 
 
 def best_over_key(key: KeyCurve) -> Estimate:
-    """The best half decade of the curve of `key`, anywhere on it."""
-    return key.best_window(BEST_WIDTH, key.grid_G[0], key.grid_G[-1]).mean
+    """The best half decade of the curve of `key`, anywhere on it; all of a shorter curve."""
+    low, high = key.grid_G[0], key.grid_G[-1]
+    return key.best_window(min(BEST_WIDTH, high - low), low, high).mean
 
 
 def _too_narrow(off: KeyCurve, box: tuple[float, float], width: float, margin: float) -> str | None:
