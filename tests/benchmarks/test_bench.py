@@ -238,12 +238,12 @@ def test_the_report_is_measured_on_about_as_many_trials_as_asked_for() -> None:
 
 @pytest.mark.slow
 def test_a_study_is_compared_with_the_usual_stack() -> None:
-    found = end_to_end(trials=32, usual_trials=2)
+    found = end_to_end(trials=32, usual_trials=2)  # two replicates are more
     for each in (found["ours"], found["usual"]):
         assert 0 < each["start_up_s"] < each["wall_s"]
         assert each["per_hour"] < each["per_hour_net"]
         net = each["wall_s"] - each["start_up_s"]
         assert 0 < each["training_core_s"] < net * found["cores"]
-    assert found["ours"]["trials"] == 32
+    assert found["ours"]["trials"] == 40
     assert found["usual"]["trials"] == 2
     assert 0 < found["overhead"] < 1
