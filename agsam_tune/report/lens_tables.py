@@ -25,6 +25,7 @@ __all__ = [
     "own_best_table",
     "verdicts_table",
     "windows_table",
+    "x_words",
 ]
 
 CURVE_WORDS = {
@@ -218,6 +219,11 @@ def fixed_table(material: Material) -> Table | None:
     return table("The study's own settings", ("optimizer", "point", "setting", *heads), rows)
 
 
+def x_words(kind: str, hyperparameter: str) -> str:
+    """What is along a curve: a setting, or the factor that it is off by."""
+    return f"factor on {hyperparameter}" if kind == "misset" else hyperparameter
+
+
 Named = tuple[str, Curve]
 """An optimizer's name with a curve of it."""
 
@@ -251,7 +257,7 @@ def curve_folds(material: Material, curves: Sequence[Named]) -> Iterable[Fold]:
             (Number(value=text.short(at)), *(_curve_cell(material, one, i) for _, one in own))
             for i, at in enumerate(x)
         )
-        made = table(words, (x_name, *(name for name, _ in own)), rows)
+        made = table(words, (x_words(kind, x_name), *(name for name, _ in own)), rows)
         if made is not None:
             yield Fold(summary=words, blocks=(made,))
 

@@ -19,7 +19,7 @@ from agsam_tune.report.figures import intervals, lines, surfaces
 from agsam_tune.report.figures.intervals import IntervalRow
 from agsam_tune.report.figures.lines import Line
 from agsam_tune.report.figures.panel import Panel, shorten_pair
-from agsam_tune.report.lens_tables import CURVE_WORDS
+from agsam_tune.report.lens_tables import CURVE_WORDS, x_words
 from agsam_tune.report.material import Material
 from agsam_tune.report.style import BLUE, INK, VERMILLION
 from agsam_tune.report.text import Unit
@@ -129,7 +129,7 @@ def curve_plate(material: Material, kind: str) -> Plate | None:
             [_line(name, curve) for name, curve in curves if curve.hyperparameter == x_name],
             key=f"curve-{kind}-{place}",
             title=CURVE_WORDS[kind],
-            x_name=x_name,
+            x_name=x_words(kind, x_name),
             log=kind != "map" or _is_log(material, x_name),
         )
         for place, x_name in enumerate(groups, 1)
