@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agsam_tune.engine.compiled.step import shuffle
+from agsam_tune.engine.compiled.orders import shuffle
 from agsam_tune.engine.evaluation import Evaluation
 from agsam_tune.engine.layout import row_aligned
 from agsam_tune.streams import stream_seed

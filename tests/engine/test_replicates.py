@@ -6,9 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from agsam_tune.columns import SHARPNESS_OF_WEIGHTS
-from agsam_tune.engine import train_pack
+from agsam_tune.engine import orders, train_pack
 from agsam_tune.optimizers import rule
 from agsam_tune.study import Sharpness
 from agsam_tune.tasks.task import Split, Task
@@ -137,3 +138,23 @@ def test_a_job_holds_what_replicates_share_once() -> None:
     pool = shared[0].train.x.nbytes
     labels = sum(16 * sum(task.sizes.values()) for task in shared.found)
     assert len(pickle.dumps(shared)) < pool + labels + 10_000
+
+
+def test_every_order_of_examples_is_as_likely_as_another() -> None:
+    coordinates = [{"index": index} for index in range(24_000)]
+    order_KN = orders(coordinates, 0, 4)
+    _, counts = np.unique(order_KN, axis=0, return_counts=True)
+    assert len(counts) == 24
+    # A chi-squared test that a fair shuffle passes with these keys; 1 in 1,000 would not.
+    assert chisquare(counts).pvalue > 0.001
+    # Neither epochs nor places within long orders follow from one another.
+    long_KN = np.stack([orders(coordinates[:1], epoch, 5_000)[0] for epoch in range(20)])
+    assert (np.sort(long_KN, axis=1) == np.arange(5_000)).all()
+    correlations = np.corrcoef(long_KN)[~np.eye(20, dtype=bool)]
+    assert np.abs(correlations).max() < 5 / np.sqrt(5_000)
+
+
+def test_an_order_does_not_depend_on_the_rows_beside_it() -> None:
+    coordinates = [{"index": index} for index in range(3)]
+    together = orders(coordinates, 1, 50, np.array([0, 50, 0]))
+    np.testing.assert_array_equal(together[1] - 50, orders(coordinates[1:2], 1, 50)[0])

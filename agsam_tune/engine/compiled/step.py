@@ -1,4 +1,4 @@
-"""What is computed of every row of a pack: losses and gradients, a step of SGD, logits, orders.
+"""What is computed of every row of a pack: losses and gradients, a step of SGD, logits.
 
 In: (K, P) matrices and a batch for each row. Out: losses, gradients, radii, new weights. Must
 not import PyTorch, Ray or Optuna.
@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from numba import njit
 
 from agsam_tune.engine.compiled.passes import forward, loss_and_gradient
@@ -32,12 +31,11 @@ def _gather(x_MD, place_B, x_X):
             x_BD[b, d] = x_MD[place_B[b], d]
 
 
-@njit
-def _scrambled(state):
-    """The output of SplitMix64 (Steele, Lea & Flood 2014) at a state."""
-    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+@njit(boundscheck=False)
+def _take(y_M, label_B, y_B):
+    """The labels of a batch, written to `y_B`."""
+    for b in range(len(label_B)):
+        y_B[b] = y_M[label_B[b]]
 
 
 def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
@@ -69,8 +67,7 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
             w_KP: weights.
             x_MD: the training splits.
             y_M: their labels.
-            place_KB: the examples of each row's batch, as `label_KB` their labels.
-            label_KB: see above.
+            place_KB: the examples of each row's batch, and in `label_KB` their labels.
             tables: see `tables`.
             kind: code of the loss.
             smoothing: of the labels.
@@ -99,8 +96,7 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
             w_P, g_P, gp_P, out_P = w_KP[k], g_KP[k], gp_KP[k], next_KP[k]
             rho, gamma, weight, lr, momentum, decay = settings_KS[k]
             _gather(x_MD, place_KB[k], x_X)
-            for b in range(len(y_B)):
-                y_B[b] = y_M[label_KB[k, b]]
+            _take(y_M, label_KB[k], y_B)
             f = loss_and_gradient(w_P, x_X, y_B, tables, kind, smoothing, g_P)
             fp = f
             if ascent != ONE_PASS:
@@ -121,26 +117,7 @@ def _functions(sources: str, *, cache: bool) -> tuple[Callable[..., None], ...]:
             found_NC = forward(w_KP[k], x_X, place_KN.shape[1], tables)
             z_KNC[k] = found_NC[:, : z_KNC.shape[2]]
 
-    @njit(cache=cache, boundscheck=False)
-    def shuffle(key_K, first_K, order_KN):
-        """first, first + 1, … in an order of each row's own, written to `order_KN`.
-
-        It is Fisher and Yates's, with a number of 32 bits for each place: at 60,000 examples no
-        order is likelier than another by more than a part in 70,000 for each place. NumPy's own
-        takes three times as long, which is felt where steps are short.
-        """
-        _ = sources
-        for k in range(len(key_K)):
-            state, order_N = key_K[k], order_KN[k]
-            for i in range(len(order_N)):
-                order_N[i] = first_K[k] + i
-            for i in range(len(order_N) - 1, 0, -1):
-                state += np.uint64(0x9E3779B97F4A7C15)
-                drawn = (_scrambled(state) >> np.uint64(32)) * np.uint64(i + 1)
-                j = np.int64(drawn >> np.uint64(32))
-                order_N[i], order_N[j] = order_N[j], order_N[i]
-
-    return gradients, sgd_step, logits, shuffle
+    return gradients, sgd_step, logits
 
 
 def _digest() -> str:
@@ -150,6 +127,6 @@ def _digest() -> str:
 
 
 try:
-    gradients, sgd_step, logits, shuffle = _functions(_digest(), cache=True)
+    gradients, sgd_step, logits = _functions(_digest(), cache=True)
 except RuntimeError:
-    gradients, sgd_step, logits, shuffle = _functions(_digest(), cache=False)
+    gradients, sgd_step, logits = _functions(_digest(), cache=False)
