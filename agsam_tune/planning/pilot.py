@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agsam_tune.agenda import Agenda
 from agsam_tune.analysis import AnalysisFacts, read_data
+from agsam_tune.analysis.lenses.pair import Lens
 from agsam_tune.analysis.pairing import judge
 from agsam_tune.executors.checks import device_of, own_rules
 from agsam_tune.executors.work import ImportPath, Job, train
@@ -98,6 +99,13 @@ def run_pilot(
     table = trials_table(small, ((outcome, 0) for outcome in known.values()))
     judgement = judge(read_data(table, small, facts))
     lenses = () if judgement is None else forecast_of(study, judgement, size)
+    if (
+        agenda.radius_problem is not None
+    ):  # of the study, which has more replicates, it may be found
+        why = f"a pilot of {size} replicates does not find the lengths to compare at"
+        lenses = tuple(
+            replace(one, reason=why) if one.lens == Lens.EQUAL_RADIUS else one for one in lenses
+        )
     return Pilot(trials=len(known), replicates=size, lenses=lenses), ""
 
 

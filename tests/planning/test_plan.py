@@ -13,30 +13,33 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from agsam_tune.analysis.lenses.pair import Comparison, Judgement, Lens
+from agsam_tune.analysis.needed import POWER, Spread, chance_of_verdict, level_of_looks
+from agsam_tune.analysis.verdict.claim_verdict import ClaimVerdict
+from agsam_tune.analysis.verdict.lens_verdict import LensVerdict
 from agsam_tune.cli import app
 from agsam_tune.executors.checks import packs_at_once
-from agsam_tune.planning import pilot, study_plan
+from agsam_tune.executors.data import load_tasks
+from agsam_tune.planning import study_plan
 from agsam_tune.planning.alike import unlike_searches
 from agsam_tune.planning.costs import Cost, _line
-from agsam_tune.planning.detectable import Detectable, Sample
+from agsam_tune.planning.detectable import DIFFERENCES, LensForecast, forecast_of
 from agsam_tune.planning.pilot import Pilot
 from agsam_tune.planning.schedule import play
 from agsam_tune.planning.study_plan import StudyPlan
 from agsam_tune.planning.texts import described, short
 from agsam_tune.planning.words import hours, of_a_trial
 from agsam_tune.provenance import versions
-from agsam_tune.study import Resources, Study, load_study
-from agsam_tune.tasks.loading import load_task
-from agsam_tune.tasks.task import Task
+from agsam_tune.study import Resources, Study, load_study, planned_trials
+from agsam_tune.tasks.tasks import Tasks
 from agsam_tune.trials import Outcome, State
 from agsam_tune.words import percentage_points, significant
 from tests.dashboard.runs import write_manifest, write_run
 
 QUICK = Path(__file__).parents[2] / "studies" / "quick.toml"
 ENGINE = {"way": "stacked", "rows": 64, "seconds": {"stacked": 1e-3}}
-FEW = ("training.epochs=1", "phases.map.points=8", "phases.map.replicates=2")
-# So large a margin that nothing else is looked at.
-SURE = (*FEW, "analysis.margin=0.9")
+# Two replicates, and looks at 2, 4 and 8 of them; 44 of 74 trials of a replicate are the pilot's.
+FEW = ("training.epochs=1", "replicates=2", "analysis.max_replicates=8")
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +52,9 @@ def command(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["plan", *map(str, arguments)])
 
 
-def _study(*overrides: str) -> tuple[Study, Task]:
+def _study(*overrides: str) -> tuple[Study, Tasks]:
     study = load_study(QUICK, overrides=overrides)
-    return study, load_task(study.task, study.task_options, seed=study.seed, import_path=())
+    return study, load_tasks(study)
 
 
 def plan_of(*overrides: str, **options: Any) -> StudyPlan:
@@ -69,13 +72,24 @@ def ended(study: Study) -> list[Outcome]:
     ]
 
 
+def alike(overrides: tuple[str, ...]) -> list[Outcome]:
+    """All trials of the study, as good as their settings, whoever trains them and wherever."""
+    found = ended(_study(*overrides)[0])
+    return [
+        replace(
+            outcome, test_accuracy=0.9 if dict(outcome.trial.hyperparameters)["rho"] < 1 else 0.6
+        )
+        for outcome in found
+    ]
+
+
 def test_plan_says_what_would_run_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticking = SimpleNamespace(perf_counter=itertools.count().__next__)  # each look, a second later
     monkeypatch.setattr("agsam_tune.engine.plan.time", ticking)
     monkeypatch.setattr("agsam_tune.engine.timing.time", ticking)
-    sets = [part for override in SURE for part in ("--set", override)]
+    sets = [part for override in FEW for part in ("--set", override)]
     out = ("--out", tmp_path / "run", "--json", tmp_path / "plan.json")
     done = command(QUICK, *out, *sets, "--pilot", "2")
     assert done.exit_code == 0, done.output
@@ -83,12 +97,18 @@ def test_plan_says_what_would_run_and_writes_nothing(
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["trials"] == sum(phase["trials"] for phase in plan["phases"])
     assert plan["wall"][0] <= plan["wall"][1] <= plan["wall"][2]
-    for text in ("core-hours", "gsam_matched", "misset", "From a pilot of 32 trials"):
+    assert [lens["lens"] for lens in plan["pilot"]["lenses"]] == [
+        *("same_setting", "own_scale", "equal_radius"),
+    ]
+    for text in (
+        *("core-hours", "gsam_matched", "misset", "From a pilot of ", " trials in 2 replicates"),
+        *("needed for 0.5", "--until-decided adds 148 trials", "up to 4 replicates"),
+    ):
         assert text in done.stdout, done.stdout
 
 
 def test_of_a_run_that_has_begun_the_rest_is_planned(tmp_path: Path) -> None:
-    (study, task), run = _study(), tmp_path / "run"
+    (study, tasks), run = _study(), tmp_path / "run"
     run.mkdir()
     outcomes = ended(study)
     write_run(run, study, outcomes[:50])
@@ -97,12 +117,12 @@ def test_of_a_run_that_has_begun_the_rest_is_planned(tmp_path: Path) -> None:
     assert rest.stdout.startswith(f"{len(outcomes) - 50} trials left of {len(outcomes)} in ")
     write_run(run, study, outcomes[50:])
     write_manifest(
-        run, study, versions=versions(("agsam-tune", "torch", "numpy")), data=task.facts()
+        run, study, versions=versions(("agsam-tune", "torch", "numpy")), data=tasks.facts()
     )
     whole = f"{len(outcomes)} trials are stored; nothing is left to run\n"
     assert command(QUICK, *given).stdout == whole
     # A larger study is planned beside it, where it would have a folder of its own.
-    larger = (QUICK, *given, "--set", "phases.iid.points=64")
+    larger = (QUICK, *given, "--set", "phases.iid.points=8")
     done = command(*larger)
     assert done.exit_code == 0, done.output
     assert "holds a run of another study, quick; what was changed: phases.iid" in done.stdout
@@ -163,11 +183,17 @@ def test_numbers_as_people_say_them() -> None:
 
 
 def test_what_cannot_be_found_is_said_in_words() -> None:
-    plan = plan_of(pilot=0)
-    pilot = Pilot(trials=8, margin=0.5, smallest=1.2, half_width=0.9, wanted=1.0, advice=None)
-    text = described(replace(plan, pilot=pilot))
-    assert "at the same settings, is more than any difference there can be." in text
-    assert "within the margin of 50 points" in text
+    lens = LensForecast(
+        lens="own_scale", margin=0.01, smallest=(1.2,), needed=(None, 512, 64, 4), equal=None
+    )
+    other = LensForecast(lens="equal_radius", reason="sgd makes no ascent step")
+    found = Pilot(trials=80, replicates=2, lenses=(lens, other))
+    plan = replace(plan_of(pilot=0), pilot=found)
+    row = next(line for line in described(plan).splitlines() if line.startswith("own_scale"))
+    assert row.split() == ["own_scale", "1", "point", "–", "–", "512", "64", "4", "–"]
+    for text in (described(plan), plan._repr_html_()):
+        assert "equal_radius: sgd makes no ascent step." in text
+        assert "For more than 4 replicates: --set analysis.max_replicates=" in text
 
 
 _SEARCH = ("search_spaces.gsam.lr.low=0.01", "search_spaces.gsam.lr.high=0.5",
@@ -245,21 +271,23 @@ def test_gpu_hours_are_a_packs_share_of_its_gpu() -> None:
     assert "GPU-hours" in short(plan)
 
 
-def test_a_study_without_a_map_is_planned() -> None:
-    """Whose points all follow from results, so that none is known before."""
-    study, task = _study()
-    phases = tuple(phase for phase in study.phases if phase.name != "map")
-    study = study.model_copy(update={"phases": phases})
-    plan = study_plan(study, task, there={"cpu": 1.0}, engine=ENGINE, seconds=0.001)
-    assert set(plan.seconds_per_trial) == set(study.optimizers)
-    assert plan.no_pilot == "the study has no map"
+def test_each_later_look_adds_whole_replicates() -> None:
+    study = _study(*FEW)[0]
+    plan = plan_of(*FEW, seconds=0, pilot=0)
+    assert (plan.replicates, [look.replicates for look in plan.looks]) == (2, [4, 8])
+    each = sum(n or 0 for n in planned_trials(study).values()) // 2
+    assert plan.trials == 2 * each
+    assert [look.trials for look in plan.looks] == [2 * each, 4 * each]
+    first = {(p.phase, p.optimizer): (p.points, p.trials) for p in plan.phases}
+    assert first == {(p.phase, p.optimizer): (p.points, p.trials) for p in plan.looks[0].phases}
+    assert plan.looks[0].hours == pytest.approx(plan.hours, rel=0.5)
+    assert plan.looks[1].hours == pytest.approx(2 * (plan.looks[0].hours or 0))
 
 
 @pytest.mark.parametrize(
     ("override", "pilot", "why"),
     [
-        ("phases.map.seeds=1", 4, "--set phases.map.seeds=2"),
-        ("phases.map.points=4", 4, "more of phases.map.points"),
+        ("replicates=1", 4, "one replicate"),
         ("training.epochs=4", 1, "two replicates or more"),
         ("training.epochs=4", 0, "no pilot was asked for"),
     ],
@@ -270,14 +298,25 @@ def test_why_there_is_no_pilot(override: str, pilot: int, why: str) -> None:
     assert why in plan.no_pilot
 
 
-@pytest.mark.parametrize(("pilot", "trained"), [(None, False), (2, True)])
-def test_a_long_pilot_is_trained_when_asked_for_alone(
-    monkeypatch: pytest.MonkeyPatch, pilot: int | None, trained: bool
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (0.001, "a pilot of 2 replicates takes about 15 s; --pilot 2 trains it"),
+        (16.0, "training a pilot of 2 replicates, about 15 s"),
+        (1000.0, "training a pilot of 4 replicates, about 30 s"),
+    ],
+)
+def test_a_pilot_is_as_large_as_is_trained_soon(
+    seconds: float, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agsam_tune.planning.pilot._SECONDS", 1e-6)
-    plan = plan_of(*SURE, seconds=0, pilot=pilot)
-    assert (plan.pilot is not None) is trained
-    assert plan.no_pilot.endswith("--pilot 4 trains it") is not trained
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agsam_tune.planning.pilot.train", interrupted)
+    monkeypatch.setattr("agsam_tune.planning.pilot._SECONDS", seconds)
+    said: list[str] = []
+    said.append(plan_of(seconds=0, said=said.append).no_pilot)
+    assert says in said
 
 
 def test_a_pilot_takes_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,11 +324,14 @@ def test_a_pilot_takes_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("something was trained")
 
     monkeypatch.setattr("agsam_tune.planning.pilot.train", fail)
-    mapped = [outcome for outcome in ended(_study(*FEW)[0]) if outcome.trial.phase == "map"]
-    known = plan_of(*FEW, stored=mapped, seconds=0)
+    given = (*FEW, "phases.radius.low=0.1", "phases.radius.high=1.0")
+    stored = [one for one in alike(given) if one.trial.phase in ("map", "key", "off", "radius")]
+    known = plan_of(*given, stored=stored, seconds=0)
     assert known.pilot is not None
-    assert known.pilot.smallest == pytest.approx(0.0, abs=1e-9)
-    assert known.pilot.advice is None
+    (own,) = [lens for lens in known.pilot.lenses if lens.lens == "own_scale"]
+    assert own.smallest == pytest.approx([0.0, 0.0, 0.0], abs=1e-4)
+    assert own.needed == (2, 2, 2, 2)
+    assert own.equal == 2
 
 
 def test_a_plan_outlives_an_interrupted_pilot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,36 +339,46 @@ def test_a_plan_outlives_an_interrupted_pilot(monkeypatch: pytest.MonkeyPatch) -
         raise KeyboardInterrupt
 
     monkeypatch.setattr("agsam_tune.planning.pilot.train", interrupted)
-    monkeypatch.setattr("agsam_tune.planning.pilot._SECONDS", 1e9)
-    stopped = plan_of(*FEW, seconds=0)
-    assert (stopped.trials, stopped.no_pilot) == (318, "the pilot was interrupted")
+    stopped = plan_of(*FEW, seconds=0, pilot=2)
+    assert (stopped.trials, stopped.no_pilot) == (148, "the pilot was interrupted")
 
 
-@pytest.mark.parametrize(
-    ("least", "says"),
-    [
-        (
-            6,
-            "find 1 point: --set phases.map.points=8 --set phases.map.replicates=2 --set phases.map"
-            ".seeds=4 --set phases.misset.seeds=2 would do, with 1.2 times the trials.",
-        ),
-        (999, "None of the larger studies tried finds 1 point: the largest, with"),
-    ],
-)
-def test_a_study_that_finds_too_little_is_told_the_cheapest_that_finds_enough(
-    least: int, says: str
-) -> None:
-    """Here one finds enough whose map has so many replicates times seeds."""
-    study, asked = _study(*FEW)[0], []
+def test_what_is_needed_is_what_the_looks_will_decide() -> None:
+    """Of a lens whose replicates differ by two points in score and in regret."""
+    study = _study("replicates=16", "analysis.max_replicates=64")[0]
+    error = 0.02 / 2  # of four replicates
+    rows = [
+        Comparison(
+            lens=lens,
+            metric=metric,
+            estimate=0.0,
+            interval=None,
+            verdict_interval=None,
+            verdict=LensVerdict.UNDECIDED,
+            standard_error=error,
+            margin=0.02,
+        )
+        for lens in Lens
+        for metric in ("score", "regret")
+    ]
+    judged = Judgement(comparisons=tuple(rows), claim=ClaimVerdict.UNDECIDED, best=0.9, lenses=2)
+    found = {one.lens: one for one in forecast_of(study, judged, 4)}["own_scale"]
+    level = level_of_looks(study.looks, 64, 0.025)
+    deviation = 0.02 * 1.573  # the upper quartile with three degrees of freedom
 
-    def find(size: Sample) -> Detectable:
-        asked.append(size)
-        enough = size.replicates * size.seeds >= least
-        return Detectable(smallest=0.01 if enough else 0.5, half_width=0.1)
+    def chance(difference: float, size: int, margin: float = 0.0) -> float:
+        spread = Spread(difference=difference, deviation=deviation)
+        return chance_of_verdict(spread, spread, size, margin=margin, level=level(size))
 
-    advice = pilot._advice(study, Sample(replicates=2, seeds=2, judged=2), 4, 0.01, find)
-    assert says in advice
-    assert len(asked) == len(set(asked))
+    for smallest, size in zip(found.smallest, study.looks, strict=True):
+        assert chance(smallest, size) == pytest.approx(POWER, abs=1e-3)
+    for difference, size in zip(DIFFERENCES, found.needed, strict=True):
+        assert size is not None
+        assert chance(difference, size) >= POWER
+        assert size == 16 or chance(difference, size // 2) < POWER
+    assert found.equal is not None
+    assert chance(0.0, found.equal, 0.02) >= POWER > chance(0.0, found.equal // 2, 0.02)
+    assert sorted(found.needed, reverse=True) == list(found.needed)
 
 
 def test_of_a_finished_run_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,9 +388,9 @@ def test_of_a_finished_run_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) 
     module = sys.modules["agsam_tune.planning.study_plan"]  # its package has a function of the name
     for name in ("plan", "measured", "from_one_pass"):
         monkeypatch.setattr(module, name, fail)
-    study, task = _study()
+    study, tasks = _study()
     stored = ended(study)
-    done = study_plan(study, task, stored=stored, there={"cpu": 1.0})
+    done = study_plan(study, tasks, stored=stored, there={"cpu": 1.0})
     assert (done.trials, done.stored) == (0, len(stored))
 
 
