@@ -183,7 +183,7 @@ def test_a_terminal_shows_the_panel_and_the_stop(tmp_path: Path) -> None:
     text = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", shown.decode()).replace("^C", "")
     lines = re.split(r"[\r\n]+", text)
     last = max(i for i, line in enumerate(lines) if line.startswith("╭─ mine · stopped "))
-    assert lines[last + 1].startswith(f"│ 2 of {TOTAL} trials  ━──")
+    assert lines[last + 1].startswith(f"│ 2 of {TOTAL} trials  ━━━──")
     assert all(len(line) == 80 for line in lines if line.startswith(("╭", "│", "╰")))
     _carry_on(run, stored_keys(run.out))
 
