@@ -12,7 +12,7 @@ from agsam_tune.executors.ray_environment import check_ray, ray_notes, scratch_p
 from tests.run.commands import QUICK, TINY, agsam_tune, tree
 
 DEAD = "127.0.0.1:9"
-SMALL = [f"--set=phases.{key}" for key in ("tune.points=4", "misset.seeds=2")]
+SMALL = [f"--set=phases.{key}" for key in ("tune.points=4", "misset.points=2")]
 
 
 @pytest.fixture(autouse=True)

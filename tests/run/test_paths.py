@@ -148,7 +148,7 @@ def test_commands_take_such_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     here = tmp_path / ALL
     here.mkdir()
     shutil.copy(QUICK, here / f"{ALL}.toml")
-    small = [f"--set=phases.{key}" for key in ("tune.points=4", "map.points=4", "misset.seeds=2")]
+    small = [f"--set=phases.{key}" for key in ("tune.points=4", "map.points=4", "misset.points=2")]
     whole = ["run", f"./{ALL}/{ALL}.toml", *TINY, *small, "--executor=inline", "--data", f"./{ALL}"]
     storage = f"sqlite:///{ALL}/x.db"
     said = called(*whole, "--out", f"./{ALL}/a", "--storage", storage)

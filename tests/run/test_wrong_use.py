@@ -61,11 +61,11 @@ def test_a_folder_of_another_study(undisturbed: Path) -> None:
 
 
 def test_a_changed_study_lists_the_changed_keys(undisturbed: Path) -> None:
-    changed = ("--set", "training.lr=0.2", "--set", "phases.misset.seeds=3")
+    changed = ("--set", "training.lr=0.2", "--set", "phases.misset.points=4")
     done = invoke("run", QUICK, *TINY, *changed, "--out", undisturbed)
     assert done.returncode == 2
     assert "training.lr: 0.1 → 0.2" in done.stderr
-    assert "phases.misset.seeds: 2 → 3" in done.stderr
+    assert "phases.misset.points: 2 → 4" in done.stderr
 
 
 def test_another_way_than_the_run_began_with(undisturbed: Path) -> None:
