@@ -87,8 +87,8 @@ def plan(
         cpus: cores to use of this machine; None for all.
         gpus: GPUs to use of this machine; None for all.
         executor: "ray", or "inline" for this process alone.
-        pilot: replicates of the map that are trained to see what the study can find; 0 for none,
-            None for 4 if they are trained within two minutes.
+        pilot: replicates of candidate and baseline that are trained to see what the study can
+            find; 0 for none, None for up to 4, as many as are trained within two minutes.
         reuse: see `run`.
         import_path: folders in which one's own task is looked for, besides the current one and
             that of the study's file, or those that a run was begun with.
@@ -134,6 +134,7 @@ def run(
     quiet: bool = False,
     reuse: Sequence[Path | str] = (),
     retry_failed: bool = False,
+    until_decided: bool = False,
     import_path: Sequence[Path | str] = (),
 ) -> Path:
     """Run a study, or carry it on, and write its report; what is stored is not run again.
@@ -154,6 +155,8 @@ def run(
         reuse: folders of runs; those of their trials that the study would train again, to the
             same numbers, are taken over.
         retry_failed: whether trials that failed before are run again, and what hangs on them.
+        until_decided: whether twice the replicates follow while the claim is undecided, up to
+            `analysis.max_replicates`.
         import_path: see `plan`.
 
     Returns:
@@ -188,6 +191,7 @@ def run(
         report=report,
         reuse=tuple(map(Path, reuse)),
         retry_failed=retry_failed,
+        until_decided=until_decided,
     )
     with quietened():
         code = run_study(asked.study, options, Console(quiet=quiet))
