@@ -6,7 +6,8 @@ values without each replicate.
 The curve is a local-linear fit (J. Fan, "Design-adaptive nonparametric regression", JASA 87, 1992)
 with a Gaussian kernel of one width for all, in decades: a width that followed the box would give
 the wider box the smoother curve. It is a function of five sums over trainings, which add up over
-replicates, so that leaving one out is a subtraction.
+replicates, so that those without one are the sums before it and after it. (Not the difference of
+all and one: far from what is left the kernel is smaller than the rounding of what was taken away.)
 
 A window is chosen where its mean is largest, and the largest of noisy numbers is too large. So it
 is chosen on one half of the replicates and measured on the other, and conversely, and the two are
@@ -95,7 +96,7 @@ class KeyCurve:
     @property
     def curves_left_out_RG(self) -> Array:
         """The curve without each replicate."""
-        return _fitted(self._sums_R5G.sum(axis=0) - self._sums_R5G)
+        return _fitted(_without_each(self._sums_R5G))
 
     def window_means(self, width: float, low: float, high: float) -> tuple[Array, Array]:
         """Centres (C,) in [low, high] and the mean of the whole curve over each window."""
@@ -115,7 +116,9 @@ class KeyCurve:
             half_sums = np.repeat(self._sums_R5G, 2, axis=0)
         else:
             half_sums = np.stack([self._sums_R5G[half_R == h].sum(axis=0) for h in (0, 1)])
-        without = half_sums[half_R] - self._sums_R5G
+        without = np.empty_like(self._sums_R5G)
+        for h in (0, 1):
+            without[half_R == h] = _without_each(self._sums_R5G[half_R == h])
         # Two or three replicates leave a half empty: the other one stands in for it.
         counts = np.bincount(half_R, minlength=2)[half_R]
         without[counts == 1] = half_sums[1 - half_R[counts == 1]]
@@ -156,6 +159,15 @@ class KeyCurve:
             )
 
         return (up_to(centre_C + width / 2) - up_to(centre_C - width / 2)) / width
+
+
+def _without_each(sums_R5G: Array) -> Array:
+    """The sums over all replicates but one, for each of them, (R, 5, G)."""
+    before = np.zeros_like(sums_R5G)
+    before[1:] = sums_R5G[:-1].cumsum(axis=0)
+    after = np.zeros_like(sums_R5G)
+    after[:-1] = sums_R5G[:0:-1].cumsum(axis=0)[::-1]
+    return before + after
 
 
 def _fitted(sums_5G: Array) -> Array:

@@ -38,6 +38,17 @@ def test_a_replicate_left_out_is_a_study_without_it(trainings):
         np.testing.assert_allclose(left_out_RG[r], without, atol=1e-9)
 
 
+def test_a_replicate_left_out_leaves_nothing_behind_where_no_other_is_near():
+    rng = np.random.default_rng(4)
+    replicate_N = np.arange(R * POINTS) % 2
+    x_N = np.where(replicate_N, rng.uniform(0.2, HIGH, R * POINTS), LOW)
+    score_N = np.where(replicate_N, 0.7, 0.9)
+    left_out_RG = _curve(replicate_N, x_N, score_N, replicates=2).curves_left_out_RG
+    np.testing.assert_allclose(left_out_RG, np.array([[0.7], [0.9]]) + 0 * left_out_RG, atol=1e-6)
+    window = _curve(replicate_N, x_N, score_N, replicates=2).best_window(0.5, LOW, HIGH)
+    assert window.mean.left_out[0] == pytest.approx([0.7, 0.9], abs=1e-6)
+
+
 def test_where_a_line_has_no_support_the_curve_is_a_mean():
     at = np.full(4, -0.5)
     curve = KeyCurve(
