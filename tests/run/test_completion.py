@@ -51,7 +51,7 @@ def offered(typed: str, cwd: Path) -> list[str]:
         ("export ", ["runs/mine", "runs/moons"]),
         ("dashboard runs/mo", ["runs/moons"]),
         ("report elsewhere/", ["elsewhere/first"]),
-        ("run moons --set phases.tune.", ["sampler", "points", "seeds"]),
+        ("run moons --set phases.tune.", ["points", "optimizers", "sampler"]),
         ("run moons --set training.ep", ["epochs", "eps"]),
         ("run moons --set training.epochs=1", []),
         ("data mn", ["mnist"]),

@@ -104,11 +104,11 @@ def test_the_report_of_the_results_is_the_runs_own(undisturbed: Path, tmp_path: 
     data = stored.manifest["data"]
     columns = [*KEY, "rho", "alpha", "gamma", "val_accuracy", "test_accuracy", "test_loss"]
     columns += ["train_loss", "radius", "surrogate_gap", "diverged"]
-    stored.trials.sample(frac=1, random_state=1)[columns].to_json(
-        tmp_path / "done.json", orient="records", double_precision=15
-    )
+    # To the last digit: bands far from all trainings amplify the sixteenth.
+    done = stored.trials.sample(frac=1, random_state=1)[columns]
+    done.to_parquet(tmp_path / "done.parquet")
     done = invoke(
-        *("import", tmp_path / "done.json", "--study", QUICK, "--out", tmp_path / "out"),
+        *("import", tmp_path / "done.parquet", "--study", QUICK, "--out", tmp_path / "out"),
         *("--chance", str(data["chance"]), "--test-size", str(data["test"])),
         *[word for text in SETS for word in ("--set", text)],
     )
@@ -179,7 +179,7 @@ def test_every_kind_of_table_goes_there_and_back(kind: str, tmp_path: Path) -> N
     study = write(tmp_path)
     first = invoke("design", study, "--out", tmp_path / f"next.{kind}")
     assert first.returncode == 0, first.stderr
-    assert "mine: 106 of 130 trials to train now (" in first.stdout
+    assert "mine: 90 of 130 trials to train now (" in first.stdout
     read: Any = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}[kind]
     done = trained(read(tmp_path / f"next.{kind}"))
     write_to = getattr(done, f"to_{kind}")
