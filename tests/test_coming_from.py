@@ -79,8 +79,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small run in runs/moons."""
     folder = tmp_path_factory.mktemp("work")
     tiny = ["training.epochs=1", "task_options.train_size=200", "task_options.n=2400"]
-    tiny += ["phases.map.points=8", "phases.map.replicates=2", "phases.misset.seeds=1"]
-    tiny += ["phases.tune.points=2", "phases.tune.seeds=1", "phases.iid.points=2"]
+    points = {"map": 2, "key": 2, "off": 2, "radius": 2, "tune": 2, "misset": 2}
+    tiny += ["replicates=2", *(f"phases.{name}.points={n}" for name, n in points.items())]
     options = [word for key in tiny for word in ("--set", key)]
     where = ["--executor", "inline", "--no-report", "--out", f"{folder}/runs/moons"]
     done = CliRunner().invoke(app, ["run", "moons", *options, *where])

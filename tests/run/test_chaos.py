@@ -18,8 +18,8 @@ from tests.waiting import until
 KILLS = 30
 STUDY = [
     *("--set", "training.epochs=2", "--set", "packs.rows=16", "--no-report"),
-    *("--set", "phases.map.points=64", "--set", "phases.map.replicates=8"),
-    *("--set", "phases.map.seeds=8", "--set", "phases.tune.points=48"),
+    *("--set", "replicates=24", "--set", "analysis.max_replicates=24"),
+    *("--set", "phases.map.points=8", "--set", "phases.tune.points=12"),
 ]
 
 
