@@ -93,7 +93,8 @@ def test_their_results_are_imported_and_ours_handed_on(
 ) -> None:
     monkeypatch.chdir(folder)
     # The reports of other tests are enough; what is read is what is tested here.
-    monkeypatch.setattr(reporting, "report_run", lambda *_, **__: {})
+    summary = SimpleNamespace(claim=SimpleNamespace(text="Undecided."), changed=())
+    monkeypatch.setattr(reporting, "report_run", lambda *_, **__: summary)
     benchopt(folder / "outputs" / "benchopt_run.parquet")
     mlflow, wandb = MagicMock(), MagicMock()
     for name, module in {**syne_tune(), "mlflow": mlflow, "wandb": wandb}.items():
