@@ -90,8 +90,7 @@ class Batches:
         self._train = train
         self._batch_size = batch_size
         self._coordinates = coordinates
-        self._in_order = train.in_order
-        self._first_K = len(train) * train.set_K.cpu().numpy()
+        self._first_K = len(train) * np.array(train.rows, dtype=np.int64)
         self.per_epoch = -(-len(train) // batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -99,7 +98,7 @@ class Batches:
         train = self._train
         order_KN = orders(self._coordinates, epoch, len(train), self._first_K)
         label_KN = torch.as_tensor(order_KN, device=train.x_MD.device)
-        place_KN = label_KN if self._in_order else train.place_SN.flatten()[label_KN]
+        place_KN = label_KN if train.in_order else train.place_SN.flatten()[label_KN]
         parts = (torch.split(at_KN, self._batch_size, dim=1) for at_KN in (place_KN, label_KN))
         for number, (place_KB, label_KB) in enumerate(zip(*parts, strict=True)):
             if number < start:
@@ -108,5 +107,5 @@ class Batches:
             yield Batch(
                 split=train,
                 place_KB=place_KB,
-                label_KB=place_KB if self._in_order else label_KB.contiguous(),
+                label_KB=place_KB if train.in_order else label_KB.contiguous(),
             )

@@ -36,6 +36,8 @@ class Evaluation:
         place_SN: where in it each example lies, int64.
         y_SN: labels, int64.
         set_K: the data set of each row, int64.
+        rows: the same as `set_K`, to be read without waiting for the device.
+        in_order: whether the examples lie one after another, as their labels do.
         groups: of each data set, its number and its rows.
     """
 
@@ -43,6 +45,8 @@ class Evaluation:
     place_SN: Tensor
     y_SN: Tensor
     set_K: Tensor
+    rows: tuple[int, ...]
+    in_order: bool
     groups: tuple[tuple[int, Tensor | slice], ...]
 
     @classmethod
@@ -73,24 +77,21 @@ class Evaluation:
                 torch.arange(len(split.x)) if split.index is None else torch.as_tensor(split.index)
             )
             places.append(index_N + starts[id(split.x)])
-        set_K = torch.tensor(rows, device=device)
+        place_SN = torch.stack(places)
+        place_M = place_SN.flatten()
         return cls(
             x_MD=inputs[0] if len(inputs) == 1 else torch.cat(inputs),
-            place_SN=torch.stack(places).to(device),
+            place_SN=place_SN.to(device),
             y_SN=torch.stack([torch.as_tensor(split.y) for split in splits]).to(device),
-            set_K=set_K,
+            set_K=torch.tensor(rows, device=device),
+            rows=tuple(rows),
+            in_order=torch.equal(place_M, torch.arange(len(place_M))),
             groups=tuple(_groups(len(splits), rows, device)),
         )
 
     def __len__(self) -> int:
         """Examples of each data set."""
         return self.y_SN.shape[1]
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the examples lie one after another, as their labels do."""
-        place_M = self.place_SN.flatten()
-        return torch.equal(place_M, torch.arange(len(place_M)).to(place_M))
 
     def outputs(
         self, model: PackModel, w_KP: Tensor, most: int | None = None

@@ -13,6 +13,7 @@ from agsam_tune.engine.lockstep import Lockstep
 from agsam_tune.engine.record import Record
 from agsam_tune.engine.ways import pack_model
 from agsam_tune.study import Training
+from agsam_tune.tasks.tasks import Tasks
 from tests.engine.problems import RECIPE, a_pack, small_moons
 from tests.engine.test_networks import images
 
@@ -30,17 +31,21 @@ ADAMW = Training(
     ],
     ids=lambda value: getattr(value, "base_optimizer", None),
 )
-def test_no_epoch_waits_for_the_device(way: str, optimizer: str, recipe: Training) -> None:
+@pytest.mark.parametrize("replicates", [1, 3])
+def test_no_epoch_waits_for_the_device(
+    way: str, optimizer: str, recipe: Training, replicates: int
+) -> None:
     """On the device `meta` a tensor has no values: whatever asks for one raises, as every
     `bool(…)`, `.item()` or copy to the host does that would wait for a GPU."""
-    task = small_moons() if way == "stacked" else images()
-    device = torch.device("meta")
-    model = pack_model(task, recipe, way=way, device=device, dtype=torch.float32)
+    make = small_moons if way == "stacked" else images
+    pack, device = a_pack(optimizer, 3, replicates=replicates), torch.device("meta")
+    tasks = Tasks.of([make(seed=seed) for seed in range(replicates)])
+    model = pack_model(tasks.first, recipe, way=way, device=device, dtype=torch.float32)
     with torch.no_grad():
-        run = Lockstep.prepare(a_pack(optimizer, 3), task, recipe, 0, model, device, torch.float32)
+        run = Lockstep.prepare(pack, tasks, recipe, 0, model, device, torch.float32)
         record = Record.empty(3, run.epochs, two_pass=run.rule.ascent is not None, like=run.w_KP)
         never = Checkpoints(folder=Path("none"), every=math.inf)
-        run.train_epoch(0, record, Checkpoint(never, task, {}, started=0.0))
+        run.train_epoch(0, record, Checkpoint(never, {}, started=0.0))
     assert run.step == run.batches.per_epoch
     with pytest.raises((RuntimeError, NotImplementedError)):
         bool(run.alive_K.all())
@@ -61,17 +66,18 @@ def test_a_gpu_agrees_with_the_cpu(way: str) -> None:
 
 @pytest.mark.gpu
 def test_an_epoch_on_a_gpu_does_not_synchronise() -> None:
-    task, device = images(), torch.device("cuda")
-    model = pack_model(task, RECIPE, way="vmap", device=device, dtype=torch.float32)
+    tasks, device = Tasks.of([images(seed=seed) for seed in range(3)]), torch.device("cuda")
+    model = pack_model(tasks.first, RECIPE, way="vmap", device=device, dtype=torch.float32)
+    pack = a_pack("gsam", 3, replicates=3)
     with torch.no_grad():
-        run = Lockstep.prepare(a_pack("gsam", 3), task, RECIPE, 0, model, device, torch.float32)
+        run = Lockstep.prepare(pack, tasks, RECIPE, 0, model, device, torch.float32)
         record = Record.empty(3, run.epochs, two_pass=True, like=run.w_KP)
         run.train_epoch(0, record)  # kernels are chosen and loaded
         batches = list(run.batches.epoch(1))
         torch.cuda.set_sync_debug_mode("error")
         try:
-            for x_KBD, y_KB in batches:
-                run._step(x_KBD, y_KB, record)
+            for batch in batches:
+                run.take_step(batch, record)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

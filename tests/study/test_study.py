@@ -362,7 +362,7 @@ class TestShipped:
             "gsam",
             "gsam_matched",
         )
-        points = {"map": 16, "key": 20, "off": 24, "radius": 18, "tune": 16, "misset": 4}
+        points = {"map": 16, "key": 16, "off": 18, "radius": 28, "tune": 16, "misset": 4}
         assert {phase.name: phase.points for phase in study.phases} == {**points, "default": None}
         planned = planned_trials(study)
         assert sum(n or 0 for n in planned.values()) == 4000
