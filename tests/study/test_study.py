@@ -362,8 +362,8 @@ class TestShipped:
             "gsam",
             "gsam_matched",
         )
-        points = {"map": 16, "key": 16, "off": 18, "radius": 28, "tune": 16, "misset": 4}
-        assert {phase.name: phase.points for phase in study.phases} == {**points, "default": None}
+        names = ["map", "key", "off", "radius", "tune", "misset", "default"]
+        assert [phase.name for phase in study.phases] == names
         planned = planned_trials(study)
         assert sum(n or 0 for n in planned.values()) == 4000
         assert (study.training.epochs, study.training.lr, study.training.momentum) == (
