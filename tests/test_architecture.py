@@ -134,7 +134,7 @@ MAY_IMPORT = {
         *("analysis/importance.py", "dashboard/overlay.py"),
     },
     "optuna_dashboard": {"dashboard/overlay.py", "dashboard/serving.py"},
-    "opda": {"analysis"},
+    "opda": set(),
     "pydantic": {"analysis", "study", "tasks/catalog.py"},
     "sklearn": {"analysis", "tasks"},
     "pandas": {

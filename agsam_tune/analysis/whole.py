@@ -29,6 +29,7 @@ from agsam_tune.analysis.measured import key_range
 from agsam_tune.analysis.metrics import lens_quantities
 from agsam_tune.analysis.notes import notes_of
 from agsam_tune.analysis.pairing import PAIR_PHASES, common_data, judge, largest
+from agsam_tune.analysis.possible import cut_to_possible
 from agsam_tune.analysis.quantities import Quantity, comparison_rows, metric_row
 from agsam_tune.analysis.reach import Reach, reach_of
 from agsam_tune.analysis.record import (
@@ -82,7 +83,7 @@ def analyse_data(data: Data, surfaces: Surfaces | None = None, *, brief: bool = 
         name: _optimizer(data, name, reach, pair, wins, surfaces) for name in study.optimizers
     }
     points, gap = fixed_points(data), gap_rows(data)
-    return Summary(
+    found = Summary(
         study=study.name,
         task=study.task,
         candidate=study.candidate,
@@ -100,6 +101,7 @@ def analyse_data(data: Data, surfaces: Surfaces | None = None, *, brief: bool = 
         published=tuple(published_numbers(data, points)),
         notes=tuple(notes_of(data, optimizers)),
     )
+    return cut_to_possible(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
