@@ -5,9 +5,10 @@ values without each replicate.
 
 The curve is a local-linear fit (J. Fan, "Design-adaptive nonparametric regression", JASA 87, 1992)
 with a Gaussian kernel of one width for all, in decades: a width that followed the box would give
-the wider box the smoother curve. It is a function of five sums over trainings, which add up over
-replicates, so that those without one are the sums before it and after it. (Not the difference of
-all and one: far from what is left the kernel is smaller than the rounding of what was taken away.)
+the wider box the smoother curve. Where trainings are few its slope is held back, since a line
+through what lies to one side goes anywhere (B. Seifert and T. Gasser, "Finite-sample variance of
+local polynomials", JASA 91, 1996). It is a function of five sums over trainings, which add up over
+replicates.
 
 A window is chosen where its mean is largest, and the largest of noisy numbers is too large. So it
 is chosen on one half of the replicates and measured on the other, and conversely, and the two are
@@ -36,9 +37,13 @@ BANDWIDTH = 0.13
 #: over a window change by less than 1e-4 of its height.
 _STEP = 0.026
 
-#: Where the trainings around a point of the grid spread by less than this share of the bandwidth
-#: they bear no line, and the curve is their mean.
-_LEAST_SPREAD = 1e-3
+#: The variance of the weighted keys counts as at least this share of their squared distance from
+#: where the curve is wanted, so that the curve lies within two standard deviations of the scores
+#: around it. At the end of dense trainings the share is 0.57, and nothing is held back.
+_LEAST_SPREAD = 0.25
+
+#: No training weighs less, so that far from all of them the curve is their mean.
+_LEAST_WEIGHT = 1e-250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,7 @@ class KeyCurve:
         order_N = np.argsort(replicate_N, kind="stable")
         replicate_N, x_N, score_N = replicate_N[order_N], x_N[order_N], score_N[order_N]
         offset_NG = (x_N[:, None] - self.grid_G) / BANDWIDTH
-        kernel_NG = np.exp(-0.5 * offset_NG**2)
+        kernel_NG = np.maximum(np.exp(-0.5 * offset_NG**2), _LEAST_WEIGHT)
         terms = [kernel_NG, kernel_NG * offset_NG, kernel_NG * offset_NG**2]
         terms += [term * score_N[:, None] for term in terms[:2]]
         present_R, first_R = np.unique(replicate_N, return_index=True)
@@ -112,16 +117,13 @@ class KeyCurve:
         centre_C = self._centres(width, low, high)
         R = len(self._sums_R5G)
         half_R = np.arange(R) % 2
-        if R == 1:
-            half_sums = np.repeat(self._sums_R5G, 2, axis=0)
-        else:
-            half_sums = np.stack([self._sums_R5G[half_R == h].sum(axis=0) for h in (0, 1)])
+        half_sums = np.stack([self._sums_R5G[half_R == h].sum(axis=0) for h in (0, 1)])
+        # Where a half has no trainings, the other stands in for it.
+        half_sums = np.where(_empty(half_sums), half_sums[::-1], half_sums)
         without = np.empty_like(self._sums_R5G)
-        for h in (0, 1):
+        for h in np.unique(half_R):
             without[half_R == h] = _without_each(self._sums_R5G[half_R == h])
-        # Two or three replicates leave a half empty: the other one stands in for it.
-        counts = np.bincount(half_R, minlength=2)[half_R]
-        without[counts == 1] = half_sums[1 - half_R[counts == 1]]
+        without = np.where(_empty(without), half_sums[1 - half_R], without)
         whole_2C = self._means(_fitted(half_sums), centre_C, width)
         without_RC = self._means(_fitted(without), centre_C, width)
         value, chosen = _measured_across(whole_2C)
@@ -162,21 +164,27 @@ class KeyCurve:
 
 
 def _without_each(sums_R5G: Array) -> Array:
-    """The sums over all replicates but one, for each of them, (R, 5, G)."""
-    before = np.zeros_like(sums_R5G)
-    before[1:] = sums_R5G[:-1].cumsum(axis=0)
-    after = np.zeros_like(sums_R5G)
-    after[:-1] = sums_R5G[:0:-1].cumsum(axis=0)[::-1]
-    return before + after
+    """The sums of all replicates but each one: added up, since what is small would be lost in
+    differences of what is large."""
+    nothing = np.zeros_like(sums_R5G[:1])
+    before_R5G = np.concatenate([nothing, sums_R5G[:-1]]).cumsum(axis=0)
+    after_R5G = np.concatenate([nothing, sums_R5G[:0:-1]]).cumsum(axis=0)[::-1]
+    return np.asarray(before_R5G + after_R5G)
+
+
+def _empty(sums_R5G: Array) -> NDArray[np.bool_]:
+    """Which sums are of no trainings, (R, 1, 1)."""
+    return np.asarray(~sums_R5G[:, :1].any(axis=-1, keepdims=True))
 
 
 def _fitted(sums_5G: Array) -> Array:
     """The curve (…, G) from its five sums (…, 5, G)."""
     s0, s1, s2, t0, t1 = (sums_5G[..., i, :] for i in range(5))
-    determinant = s0 * s2 - s1**2
-    line = determinant > (_LEAST_SPREAD * s0) ** 2
-    mean = t0 / np.where(s0 > 0, s0, 1.0)
-    return np.where(line, (s2 * t0 - s1 * t1) / np.where(line, determinant, 1.0), mean)
+    weight = np.where(s0 > 0, s0, 1.0)
+    offset, mean = s1 / weight, t0 / weight
+    spread = np.maximum(s2 / weight - offset**2, _LEAST_SPREAD * offset**2)
+    together = t1 / weight - offset * mean
+    return np.asarray(mean - offset * together / np.where(spread > 0, spread, 1.0))
 
 
 def _measured_across(means_2C: Array) -> tuple[float, tuple[int, int]]:

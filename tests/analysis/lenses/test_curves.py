@@ -29,8 +29,11 @@ def test_the_curve_is_a_weighted_line_at_each_point(trainings):
         assert found == pytest.approx(line[0], abs=1e-9)
 
 
-def test_a_replicate_left_out_is_a_study_without_it(trainings):
-    replicate_N, x_N, score_N = trainings
+@pytest.mark.parametrize("points", [POINTS, 1])
+def test_a_replicate_left_out_is_a_study_without_it(trainings, points):
+    """With a training of each replicate the next one may be many bandwidths away."""
+    own_N = np.arange(R * POINTS) % POINTS < points
+    replicate_N, x_N, score_N = trainings = tuple(one[own_N] for one in trainings)
     left_out_RG = _curve(*trainings).curves_left_out_RG
     for r in range(R):
         kept = replicate_N != r
@@ -56,6 +59,33 @@ def test_where_a_line_has_no_support_the_curve_is_a_mean():
     )
     near = np.abs(curve.grid_G + 0.5) < 1
     np.testing.assert_allclose(curve.curve_G[near], 3.0)
+
+
+@pytest.mark.parametrize("points", [2, 12, 60])
+def test_few_trainings_do_not_send_the_curve_anywhere(points):
+    """A line through what lies to one side would; five decades and seeds that collapse."""
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        x_N, score_N = rng.uniform(-3, 2, points), rng.choice([0.5, 0.9], points)
+        curve = KeyCurve(np.arange(points) % 2, x_N, score_N, low=-3, high=2, replicates=2)
+        for found in (curve.curve_G, curve.curves_left_out_RG):
+            assert found.min() > 0.5 - 2 * 0.2
+            assert found.max() < 0.9 + 2 * 0.2
+
+
+def test_far_from_every_training_the_curve_is_their_mean():
+    x_N = np.array([-9.0, -8.9])
+    curve = KeyCurve(np.arange(2), x_N, np.array([0.6, 0.8]), low=-9, high=2, replicates=2)
+    assert curve.curve_G[-1] == pytest.approx(0.7, abs=0.01)
+
+
+def test_where_a_half_has_no_trainings_the_other_stands_in(trainings):
+    replicate_N, x_N, score_N = trainings
+    all_of_it = _curve(replicate_N // 2, x_N, score_N, replicates=3)
+    alone = _curve(replicate_N // 2 * 2, x_N, score_N, replicates=6)  # odd ones are missing
+    window = alone.best_window(0.5, LOW, HIGH)
+    assert window.mean.value == all_of_it.window_means(0.5, LOW, HIGH)[1].max()
+    assert np.isfinite(window.mean.left_out[0]).all()
 
 
 def test_windows_are_means_of_the_curve():
