@@ -265,5 +265,4 @@ def _length_above(curve: Array, threshold: Array | float, grid_G: Array) -> Arra
 
 def _scale(off: KeyCurve, best: Estimate, box: tuple[float, float], factor: float) -> OwnScale:
     low, high = float(np.log10(box[0])), float(np.log10(box[1]))
-    # No margin: whether the box is too narrow is a matter of the verdict.
-    return own_scale(best, off, box=(low, high), factor=factor, margin=float("inf"))
+    return own_scale(best, off, box=(low, high), factor=factor)

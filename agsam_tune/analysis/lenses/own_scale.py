@@ -33,19 +33,26 @@ class OwnScale:
         score: S, the largest mean of what is off over a window of [c/F, c·F].
         regret: best − score.
         placements: log10 of c, as each half of the replicates chose it.
-        too_narrow: the end of the union of the boxes, "low" or "high", beyond which the best
-            placement seems to lie; else None.
+        rises: what the score gains in the last decade of placements before the low and before
+            the high end of the union of the boxes; 0 where it does not rise to that end.
     """
 
     best: Estimate
     score: Estimate
     regret: Estimate
     placements: tuple[float, float]
-    too_narrow: str | None
+    rises: tuple[float, float]
+
+    def rising_end(self, least: float) -> str | None:
+        """The end to which the score rises by at least so much a decade, "low" or "high"."""
+        low, high = self.rises
+        if max(low, high) <= 0 or max(low, high) < least:
+            return None
+        return "low" if low >= high else "high"
 
 
 def own_scale(
-    best: Estimate, off: KeyCurve, *, box: tuple[float, float], factor: float, margin: float
+    best: Estimate, off: KeyCurve, *, box: tuple[float, float], factor: float
 ) -> OwnScale:
     """The lens's two numbers of one optimizer.
 
@@ -54,7 +61,6 @@ def own_scale(
         off: the curve of the phase `off`, over the box and `factor` beyond it.
         box: log10 of both ends of the union of the boxes.
         factor: F > 1.
-        margin: the lens's margin, in terms of the score.
     """
     width = 2 * np.log10(factor)
     window = off.best_window(width, *box)
@@ -63,7 +69,7 @@ def own_scale(
         score=window.mean,
         regret=best - window.mean,
         placements=window.centres,
-        too_narrow=_too_narrow(off, box, width, margin),
+        rises=_rises(off, box, width),
     )
 
 
@@ -73,15 +79,16 @@ def best_over_key(key: KeyCurve) -> Estimate:
     return key.best_window(min(BEST_WIDTH, high - low), low, high).mean
 
 
-def _too_narrow(off: KeyCurve, box: tuple[float, float], width: float, margin: float) -> str | None:
-    """The end whose window exceeds all that lie d inside it by more than margin · 2d."""
+def _rises(off: KeyCurve, box: tuple[float, float], width: float) -> tuple[float, float]:
+    """By how much an end's window exceeds all that lie d inside it, as of a whole decade."""
     low, high = box
     depth = min(BEST_WIDTH, high - low)
     centre_C, mean_C = off.window_means(width, low, high)
-    for end, at, inside in (
-        ("low", mean_C[0], mean_C[centre_C >= low + depth - 1e-9]),
-        ("high", mean_C[-1], mean_C[centre_C <= high - depth + 1e-9]),
-    ):
-        if inside.size and at - inside.max() > margin * 2 * depth:
-            return end
-    return None
+    low_inside = mean_C[centre_C >= low + depth - 1e-9]
+    high_inside = mean_C[centre_C <= high - depth + 1e-9]
+    if depth <= 0 or not low_inside.size or not high_inside.size:
+        return 0.0, 0.0
+    return (
+        max(float(mean_C[0] - low_inside.max()) / depth, 0.0),
+        max(float(mean_C[-1] - high_inside.max()) / depth, 0.0),
+    )

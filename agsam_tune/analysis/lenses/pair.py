@@ -156,6 +156,14 @@ class _Numbers:
     regret: Estimate
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reasons:
+    """What keeps a pair from a verdict: from any, and from any but being equivalent."""
+
+    always: str | None = None
+    unequal: str | None = None
+
+
 def judge_pair(
     candidate: Mapping[str, Trainings],
     baseline: Mapping[str, Trainings],
@@ -205,8 +213,8 @@ def judge_pair(
             numbers, narrow = _numbers(lens, sides, curves, best, margin, settings)
             level = (1 - settings.confidence) / (len(asked) if lens in FAIR else 1)
             level = look_level(settings.looks, settings.largest, level)
-            reason = undecided.get(lens, narrow)
-            comparisons += _compared(lens, numbers, margin, level, settings, reason)
+            reasons = _Reasons(always=undecided.get(lens, narrow.always), unequal=narrow.unequal)
+            comparisons += _compared(lens, numbers, margin, level, settings, reasons)
     fair = {row.lens: row.verdict for row in comparisons if row.lens in FAIR}
     return Judgement(
         comparisons=tuple(comparisons),
@@ -223,19 +231,21 @@ def _numbers(
     best: Sequence[Estimate],
     margin: float,
     settings: PairSettings,
-) -> tuple[list[_Numbers], str | None]:
+) -> tuple[list[_Numbers], _Reasons]:
     """Score and regret of both, and what keeps them from a verdict."""
     if lens is Lens.OWN_SCALE:
         found = [
-            own_scale(reached, own["off"], box=settings.box, factor=settings.factor, margin=margin)
+            own_scale(reached, own["off"], box=settings.box, factor=settings.factor)
             for reached, own in zip(best, curves, strict=True)
         ]
-        return [_Numbers(score=one.score, regret=one.regret) for one in found], _narrow(found)
+        return [_Numbers(score=one.score, regret=one.regret) for one in found], _narrow(
+            found, margin
+        )
     means = [
         _means(side[PHASES[lens]], reached, replicates)
         for side, reached, replicates in zip(sides, best, settings.replicates, strict=True)
     ]
-    return means, None
+    return means, _Reasons()
 
 
 def _curve(own: Trainings, phase: str, replicates: int, settings: PairSettings) -> KeyCurve:
@@ -250,11 +260,23 @@ def _means(trainings: Trainings, best: Estimate, replicates: int) -> _Numbers:
     return _Numbers(score=score, regret=best - score)
 
 
-def _narrow(found: Sequence[OwnScale]) -> str | None:
-    ends = sorted({one.too_narrow for one in found if one.too_narrow})
-    if not ends:
-        return None
-    return f"the box is too narrow: its {' and its '.join(ends)} end should move outwards"
+def _narrow(found: Sequence[OwnScale], margin: float) -> _Reasons:
+    """Whether a better placement may lie beyond the box, and make up for the difference.
+
+    Scores that rise to an end by more than two margins a decade say so at once. Where they rise
+    by less, a decade more of the box could still give the one that is behind as much as it is
+    behind: a mere change of unit would else win wherever scores fall slowly.
+    """
+    ends = sorted({end for one in found if (end := one.rising_end(2 * margin))})
+    if ends:
+        which = " and its ".join(ends)
+        return _Reasons(always=f"the box is too narrow: its {which} end should move outwards")
+    behind, ahead = sorted(found, key=lambda one: one.score.value)
+    end = behind.rising_end(ahead.score.value - behind.score.value)
+    if end is None:
+        return _Reasons()
+    why = "the box is too narrow for so small a difference"
+    return _Reasons(unequal=f"{why}: its {end} end should move outwards")
 
 
 def _compared(
@@ -263,7 +285,7 @@ def _compared(
     margin: float,
     level: float,
     settings: PairSettings,
-    reason: str | None,
+    reasons: _Reasons,
 ) -> list[Comparison]:
     candidate, baseline = numbers
     differences = {
@@ -272,6 +294,9 @@ def _compared(
     }
     judged = {metric: own.interval(level) for metric, own in differences.items()}
     verdict = lens_verdict(judged["score"], judged["regret"], margin)
+    reason = reasons.always
+    if verdict is not LensVerdict.EQUIVALENT:
+        reason = reason or reasons.unequal
     if reason is not None:
         verdict = LensVerdict.UNDECIDED
     return [

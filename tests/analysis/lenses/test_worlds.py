@@ -31,6 +31,11 @@ def _tenth_lost_earlier(x):
     return TRIVIAL + 0.9 * (cliff()(x) - TRIVIAL) + 0.1 * (cliff(-1.0)(x) - TRIVIAL)
 
 
+def _falling_slowly(x):
+    """From a little below the box on, by 1.5 points a decade."""
+    return 0.92 - 0.015 * np.maximum(x + 2.8, 0)
+
+
 #: Where neither may win in `own_scale`, on a plateau with a cliff and on a peak.
 NOBODY = {
     "null": (_cliff(), _peak()),
@@ -63,11 +68,15 @@ WORLDS = {
     "a ridge": World(candidate=_cliff(), baseline=_cliff(), ridge=1.0),
     "a narrow box": World(candidate=_cliff(), baseline=_cliff(unit=0.5), box=(-0.6, -0.2)),
     "a wide box": World(candidate=_cliff(), baseline=_cliff(unit=0.5), box=(-3.3, 1.9)),
+    "falling slowly": World(
+        candidate=Optimizer(score=_falling_slowly, unit=-1.0),
+        baseline=Optimizer(score=_falling_slowly),
+    ),
     "a lower box": World(candidate=_cliff(), baseline=_cliff(unit=0.5), box=(-3.3, 0.0)),
 }
 #: The candidate may lose in these, but not win.
 MAY_LOSE = ("step times noise", "nuisance", "one-sided nuisance", "collapses,", "a tenth lost")
-FAST = ("unit times 0.3, cliff", "better everywhere, peak", "a narrow box")
+FAST = ("unit times 0.3, cliff", "better everywhere, peak", "a narrow box", "falling slowly")
 SLOW = [pytest.param(name, 2000, marks=pytest.mark.slow) for name in WORLDS]
 
 

@@ -200,7 +200,6 @@ class ImaginedStudy:
                 curves["off"],
                 box=self._world.box,
                 factor=FACTOR,
-                margin=MARGIN,
             )
             at = own["radius"]
             radius = mean_estimate(at.replicate_N, at.score_N, replicates=replicates)
