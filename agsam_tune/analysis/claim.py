@@ -21,7 +21,7 @@ NO_PAIR = Claim(
 )
 
 _WHERE: Mapping[Lens, str] = {
-    Lens.OWN_SCALE: "on own scale",
+    Lens.OWN_SCALE: "on their own scales",
     Lens.EQUAL_RADIUS: "at equal step length",
 }
 _ASKED: Mapping[Lens, str] = {
@@ -94,15 +94,17 @@ def claim_of(
 def _headline(
     verdict: ClaimVerdict, rows: Mapping[tuple[Lens, str], Comparison], wording: Wording
 ) -> str:
-    """At most 30 words: what was decided, then what was not."""
+    """At most 30 words: what was decided, then what was not; the first finding names the two."""
     asked = [
         lens for lens in FAIR if rows[lens, "regret"].verdict is not LensVerdict.NOT_APPLICABLE
     ]
     if not asked:
         return "Not applicable: neither fair lens can be asked of this study."
     said: dict[str, list[str]] = {}
+    first = min(_rank(rows[lens, "regret"].verdict) for lens in asked)
     for lens in sorted(asked, key=lambda lens: _rank(rows[lens, "regret"].verdict)):
-        finding = _finding(rows[lens, "score"], rows[lens, "regret"], wording)
+        score, regret = rows[lens, "score"], rows[lens, "regret"]
+        finding = _finding(score, regret, wording, named=_rank(regret.verdict) == first)
         said.setdefault(finding, []).append(_WHERE[lens])
     findings = "; ".join(f"{what} {' and '.join(where)}" for what, where in said.items())
     return f"{_SAID[verdict.value]}: {findings}."
@@ -115,8 +117,8 @@ def _rank(verdict: LensVerdict) -> int:
     return 1 if verdict is LensVerdict.EQUIVALENT else 0
 
 
-def _finding(score: Comparison, regret: Comparison, wording: Wording) -> str:
-    """What a lens found, in at most 13 words."""
+def _finding(score: Comparison, regret: Comparison, wording: Wording, *, named: bool) -> str:
+    """What a lens found, in at most 10 words; unless `named` without the names where it can be."""
     ours, theirs = wording.candidate, wording.baseline
     higher, less = (wording.amount(row.estimate or 0) for row in (score, regret))
     match regret.verdict:
@@ -125,16 +127,16 @@ def _finding(score: Comparison, regret: Comparison, wording: Wording) -> str:
         case LensVerdict.BASELINE:
             return f"{theirs} loses {less} less than {ours}"
         case LensVerdict.EQUIVALENT:
-            return f"{ours} equals {theirs}"
+            return f"{ours} and {theirs} do alike" if named else "no difference"
         case LensVerdict.LEVEL_CANDIDATE:
-            return f"{ours} is better everywhere by {higher}, loses as much"
+            return f"{ours} is {higher} better everywhere but loses as much"
         case LensVerdict.LEVEL_BASELINE:
-            return f"{theirs} is better everywhere by {higher}, loses as much"
+            return f"{theirs} is {higher} better everywhere but loses as much"
         case LensVerdict.OPPOSED:
             better = ours if (score.estimate or 0) > 0 else theirs
             return f"{better} scores better but loses more"
         case _:
-            return "not decided yet"
+            return f"{ours} and {theirs} cannot be told apart yet" if named else "not decided yet"
 
 
 def _sentence(
@@ -150,10 +152,12 @@ def _sentence(
     text = start
     if score.estimate is not None:
         text += (
-            f" {wording.candidate} − {wording.baseline} is {_number(score, wording)} in score and "
-            f"{_number(regret, wording)} in what is lost less"
+            f", {wording.candidate} − {wording.baseline}: score {_number(score, wording)}, loses "
+            f"less by {_number(regret, wording)}; "
         )
-    text += f": {_concluded(score, regret, wording)}"
+    else:
+        text += ": "
+    text += f"{_concluded(score, regret, wording)}"
     if lens not in FAIR:
         return f"{text} (no part of the claim: the same number is another step)."
     if regret.verdict is LensVerdict.UNDECIDED:
@@ -175,7 +179,7 @@ def _concluded(score: Comparison, regret: Comparison, wording: Wording) -> str:
         return "undecided"
     if regret.verdict is LensVerdict.EQUIVALENT:
         return f"no difference beyond {wording.amount(regret.margin or 0.0)}"
-    return _finding(score, regret, wording)
+    return _finding(score, regret, wording, named=True)
 
 
 def _what_would_decide(

@@ -75,7 +75,40 @@ def test_what_is_undecided_says_what_would_decide_it(replicates, ending):
     claim = claim_of(found, WORDING, (needed,))
     assert claim.text == (
         "Undecided: ours loses 2.3 points less than theirs at equal step length; "
-        "not decided yet on own scale."
+        "not decided yet on their own scales."
     )
     assert claim.because[0].endswith(ending)
-    assert "+1.23 points (−0.10 to +2.54) in score" in claim.because[0]
+    assert "score +1.23 points (−0.10 to +2.54), loses less by" in claim.because[0]
+
+
+@pytest.mark.parametrize(
+    ("own_scale", "equal_radius", "text"),
+    [
+        (
+            "equivalent",
+            "candidate",
+            "Supported: ours loses 2.3 points less than theirs at equal step length; no difference "
+            "on their own scales.",
+        ),
+        (
+            "equivalent",
+            "equivalent",
+            "No difference: ours and theirs do alike on their own scales and at equal step length.",
+        ),
+        (
+            "undecided",
+            "undecided",
+            "Undecided: ours and theirs cannot be told apart yet on their own scales and at "
+            "equal step length.",
+        ),
+        (
+            "level_baseline",
+            "not_applicable",
+            "No difference: theirs is 1.2 points better everywhere but loses as much on their own "
+            "scales.",
+        ),
+    ],
+)
+def test_the_headline_names_the_two_once(own_scale, equal_radius, text):
+    found = judgement_of(LensVerdict(own_scale), LensVerdict(equal_radius))
+    assert claim_of(found, WORDING, ()).text == text
