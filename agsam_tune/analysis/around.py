@@ -10,7 +10,7 @@ Shapes: N trainings of `misset`, H hyperparameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -120,11 +120,22 @@ def around_best(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:
         ),
     ):
         found.append(_of_some("around_best", metric, at, value_N, misset.all_off_N, share=share))
-    for (name, factor), which_N in misset.alone.items():
-        metric = f"misset_penalty_{factor:.3g}_{name}"
-        if which_N.any():
-            found.append(_of_some("around_best", metric, at, lost_N, which_N))
-    return found
+    return found + [
+        _of_some("around_best", f"misset_penalty_{factor:g}_{name}", at, lost_N, which_N)
+        for name in own.settings
+        for factor, which_N in _alone_within(misset, name)
+    ]
+
+
+def _alone_within(misset: Misset, name: str) -> Iterator[tuple[float, Flags]]:
+    """F → which trainings have a hyperparameter alone off by up to F, upwards or downwards."""
+    for most in (factor for factor in MISSET_FACTORS if factor > 1):
+        within = [
+            which_N
+            for (own, factor), which_N in misset.alone.items()
+            if own == name and max(factor, 1 / factor) <= most * (1 + _SAME_FACTOR)
+        ]
+        yield most, np.any(within, axis=0)
 
 
 def around_default(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:

@@ -87,6 +87,8 @@ def unit_of(key: str, metric: str) -> Unit:
         metric: the study's metric, which scores and losses of score are in.
     """
     last = key.partition(".")[0]
+    if last.startswith("misset_penalty"):  # It ends with a hyperparameter's name.
+        last = "penalty"
     if last.endswith("accuracy"):
         return _PERCENT
     if _SHARES.fullmatch(last):
@@ -117,8 +119,7 @@ def label(key: str) -> str:
     if match := re.fullmatch(r"(.+)_factor_(.+)", key):
         return f"{label(match[1])}, off by up to {match[2]}×"
     if match := re.fullmatch(r"misset_penalty_([^_]+)_(.+)", key):
-        who = "all hyperparameters" if match[2] == "all" else match[2]
-        return f"Loss with {who} off by {match[1]}×"
+        return f"Loss with {match[2]} alone off by up to {match[1]}×"
     return key
 
 

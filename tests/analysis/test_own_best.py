@@ -76,12 +76,22 @@ def test_what_is_off_is_read_from_the_settings(study, trials, names):
     assert {factor for _, factor in misset.alone} == set(MISSET_FACTORS)
 
 
-def test_penalties_are_of_what_the_own_best_reaches(study):
-    """A plateau up to a step of 1: ten times a small rho costs nothing, of a large one much."""
-    trials = trials_of(study_of(replicates=24), noise=0.0)
-    summary = analysed(trials, study_of(replicates=24), facts_of(study_of(replicates=24)))
-    penalty = summary.metric("ours", "around_best", "misset_penalty_0.1_rho")
-    assert abs(penalty.value) < 0.01
+def test_penalties_are_of_what_the_own_best_reaches():
+    """Those of one hyperparameter within F hold those within a smaller one."""
+    study = study_of(replicates=24)
+    trials = trials_of(study, noise=0.0)
+    summary = analysed(trials, study, facts_of(study))
+    data = read_data(trials, study, facts_of(study))
+    misset = misset_of(data, "ours", own_bests(data, "ours"))
+    lost_N = misset.best_N - misset.trainings.score_N
+    for name in ("rho", "alpha"):
+        for most, factors in ((2, (1 / 2, 2)), (3, (1 / 3, 1 / 2, 2, 3)), (10, MISSET_FACTORS)):
+            which_N = np.any([misset.alone[name, factor] for factor in factors], axis=0)
+            penalty = summary.metric("ours", "around_best", f"misset_penalty_{most}_{name}")
+            assert penalty.trainings == which_N.sum()
+            if penalty.value is not None:
+                assert penalty.value == pytest.approx(lost_N[which_N].mean(), abs=1e-12)
+    assert penalty.trainings > 0
     regret = summary.metric("ours", "around_best", "regret")
     tuned = summary.metric("ours", "around_best", "tuned")
     score = summary.metric("ours", "around_best", "score")

@@ -40,7 +40,7 @@ LONG = "ß" * 300
 LENSES = ("same_setting", "own_scale", "equal_radius", "around_best", "around_default")
 METRICS = (
     *("mean_score", "best", "regret", "common_regret", "robust_score", "share_within_0.01"),
-    *("collapse_rate", "win_probability", "misset_penalty_10_all", "tolerance_decades"),
+    *("collapse_rate", "win_probability", "misset_penalty_10_rho", "tolerance_decades"),
 )
 
 
