@@ -33,8 +33,9 @@ __all__ = ["Quantity", "comparison", "comparison_rows", "finite", "interval_of",
 
 #: Beginnings of the names of metrics of which less is better.
 _LESS_IS_BETTER = ("regret", "common_regret", "collapse_rate", "misset_penalty", "loss")
-#: Metrics that are no better for being more or less.
-_NEITHER = ("best", "placement")
+#: Metrics that are no better for being more or less: a default that few settings beat is a good
+#: default, or of a bad box.
+_NEITHER = ("best", "placement", "share_better")
 _WITH_VERDICTS = ("same_setting", "own_scale", "equal_radius")
 
 

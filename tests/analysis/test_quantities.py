@@ -44,8 +44,9 @@ def test_differences_point_to_who_does_better():
     low, high = (share(x, metric="collapse_rate") for x in (0.1, 0.3))
     rows = comparison_rows([low], [high], ("a", "b"), paired=True, confidence=0.95)
     assert rows[0].estimate == pytest.approx(0.2)
-    best = [share(x, metric="best") for x in (0.1, 0.3)]
-    assert comparison_rows(best[:1], best[1:], ("a", "b"), paired=True, confidence=0.95) == []
+    for metric in ("best", "placement", "share_better"):  # neither more nor less is better
+        ours, theirs = (share(x, metric=metric) for x in (0.1, 0.3))
+        assert comparison_rows([ours], [theirs], ("a", "b"), paired=True, confidence=0.95) == []
 
 
 def test_one_replicate_has_a_number_and_no_interval():
