@@ -140,7 +140,7 @@ def _alone_within(misset: Misset, name: str) -> Iterator[tuple[float, Flags]]:
 
 def around_default(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:
     """The published default's score and regret, and the share of the box that is better."""
-    trainings, mapped = data.get(optimizer, "default"), data.get(optimizer, "map")
+    trainings, own = data.get(optimizer, "default"), data.get(optimizer, "map")
     if trainings is None:
         return []
     every_N = np.ones(len(trainings), dtype=bool)
@@ -150,9 +150,8 @@ def around_default(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:
         all_there = len(score.members or ()) == data.replicates[optimizer]
         lost = difference(best, score.estimate, paired=all_there)
         found.append(replace(score, metric="regret", estimate=lost))
-    if mapped is None or not data.study.search_spaces[optimizer].names:
+    if own is None or not data.study.search_spaces[optimizer].names:
         return found
-    own = mapped.first_seeds
     R = data.replicates[optimizer]
     count_R = np.bincount(trainings.replicate_N, minlength=R)
     sum_R = np.bincount(trainings.replicate_N, weights=trainings.score_N, minlength=R)

@@ -25,6 +25,10 @@ Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _NEEDED = ("optimizer", "phase", "replicate", "point", "seed", "test_accuracy")
+#: The column in which trials of the phase `radius` have the length of their steps.
+LENGTH = "rho"
+#: The phases in which all seeds are in the means.
+_SEEDS_COUNT = ("default", "fixed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +60,9 @@ class PhaseData:
 
     def only(self, keep_N: Flags) -> PhaseData:
         """Some of the trainings."""
+        return self._at(keep_N)
+
+    def _at(self, keep_N: Flags | Whole) -> PhaseData:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         settings = {name: value_N[keep_N] for name, value_N in values.pop("settings").items()}
         kept = {name: value_N[keep_N] for name, value_N in values.items()}
@@ -76,6 +83,16 @@ class PhaseData:
         first_P = np.full(point_N.max(initial=-1) + 1, np.iinfo(np.int64).max)
         np.minimum.at(first_P, point_N, self.seed_N)
         return self.only(self.seed_N == first_P[point_N])
+
+    @property
+    def two_seeds(self) -> tuple[PhaseData, PhaseData]:
+        """The first and the second training of each point that has two, in the same order."""
+        order_N = np.lexsort((self.seed_N, self.point_N))
+        _, first_P, count_P = np.unique(
+            self.point_N[order_N], return_index=True, return_counts=True
+        )
+        at_M = first_P[count_P > 1]
+        return self._at(order_N[at_M]), self._at(order_N[at_M + 1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,18 +119,20 @@ class Data:
     fixed_losses: Mapping[str, Array] = field(default_factory=dict)
 
     def get(self, optimizer: str, phase: str) -> PhaseData | None:
-        """The trainings of an optimizer in a phase, or None."""
+        """The trainings of an optimizer in a phase that means are of, or None.
+
+        Second seeds are in no mean; only in `default` and `fixed` seeds are counted on.
+        """
+        own = self.every(optimizer, phase)
+        return own if own is None or phase in _SEEDS_COUNT else own.first_seeds
+
+    def every(self, optimizer: str, phase: str) -> PhaseData | None:
+        """The same with second seeds, or None."""
         return self.phases.get((optimizer, phase))
 
-    def collapsed_N(self, data: PhaseData, best: float | None = None) -> Flags:
-        """Which diverged, or score no better than trivial + 1 % of (best − trivial).
-
-        Args:
-            data: the trainings.
-            best: the best score; by default the best of all trainings.
-        """
-        top = self.best_seen if best is None else best
-        worst = self.facts.trivial + COLLAPSED * (top - self.facts.trivial)
+    def collapsed_N(self, data: PhaseData) -> Flags:
+        """Which diverged, or score no better than trivial + 1 % of (best − trivial)."""
+        worst = self.facts.trivial + COLLAPSED * (self.best_seen - self.facts.trivial)
         return data.diverged_N | (data.score_N <= worst)
 
 

@@ -84,7 +84,7 @@ def describe(data: Data, optimizer: str, surfaces: Surfaces | None) -> Described
             curves=(),
         )
     axes = [axis_of(name, own) for name, own in space.ranges.items()]
-    trainings = data.get(optimizer, "map")
+    trainings = data.every(optimizer, "map")
     confidence = study.analysis.confidence
     fit = None if surfaces is None else surfaces.fits.get(optimizer)
     found = importances(trainings, axes, confidence=confidence, seed=study.seed)
@@ -102,10 +102,9 @@ def describe(data: Data, optimizer: str, surfaces: Surfaces | None) -> Described
 
 def map_curves(data: Data, optimizer: str) -> tuple[Curve, ...]:
     """The map's mean score along each hyperparameter (`map`) and the measured radius (`range`)."""
-    trainings = data.get(optimizer, "map")
-    if trainings is None or not len(trainings):
+    first, confidence = data.get(optimizer, "map"), data.study.analysis.confidence
+    if first is None or not len(first):
         return ()
-    first, confidence = trainings.first_seeds, data.study.analysis.confidence
     ranges = data.study.search_spaces[optimizer].ranges
     found = [_along(axis_of(name, own), first, confidence) for name, own in ranges.items()]
     return tuple(one for one in (*found, _along_radius(first, confidence)) if one is not None)

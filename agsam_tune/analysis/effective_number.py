@@ -97,9 +97,7 @@ def _unknown(reason: str) -> EffectiveNumber:
 
 def _noise(trainings: PhaseData, threshold: float) -> float | None:
     """The variance of a training over seeds, of the points whose two are on average better."""
-    first, second = trainings.first_seeds, trainings.only(trainings.seed_N == 1)
-    _, at_first, at_second = np.intersect1d(first.point_N, second.point_N, return_indices=True)
-    one_M, other_M = first.score_N[at_first], second.score_N[at_second]
+    one_M, other_M = (one.score_N for one in trainings.two_seeds)
     better_M = (one_M + other_M) / 2 > threshold
     if better_M.sum() < 4:
         return None

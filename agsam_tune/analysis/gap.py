@@ -74,7 +74,6 @@ def gap_note(data: Data) -> str | None:
     ours, theirs = common.get(control, "map"), common.get(candidate, "map")
     if ours is None or theirs is None:
         return None
-    ours, theirs = ours.first_seeds, theirs.first_seeds
     known_N = (ours.radius_N > 0) & (theirs.radius_N > 0)
     if not known_N.any():
         return None
@@ -118,10 +117,9 @@ def _three(data: Data) -> tuple[str, str, str] | None:
 
 
 def _quantity(data: Data, optimizer: str, metric: str) -> Quantity | None:
-    trainings = data.get(optimizer, "map")
-    if trainings is None:
+    own = data.get(optimizer, "map")
+    if own is None:
         return None
-    own = trainings.first_seeds
     estimate: Estimate | None = mean_of(data, optimizer, own, own.score_N)
     if metric == "regret" and estimate is not None:
         chosen = own_bests(data, optimizer, ("map",))

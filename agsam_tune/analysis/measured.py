@@ -98,10 +98,9 @@ def best_of(data: Data, optimizer: str) -> Estimate | None:
     curve = key_curve(data, optimizer, "key")
     if curve is not None:
         return best_over_key(curve)
-    mapped, key = data.get(optimizer, "map"), data.study.key
+    own, key = data.get(optimizer, "map"), data.study.key
     box = data.study.search_spaces[optimizer].ranges.get(str(key))
-    if mapped is not None and box is not None and box.low > 0:
-        own = mapped.first_seeds
+    if own is not None and box is not None and box.low > 0:
         ends = (float(np.log10(box.low)), float(np.log10(box.high)))
         curve = curve_of(data, optimizer, own, log_key(data, own), ends)
         if curve is not None and ends[1] - ends[0] >= BEST_WIDTH:

@@ -89,10 +89,9 @@ def common_box(data: Data) -> dict[str, tuple[float, float]] | None:
 
 
 def _same_setting(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:
-    trainings = data.get(optimizer, "map")
-    if trainings is None:
+    own = data.get(optimizer, "map")
+    if own is None:
         return []
-    own = trainings.first_seeds
     score = mean_of(data, optimizer, own, own.score_N)
     found = _judged("same_setting", data, optimizer, own, score, reach)
     box = common_box(data)

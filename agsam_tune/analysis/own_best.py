@@ -93,9 +93,7 @@ def own_bests(data: Data, optimizer: str, phases: Sequence[str] = CHOSEN_FROM) -
     Where every replicate is a single point, as in a table without replicates, there is none,
     unless the optimizer has no hyperparameters.
     """
-    parts = [
-        part.first_seeds for phase in phases if (part := data.get(optimizer, phase)) is not None
-    ]
+    parts = [part for phase in phases if (part := data.get(optimizer, phase)) is not None]
     names = data.study.search_spaces[optimizer].names
     if not parts or (names and not any(_has_choice(part) for part in parts)):
         return None

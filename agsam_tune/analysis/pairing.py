@@ -47,7 +47,7 @@ def judge(data: Data) -> Judgement | None:
     for phase in _LENS_PHASES:
         for side, name in zip(sides, (study.candidate, study.baseline), strict=True):
             own = data.get(name, phase)
-            trainings = _trainings(data, own.first_seeds, phase) if own is not None else None
+            trainings = _trainings(data, own, phase) if own is not None else None
             if trainings is not None:
                 side[phase] = trainings
     best = None
@@ -96,7 +96,7 @@ def common_data(data: Data, names: Sequence[str], phases: Sequence[str]) -> Data
         return data
     kept = dict(data.phases)
     for phase in phases:
-        own = [data.get(name, phase) for name in names]
+        own = [data.every(name, phase) for name in names]
         known = [one for one in own if one is not None]
         if len(known) < len(names):
             continue

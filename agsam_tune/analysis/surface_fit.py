@@ -217,10 +217,9 @@ def _surely(beyond_P: Array) -> float:
 
 def _measured(trainings: PhaseData, axes: Sequence[Axis]) -> tuple[Array, Array]:
     """Where there are two seeds (M, H), and half the squared difference of their scores (M,)."""
-    first, second = trainings.first_seeds, trainings.only(trainings.seed_N == 1)
-    _, at_first, at_second = np.intersect1d(first.point_N, second.point_N, return_indices=True)
-    unit_MH = np.stack([axis.unit(first.settings[axis.name][at_first]) for axis in axes], axis=1)
-    return unit_MH, (first.score_N[at_first] - second.score_N[at_second]) ** 2 / 2
+    first, second = trainings.two_seeds
+    unit_MH = np.stack([axis.unit(first.settings[axis.name]) for axis in axes], axis=1)
+    return unit_MH, (first.score_N - second.score_N) ** 2 / 2
 
 
 def _noise_at(unit_PH: Array, unit_MH: Array, variance_M: Array) -> Array:

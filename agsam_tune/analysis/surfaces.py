@@ -28,8 +28,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import cholesky
 
-from agsam_tune.analysis.data import Data, PhaseData
+from agsam_tune.analysis.data import Data
 from agsam_tune.analysis.gaussian_process import Process
+from agsam_tune.analysis.pairing import common_data
 from agsam_tune.analysis.record import SurfaceQuality
 from agsam_tune.analysis.surface_fit import (
     NO_MAP,
@@ -91,7 +92,7 @@ def fit_surfaces(data: Data) -> Surfaces:
     found = {}
     for name in data.study.optimizers:
         axes = _axes(data.study.search_spaces[name])
-        own = read_map(data.get(name, "map"), axes)
+        own = read_map(data.every(name, "map"), axes)
         found[name] = fit_surface(own, margin=margin)
         if not axes:
             found[name] = no_surface("the optimizer has no hyperparameters"), None
@@ -188,17 +189,17 @@ def _differences(data: Data) -> SurfaceData | str:
     study = data.study
     if study.candidate is None or study.baseline is None:
         return "the study names no candidate and baseline"
-    sides = [data.get(name, "map") for name in (study.candidate, study.baseline)]
-    spaces = [study.search_spaces[name].ranges for name in (study.candidate, study.baseline)]
-    ours, theirs = sides
+    pair = (study.candidate, study.baseline)
+    spaces = [study.search_spaces[name].ranges for name in pair]
+    common = common_data(data, pair, ("map",))
+    ours, theirs = (common.every(name, "map") for name in pair)
     if ours is None or theirs is None:
         return NO_MAP
     shared = [name for name in spaces[0] if name in spaces[1]]
     if not data.facts.paired or not shared:
         return "they have no points in common"
-    ours, theirs = _in_common(ours, theirs)
     same = all(np.allclose(ours.settings[n], theirs.settings[n], rtol=1e-9) for n in shared)
-    if not len(ours) or not same:
+    if not same:
         return "their points are not the same settings, since their boxes differ"
     axes = [axis_of(name, own) for name, own in {**spaces[1], **spaces[0]}.items()]
     minus = replace(
@@ -209,12 +210,6 @@ def _differences(data: Data) -> SurfaceData | str:
         diverged_N=ours.diverged_N | theirs.diverged_N,
     )
     return read_map(minus, axes) or NO_MAP
-
-
-def _in_common(ours: PhaseData, theirs: PhaseData) -> tuple[PhaseData, PhaseData]:
-    """The trainings of the same point and seed, in one order."""
-    keys = [2 * one.point_N + one.seed_N for one in (ours, theirs)]
-    return ours.only(np.isin(keys[0], keys[1])), theirs.only(np.isin(keys[1], keys[0]))
 
 
 def _half_widths(covariance_GG: Array, confidence: float, generator: np.random.Generator) -> Array:

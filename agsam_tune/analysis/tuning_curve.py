@@ -57,8 +57,7 @@ def tuning_rows(data: Data) -> tuple[TuningRow, ...]:
     curves = {
         name: curve
         for name in data.study.optimizers
-        if (own := data.get(name, phase)) is not None
-        and (curve := _curve(data, own.first_seeds)) is not None
+        if (own := data.get(name, phase)) is not None and (curve := _curve(data, own)) is not None
     }
     rows: list[TuningRow] = []
     for name, curve in curves.items():

@@ -97,7 +97,6 @@ def _trainings(data: Data, optimizer: str, phase: str, reach: Reach) -> PhaseDat
         own = placed(data, optimizer, scale) if scale is not None else None
     else:
         own = data.get(optimizer, phase)
-        own = own.first_seeds if own is not None else None
     return own if own is not None and len(own) else None
 
 

@@ -301,3 +301,22 @@ def test_a_study_without_numbers_of_its_own_says_what_would_decide_it():
     assert {row.lens for row in summary.needed} >= {"own_scale"}
     sentence = next(text for text in summary.claim.because if "own scale" in text)
     assert "replicates would decide it" in sentence or "would not decide it" in sentence
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_second_seeds_are_in_no_mean(first):
+    """In no phase but `default`, whose seeds count on; nor where the first is not called 0."""
+    study = study_of(replicates=4)
+    trials = trials_of(study)
+    trials["seed"] += first
+    again = trials[(trials["seed"] == first) & (trials["phase"] != "default")]
+    lacking = again.merge(
+        trials[trials["seed"] == first + 1], on=["optimizer", "phase", "point"], how="left"
+    )["seed_y"].isna()
+    second = again[lacking.to_numpy()].assign(seed=first + 1, test_accuracy=0.6, val_accuracy=0.6)
+    one, other = (found(study, t) for t in (trials, pd.concat([trials, second], ignore_index=True)))
+    assert one.comparisons == other.comparisons
+    pair = ("ours", "theirs")
+    assert [one.optimizers[name].curves for name in pair] == [
+        other.optimizers[name].curves for name in pair
+    ]

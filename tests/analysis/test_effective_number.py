@@ -38,7 +38,7 @@ def test_it_finds_how_many_hyperparameters_matter(dimensions, studies):
             hyperparameters=NAMES,
             noise=0.004,
         )
-        row = effective_number(data.get("a", "map"), confidence=0.95)
+        row = effective_number(data.every("a", "map"), confidence=0.95)
         covered += row.low <= dimensions <= row.high
         found.append(row.value)
     print(dimensions, covered, "of", studies, np.quantile(found, [0.1, 0.5, 0.9]))  # noqa: T201
@@ -49,9 +49,9 @@ def test_it_finds_how_many_hyperparameters_matter(dimensions, studies):
 
 def test_where_it_cannot_be_said_it_says_why():
     rng = np.random.default_rng(1)
-    flat = planted(rng, {"a": lambda u: np.full(len(u), 0.9)}, noise=0.01).get("a", "map")
-    few = planted(rng, {"a": _bowl(1)}, replicates=2).get("a", "map")
-    single = planted(rng, {"a": _bowl(1)}, second_seeds=False).get("a", "map")
+    flat = planted(rng, {"a": lambda u: np.full(len(u), 0.9)}, noise=0.01).every("a", "map")
+    few = planted(rng, {"a": _bowl(1)}, replicates=2).every("a", "map")
+    single = planted(rng, {"a": _bowl(1)}, second_seeds=False).every("a", "map")
     for own, reason in (
         (flat, "the better half of the settings are alike but for noise"),
         (few, "32 points; it needs at least 64"),

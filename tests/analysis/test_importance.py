@@ -19,7 +19,7 @@ AXES = [axis_of(name, RANGES[name]) for name in NAMES]
 @pytest.fixture(scope="module")
 def trainings():
     data = planted(np.random.default_rng(1), {"a": hill}, hyperparameters=NAMES, replicates=8)
-    return data.get("a", "map")
+    return data.every("a", "map")
 
 
 def _optunas(trainings, evaluator):

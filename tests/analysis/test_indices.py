@@ -17,7 +17,7 @@ from tests.analysis.planted import RANGES, TRIVIAL, cliff, hill, planted
 def _fit(seed, surface, names=("rho", "alpha"), **more):
     data = planted(np.random.default_rng(seed), {"a": surface}, hyperparameters=names, **more)
     axes = [axis_of(name, RANGES[name]) for name in names]
-    return fit_surface(read_map(data.get("a", "map"), axes), margin=0.02)[1]
+    return fit_surface(read_map(data.every("a", "map"), axes), margin=0.02)[1]
 
 
 def _by_sampling(surface, names, log2=16):

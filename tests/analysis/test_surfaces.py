@@ -26,7 +26,7 @@ def test_noise_is_what_second_seeds_show_and_no_cliff(noise, low, high):
     """Where seeds agree a cliff is none: a fit alone called a third of the variance noise."""
     shares = [
         fit_surface(
-            read_map(planted(rng, {"a": cliff}, noise=noise).get("a", "map"), AXES), margin=0.02
+            read_map(planted(rng, {"a": cliff}, noise=noise).every("a", "map"), AXES), margin=0.02
         )[0].noise_share
         for rng in map(np.random.default_rng, range(5))
     ]
@@ -64,14 +64,14 @@ def test_what_cannot_be_fitted_says_why():
 
 def test_without_second_seeds_the_noise_is_fitted_and_no_share_is_told():
     data = planted(np.random.default_rng(3), {"a": hill}, noise=0.02, second_seeds=False)
-    quality, fit = fit_surface(read_map(data.get("a", "map"), AXES), margin=0.02)
+    quality, fit = fit_surface(read_map(data.every("a", "map"), AXES), margin=0.02)
     assert quality.noise_share is None
     assert np.sqrt(fit.noise_P.mean()) == pytest.approx(0.02, rel=0.25)
 
 
 def test_a_flat_surface_is_usable_though_it_explains_nothing():
     data = planted(np.random.default_rng(4), {"a": lambda u: np.full(len(u), 0.9)}, noise=0.01)
-    quality, _ = fit_surface(read_map(data.get("a", "map"), AXES), margin=0.02)
+    quality, _ = fit_surface(read_map(data.every("a", "map"), AXES), margin=0.02)
     assert quality.fitted
     assert quality.noise_share > 0.7
 
