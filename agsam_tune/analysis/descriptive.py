@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from agsam_tune.analysis.data import Data, PhaseData
 from agsam_tune.analysis.effective_number import effective_number
@@ -26,11 +25,10 @@ from agsam_tune.analysis.indices import sobol_indices
 from agsam_tune.analysis.lenses.curves import KeyCurve
 from agsam_tune.analysis.record import Curve, EffectiveNumber, Importance, SurfaceQuality
 from agsam_tune.analysis.surface_fit import no_surface
-from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
-from agsam_tune.analysis.tuning_curve import tuning_rows
+from agsam_tune.analysis.surfaces import Surfaces
 from agsam_tune.analysis.unit_cube import Axis, axis_of
 
-__all__ = ["Described", "describe", "fit_surfaces", "map_curves", "tuning_rows"]
+__all__ = ["Described", "describe", "map_curves"]
 
 Array = NDArray[np.float64]
 
@@ -153,11 +151,7 @@ def _curve(
         replicate_N, x_N, own.score_N, low=ends[0], high=ends[1], replicates=len(present)
     )
     shown = np.unique(np.linspace(0, len(curve.grid_G) - 1, POSITIONS).round().astype(int))
-    mean_G = curve.curve_G[shown]
-    left_out_RG = curve.curves_left_out_RG[:, shown]
-    degrees = len(present) - 1
-    error_G = np.sqrt(degrees * left_out_RG.var(axis=0))
-    half_G = -float(stdtrit(degrees, (1 - confidence) / 2)) * error_G
+    mean_G, half_G = curve.curve_G[shown], curve.band_G(confidence)[shown]
     return Curve.model_validate(
         {
             "kind": names[0],

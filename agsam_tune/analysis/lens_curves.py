@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
 from agsam_tune.analysis.around import misset_of
 from agsam_tune.analysis.data import LENGTH, Data
@@ -44,13 +43,9 @@ def _curve(
     drawn = key_curve(data, optimizer, phase)
     if drawn is None:
         return None
-    mean_G, left_RG = drawn.curve_G, drawn.curves_left_out_RG
-    R = len(left_RG)
-    if R < 2:
-        half_G = np.zeros_like(mean_G)
-    else:
-        reach_of_t = -stdtrit(R - 1, (1 - data.study.analysis.confidence) / 2)
-        half_G = reach_of_t * np.sqrt((R - 1) * np.var(left_RG, axis=0))
+    mean_G, half_G = drawn.curve_G, drawn.band_G(data.study.analysis.confidence)
+    if np.isnan(half_G).any():  # A band of no width would look certain.
+        return None
     window = None
     if phase == "off" and (scale := scale_of(data, optimizer, reach)) is not None:
         centre = float(np.mean(scale.placements))

@@ -89,23 +89,27 @@ def curve_of(
     )
 
 
-def best_of(data: Data, optimizer: str) -> Estimate | None:
+def best_of(data: Data, optimizer: str) -> tuple[Estimate, int] | None:
     """What an optimizer reaches, to say what it loses: its best half decade of the key.
 
     From the phase `key`, whose other settings are defaults. Without it, from the map, whose other
     settings are anywhere, so that it is a lower bound; what has no key has its own bests' mean.
+
+    Returns:
+        the best, and how many trainings it is made from; None where there are none.
     """
-    curve = key_curve(data, optimizer, "key")
-    if curve is not None:
-        return best_over_key(curve)
+    curve, keyed = key_curve(data, optimizer, "key"), data.get(optimizer, "key")
+    if curve is not None and keyed is not None:
+        return best_over_key(curve), len(keyed)
     own, key = data.get(optimizer, "map"), data.study.key
     box = data.study.search_spaces[optimizer].ranges.get(str(key))
     if own is not None and box is not None and box.low > 0:
         ends = (float(np.log10(box.low)), float(np.log10(box.high)))
         curve = curve_of(data, optimizer, own, log_key(data, own), ends)
         if curve is not None and ends[1] - ends[0] >= BEST_WIDTH:
-            return best_over_key(curve)
-    return tuned(data, optimizer)
+            return best_over_key(curve), len(own)
+    reached = tuned(data, optimizer)
+    return None if reached is None else (reached, len(reached.left_out[0]))
 
 
 def factors_of(data: Data, optimizer: str, trainings: PhaseData) -> dict[str, Array]:

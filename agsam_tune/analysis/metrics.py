@@ -160,7 +160,8 @@ def _judged(
         for metric in ("score", named)
     ]
     if best is not None:
-        found.append(Quantity(lens=lens, metric="best", estimate=best, trainings=n))
+        of = reach.best_trainings[optimizer]
+        found.append(Quantity(lens=lens, metric="best", estimate=best, trainings=of))
         found.append(Quantity(lens=lens, metric="regret", estimate=best - score, trainings=n))
     if reach.common is not None:
         whose, common = reach.common

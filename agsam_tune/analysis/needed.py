@@ -28,6 +28,17 @@ POWER = 0.8
 #: No study is told to be larger.
 _MOST = 4096
 
+#: Where score and regret lie when a lens is decided, as in `verdict.lens_verdict`.
+_DECIDED = (
+    ("within", "within"),
+    ("above", "above"),
+    ("below", "below"),
+    ("above", "within"),
+    ("below", "within"),
+    ("above", "below"),
+    ("below", "above"),
+)
+
 LookLevel = Callable[[int], float]
 
 
@@ -80,19 +91,7 @@ def chance_of_verdict(
         return 0.0
     reach = -float(stdtrit(replicates - 1, level / 2))
     parts = [_chances(one, replicates, margin, reach) for one in (score, regret)]
-    ways = [
-        (score_side, regret_side)
-        for score_side, regret_side in (
-            ("within", "within"),
-            ("above", "above"),
-            ("below", "below"),
-            ("above", "within"),
-            ("below", "within"),
-            ("above", "below"),
-            ("below", "above"),
-        )
-    ]
-    both = [parts[0][one] + parts[1][other] - 1.0 for one, other in ways]
+    both = [parts[0][one] + parts[1][other] - 1.0 for one, other in _DECIDED]
     return float(max(0.0, *both))
 
 

@@ -53,7 +53,7 @@ def judge(data: Data) -> Judgement | None:
     best = None
     if not {study.candidate, study.baseline} <= {*study.optimizers_of("key")}:
         found = [best_of(data, name) for name in (study.candidate, study.baseline)]
-        best = [one for one in found if one is not None] if None not in found else None
+        best = [one[0] for one in found if one is not None] if None not in found else None
     return judge_pair(
         *sides,
         _settings(data),

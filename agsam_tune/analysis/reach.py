@@ -22,12 +22,14 @@ class Reach:
 
     Attributes:
         best: optimizer → what its regret is counted from; without those that have none.
+        best_trainings: optimizer → how many trainings that is made from.
         own: optimizer → its replicates' own bests.
         common: the best of all, which `common_regret` is counted from, and whose it is: of a few
             averages over replicates the largest, so a little of luck is in it, the same for all.
     """
 
     best: Mapping[str, Estimate]
+    best_trainings: Mapping[str, int]
     own: Mapping[str, OwnBests]
     common: tuple[str, Estimate] | None
 
@@ -35,11 +37,13 @@ class Reach:
 def reach_of(data: Data) -> Reach:
     """What each of a study's optimizers reaches, by the key or by a search."""
     names = data.study.optimizers
-    best = {name: found for name in names if (found := best_of(data, name)) is not None}
+    reached = {name: known for name in names if (known := best_of(data, name)) is not None}
+    best = {name: estimate for name, (estimate, _) in reached.items()}
     searched = {name: found for name in names if (found := tuned(data, name)) is not None}
     all_found = [*best.items(), *searched.items()]
     return Reach(
         best=best,
+        best_trainings={name: trainings for name, (_, trainings) in reached.items()},
         own={name: chosen for name in names if (chosen := own_bests(data, name)) is not None},
         common=max(all_found, key=lambda item: item[1].value, default=None),
     )

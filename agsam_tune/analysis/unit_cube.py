@@ -4,15 +4,14 @@ In: settings and their ranges. Out: coordinates, and values again. Must not impo
 Ray or Optuna.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agsam_tune.study import Range, SearchSpace
+from agsam_tune.study import Range
 
-__all__ = ["Axis", "axis_of", "to_unit"]
+__all__ = ["Axis", "axis_of"]
 
 Array = NDArray[np.float64]
 
@@ -39,16 +38,6 @@ class Axis:
         return np.asarray(self.low + unit * (self.high - self.low))
 
 
-def axis_of(name: str, own: Range, shared: tuple[float, float] | None = None) -> Axis:
-    """A hyperparameter's range, or the part of it that all optimizers share."""
-    low, high = (own.low, own.high) if shared is None else shared
-    return Axis(name=name, low=low, high=high, log=own.log)
-
-
-def to_unit(settings: Mapping[str, Array], space: SearchSpace) -> Array:
-    """Coordinates (P, H) of settings hyperparameter -> (P,), in the order of `space.names`.
-
-    A setting outside its range is outside [0, 1].
-    """
-    columns = [axis_of(name, space.ranges[name]).unit(settings[name]) for name in space.names]
-    return np.stack(columns, axis=1)
+def axis_of(name: str, own: Range) -> Axis:
+    """A hyperparameter's range as a side of the cube."""
+    return Axis(name=name, low=own.low, high=own.high, log=own.log)

@@ -19,7 +19,7 @@ from agsam_tune.analysis.around import (
 from agsam_tune.analysis.claim import NO_PAIR, Wording, claim_of
 from agsam_tune.analysis.comparing import needed_rows, verdict_rows
 from agsam_tune.analysis.data import Data, read_data
-from agsam_tune.analysis.descriptive import describe, tuning_rows
+from agsam_tune.analysis.descriptive import describe
 from agsam_tune.analysis.facts import AnalysisFacts
 from agsam_tune.analysis.fixed import fixed_comparisons, fixed_points, published_numbers
 from agsam_tune.analysis.gap import gap_rows, gap_sentence
@@ -42,6 +42,7 @@ from agsam_tune.analysis.record import (
     Summary,
 )
 from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
+from agsam_tune.analysis.tuning_curve import tuning_rows
 from agsam_tune.analysis.wins import net_wins, win_row, win_share
 from agsam_tune.study import Study
 

@@ -320,3 +320,20 @@ def test_second_seeds_are_in_no_mean(first):
     assert [one.optimizers[name].curves for name in pair] == [
         other.optimizers[name].curves for name in pair
     ]
+
+
+def test_one_replicate_has_no_band_that_looks_certain():
+    study = study_of(replicates=1)
+    summary = found(study, trials_of(study))
+    assert all(own.curves == () for own in summary.optimizers.values())
+
+
+def test_each_number_counts_the_trainings_that_it_is_made_from():
+    study = study_of(replicates=4)
+    trials = trials_of(study)
+    summary = found(study, trials)
+    own = trials[(trials["optimizer"] == "ours") & (trials["seed"] == 0)]
+    n = own["phase"].value_counts()
+    for metric, phase in (("best", "key"), ("score", "radius")):
+        assert summary.metric("ours", "equal_radius", metric).trainings == n[phase]
+    assert summary.metric("ours", "same_setting", "score").trainings == n["map"]

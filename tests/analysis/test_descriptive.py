@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from agsam_tune.analysis.descriptive import describe, fit_surfaces, map_curves
+from agsam_tune.analysis.descriptive import describe, map_curves
+from agsam_tune.analysis.surfaces import fit_surfaces
 from tests.analysis.planted import cliff, data_of, hill, planted, study_of
 
 

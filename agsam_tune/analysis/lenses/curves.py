@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from agsam_tune.analysis.lenses.estimates import Estimate
 
@@ -102,6 +103,14 @@ class KeyCurve:
     def curves_left_out_RG(self) -> Array:
         """The curve without each replicate."""
         return _fitted(_without_each(self._sums_R5G))
+
+    def band_G(self, confidence: float) -> Array:
+        """Half the width (G,) of pointwise intervals; NaN of a single replicate."""
+        degrees = len(self._sums_R5G) - 1
+        if degrees < 1:
+            return np.full(len(self.grid_G), np.nan)
+        reach = -float(stdtrit(degrees, (1 - confidence) / 2))
+        return np.asarray(reach * np.sqrt(degrees * np.var(self.curves_left_out_RG, axis=0)))
 
     def window_means(self, width: float, low: float, high: float) -> tuple[Array, Array]:
         """Centres (C,) in [low, high] and the mean of the whole curve over each window."""
