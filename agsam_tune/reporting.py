@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from agsam_tune.analysis import AnalysisFacts, Data, Summary, analyse_data, read_data
+from agsam_tune.analysis import (
+    AnalysisFacts,
+    Data,
+    Summary,
+    analyse_data,
+    best_settings,
+    read_data,
+)
 from agsam_tune.analysis.record import Changed
 from agsam_tune.analysis.surfaces import Surfaces, fit_surfaces
 from agsam_tune.atomic import replace_file
@@ -98,8 +105,9 @@ def write_trials(path: Path) -> None:
 def facts_of(manifest: Mapping[str, Any], study: Study, trials: pd.DataFrame) -> AnalysisFacts:
     """What the analysis must know besides: the looks, whether this one is whole, the lengths.
 
-    A look at a size is whole when the manifest names it, or all trials that its study plans are
-    there, those that raised an error included: they are in no estimate, and the report says so.
+    A look at a size is whole when all trials that its study plans are there, those that raised an
+    error included: they are in no estimate, and the report says so. That it was whole once, as the
+    manifest says, is not enough: trials may have been set aside since, to be run again.
     Of a run of the first design, and of a table that came without a design, all that there is is
     one look, which cannot grow.
 
@@ -116,9 +124,7 @@ def facts_of(manifest: Mapping[str, Any], study: Study, trials: pd.DataFrame) ->
     return AnalysisFacts(
         trivial=float(manifest["data"]["chance"]),
         looks=(*made, size),
-        complete=not grows
-        or size in (manifest.get("looks") or ())
-        or _is_whole(study, trials, lengths is not None),
+        complete=not grows or _is_whole(study, trials, lengths is not None),
         radius_range=None if lengths is None else (float(lengths[0]), float(lengths[1])),
         paired=bool(imported.get("paired", True)),
         ranges={
@@ -143,12 +149,24 @@ def _given_range(study: Study) -> tuple[float, float] | None:
 
 
 def _is_whole(study: Study, trials: pd.DataFrame, has_lengths: bool) -> bool:
-    """Whether all planned trials are there; none of `radius` is planned without lengths."""
+    """Whether all planned trials are there.
+
+    None of `radius` is planned without lengths, and none of `misset` in a replicate in which
+    nothing ran that it could be around.
+    """
     stored = trials.groupby(["optimizer", "phase"]).size()
+    around = study.phase("misset")
+
+    def planned(optimizer: str, phase: str, n: int) -> int:
+        if phase == "radius" and not has_lengths:
+            return 0
+        if phase == "misset" and around is not None:
+            return len(best_settings(trials, optimizer)) * (around.points or 0)
+        return n
+
     return all(
-        int(stored.get((optimizer, phase), 0)) >= (n or 0)
+        int(stored.get((optimizer, phase), 0)) >= planned(optimizer, phase, n or 0)
         for (optimizer, phase), n in planned_trials(study).items()
-        if phase != "radius" or has_lengths
     )
 
 

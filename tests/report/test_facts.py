@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -19,7 +20,8 @@ def whole(study: Study) -> pd.DataFrame:
         for (optimizer, phase), n in planned_trials(study).items()
         for i in range(n or 0)
     ]
-    return pd.DataFrame(rows)
+    trained = {"seed": 0, "rho": 0.1, "val_accuracy": 0.9, "test_accuracy": 0.9}
+    return pd.DataFrame(rows).assign(**trained, state="COMPLETE")
 
 
 def facts(study: Study, trials: pd.DataFrame, **manifest: Any) -> Any:
@@ -35,8 +37,21 @@ def test_a_look_is_whole_when_all_that_is_planned_is_there() -> None:
     assert found.radius_range == (0.123, 1.23)
     for place in (0, len(trials) - 1):
         assert not facts(study, trials.drop(index=place), looks=[]).complete
-    # What the run itself looked at stays looked at: it knows best what it had.
-    assert facts(study, trials.iloc[1:], looks=[4]).complete
+    # Though the run looked at it: a trial that was set aside since is to be run again.
+    assert not facts(study, trials.iloc[1:], looks=[4]).complete
+
+
+def test_nothing_is_waited_for_around_a_best_that_is_not_there() -> None:
+    study = study_of("quick")
+    trials = whole(study)
+    of_one = (trials["optimizer"] == "gsam") & (trials["replicate"] == 2)
+    failed = of_one & trials["phase"].isin(["map", "tune"])
+    trials.loc[failed, ["state", "val_accuracy", "test_accuracy"]] = ["FAIL", np.nan, np.nan]
+    assert facts(study, trials).complete
+    trials = trials[~(of_one & (trials["phase"] == "misset"))]
+    assert facts(study, trials).complete
+    trials.loc[failed, ["state", "val_accuracy", "test_accuracy"]] = ["COMPLETE", 0.9, 0.9]
+    assert not facts(study, trials).complete
 
 
 def test_without_lengths_no_trials_of_radius_are_waited_for() -> None:
