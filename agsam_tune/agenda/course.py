@@ -192,12 +192,12 @@ class Course:
         return due
 
     def _range_is_found_by(self, replicates: int) -> list[Key]:
-        """The trials of `key` in the first replicates, of candidate and baseline."""
-        pair = self._study.pair or ()
+        """The trials of `key` in the first replicates, of those that are compared."""
+        whose = self._study.compared
         return [
             trial.key
             for trial in self._drawn
-            if trial.phase == "key" and trial.replicate < replicates and trial.optimizer in pair
+            if trial.phase == "key" and trial.replicate < replicates and trial.optimizer in whose
         ]
 
     def _radius(self) -> list[Trial]:

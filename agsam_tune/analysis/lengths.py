@@ -28,7 +28,7 @@ def radius_range(
     """Shortest and longest step of the phase `radius`, or a sentence on why it is not known.
 
     Args:
-        trials: the trials table; all of the phase `key` of the pair are read.
+        trials: the trials table; all of the phase `key` are read, of those that are compared.
         study: what was run; a range that it gives is returned.
         trivial: the trivial score.
     """
@@ -39,12 +39,12 @@ def radius_range(
     replicates = max(int(own["replicate"].nunique()), 1)
     data = read_data(own, study, AnalysisFacts(trivial=trivial, looks=(replicates,)))
     edges = []
-    for optimizer in (study.candidate, study.baseline):
-        edge = _edge(data, optimizer) if optimizer is not None else None
+    for optimizer in study.compared:
+        edge = _edge(data, optimizer)
         if edge is None:
             return f"no length is known at which {optimizer} begins to fail: {GIVE_THE_RANGE}"
         edges.append(edge)
-    low, high = decade_of_radii((edges[0], edges[1]))
+    low, high = decade_of_radii(edges)
     return float(low), float(high)
 
 

@@ -56,7 +56,7 @@ def _check_names(draft: Draft, study: Study, phase: Phase, problems: Problems) -
             problems.add(key, unknown_name(name, draft.optimizers, what=what))
         elif count > 1:
             problems.add(key, f"found {name!r} {count} times, allowed: once")
-        elif name in study.optimizers and name not in (study.pair or ()):
+        elif name in study.optimizers and name not in study.compared:
             space = study.search_spaces[name]
             if phase.name in ("key", "off") and study.key and study.key not in space.names:
                 problems.add(key, f"found {name!r}, which has no {study.key}, the key")
@@ -68,7 +68,7 @@ def _check_pair(draft: Draft, study: Study, phase: Phase, problems: Problems) ->
     if phase.name not in _OF_THE_PAIR:
         return
     roles = {role: draft.header.get(role, "wrong") for role in ("candidate", "baseline")}
-    if not any(roles.values()):
+    if not any(roles.values()) and not study.optimizers_of(phase.name):
         message = "found no candidate and no baseline to compare, needed: both, or no such phase"
         problems.add(f"phases.{phase.name}", message, related=list(roles))
     left_out = [o for o in study.pair or () if o not in (phase.optimizers or (o,))]
@@ -90,15 +90,15 @@ def _check_map(phase: Phase | None, problems: Problems) -> None:
 
 
 def _check_key(study: Study, problems: Problems) -> None:
-    """The key is one that both have, and positive."""
+    """The key is one that all who are compared have, and positive."""
     named, key = study.analysis.key, study.key
-    if study.pair is None:
-        return
-    spaces = [study.search_spaces[name] for name in study.pair]
-    if named is not None and key is None:
-        both = [name for name in spaces[0].names if name in spaces[1].names]
-        what = "a hyperparameter that both candidate and baseline have"
-        problems.add("analysis.key", unknown_name(named, both, what=what))
+    spaces = [study.search_spaces[name] for name in study.compared]
+    if named is not None and key is None and spaces:
+        common = [name for name in spaces[0].names if all(name in s.names for s in spaces)]
+        who = "both candidate and baseline have" if study.pair else f"{spaces[0].optimizer} has"
+        problems.add(
+            "analysis.key", unknown_name(named, common, what=f"a hyperparameter that {who}")
+        )
     if key is None or not (study.phase("key") or study.phase("off")):
         return
     for space in spaces:
@@ -133,8 +133,7 @@ def _check_centres(study: Study, problems: Problems) -> None:
             for name, centre in study.centre(optimizer).items():
                 if name == kept or centre != 0:
                     continue
-                baseline = study.search_spaces.get(study.baseline or "")
-                owner = study.baseline if baseline and name in baseline.names else optimizer
+                owner = study.centre_of(optimizer, name)
                 message = (
                     f"found {centre!r}, which the phase {phase} multiplies by factors, needed: "
                     "a default that is not 0, as the value that it is off from"

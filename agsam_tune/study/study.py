@@ -144,8 +144,16 @@ class Study(Record):
         """Whether the pair cannot be compared by the phase, so that it has no trials."""
         if name in ("key", "off"):
             return self.key is None
-        both = self.pair is not None and all(self.search_spaces[o].ascent for o in self.pair)
+        both = self.compared and all(self.search_spaces[o].ascent for o in self.compared)
         return name == "radius" and not both
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Whom `key`, `off` and `radius` are made for: the pair, or an optimizer that is alone.
+
+        A run of one optimizer can be compared with another run, when both are imported.
+        """
+        return self.pair or (self.optimizers if len(self.optimizers) == 1 else ())
 
     @property
     def pair(self) -> tuple[str, str] | None:
@@ -155,33 +163,36 @@ class Study(Record):
         return self.candidate, self.baseline
 
     def centre(self, optimizer: str) -> dict[str, float]:
-        """What `key`, `off` and `radius` are around: hyperparameter → its default.
+        """What `key`, `off` and `radius` are around: hyperparameter → its default."""
+        return {
+            name: self.search_spaces[self.centre_of(optimizer, name)].ranges[name].default
+            for name in self.search_spaces[optimizer].names
+        }
+
+    def centre_of(self, optimizer: str, hyperparameter: str) -> str:
+        """Whose default `key`, `off` and `radius` are around.
 
         The baseline's, where it has the hyperparameter, so that both are off around the same.
         """
-        own = self.search_spaces[optimizer].ranges
-        common = self.search_spaces[self.baseline].ranges if self.baseline is not None else own
-        return {name: common.get(name, box).default for name, box in own.items()}
+        first = min(self.compared, key=self.optimizers.index, default=optimizer)
+        return first if hyperparameter in self.search_spaces[first].names else optimizer
 
     @property
     def key(self) -> str | None:
-        """The hyperparameter that sets the scale of the pair's comparison, or None.
+        """The hyperparameter that sets the scale of a comparison, or None.
 
-        rho where both have it, else lr where both have it, else what the study names.
+        What the study names, else rho, else lr, if all that are `compared` have it.
         """
-        if self.pair is None:
-            return None
-        candidate, baseline = (self.search_spaces[name].names for name in self.pair)
-        both = {*candidate} & {*baseline}
         wanted = (self.analysis.key,) if self.analysis.key else ("rho", "lr")
-        return next((name for name in wanted if name in both), None)
+        names = [self.search_spaces[optimizer].names for optimizer in self.compared]
+        return next((key for key in wanted if names and all(key in own for own in names)), None)
 
     @property
     def key_box(self) -> tuple[float, float] | None:
-        """The union of both boxes of the key, or None where there is no key."""
-        if self.pair is None or self.key is None:
+        """The union of the boxes of the key, or None where there is no key."""
+        if self.key is None:
             return None
-        boxes = [self.search_spaces[name].ranges[self.key] for name in self.pair]
+        boxes = [self.search_spaces[name].ranges[self.key] for name in self.compared]
         return min(box.low for box in boxes), max(box.high for box in boxes)
 
     @property

@@ -85,7 +85,7 @@ def test_what_is_left_out_has_defaults(write: Write) -> None:
     assert (study.candidate, study.baseline, study.control, study.seed) == (None, None, None, 0)
     assert study.phase("map") == Phase(name="map", sampler="sobol", points=16)
     assert (study.replicates, study.looks, study.data) == (16, (16, 32, 64), "per_replicate")
-    assert (study.key, study.key_box, study.factor) == (None, None, 10.0)
+    assert (study.key, study.key_box, study.factor) == ("rho", (0.005, 8.0), 10.0)
     assert study.phase("tune") is None
     assert (study.analysis.margin, study.analysis.confidence) == (0.02, 0.95)
     assert study.analysis.epsilons == (0.01, 0.03, 0.05)
@@ -141,10 +141,43 @@ class TestWhatIsCompared:
             assert study.optimizers_of(name) == ()
         assert study.optimizers_of("tune") == ("adaptive_gsam",)
 
-    def test_both_are_off_around_the_baseline_s_default(self, study_file: Path) -> None:
+    def test_an_optimizer_alone_may_be_compared_with_another_run_s(self, write: Write) -> None:
+        def alone(optimizer: str, table: str = "", *phases: str) -> Study:
+            text = f'task = "moons"\noptimizers = ["{optimizer}"]\nreplicates = 4\n{table}\n'
+            text += "[training]\nepochs = 1\nbatch_size = 8\nlr = 0.1\n"
+            text += "".join(f'[[phases]]\nname = "{name}"\npoints = 4\n' for name in phases)
+            return load_study(write(text))
+
+        lr = "[search_spaces.sgd.lr]\nlow = 0.01\nhigh = 1.0\nlog = true\ndefault = 0.1"
+        sgd = alone("sgd", lr, "map", "key", "off")
+        assert (sgd.key, sgd.key_box) == ("lr", (0.01, 1.0))
+        assert {sgd.optimizers_of(name) for name in ("map", "key", "off")} == {("sgd",)}
+        gsam = alone("gsam", "", "key", "radius")
+        assert (gsam.key, gsam.optimizers_of("radius")) == ("rho", ("gsam",))
+        # Without a key, or an ascent step, there is nothing to compare.
+        with pytest.raises(StudyError, match=r"phases\.key: found no candidate and no baseline"):
+            alone("sgd", "", "map", "key")
+        with pytest.raises(StudyError, match=r"phases\.radius: found no candidate and no baseli"):
+            alone("sgd", lr, "key", "radius")
+
+    def test_both_are_off_around_the_default_of_the_first_in_the_list(
+        self, study_file: Path, write: Write, valid: str
+    ) -> None:
         study = load_study(study_file, overrides=["search_spaces.gsam.alpha.default=0.1"])
         assert study.centre("gsam") == {"rho": 0.5, "alpha": 0.1}
         assert study.centre("adaptive_gsam") == {"rho": 0.5, "alpha": 0.1, "gamma": 0.1}
+        roles = ["candidate=gsam", "baseline=adaptive_gsam"]
+        exchanged = load_study(
+            study_file, overrides=["search_spaces.gsam.alpha.default=0.1", *roles]
+        )
+        assert exchanged.centre("adaptive_gsam") == study.centre("adaptive_gsam")
+        # What must not be 0 is named where it stands, whichever of the two is the baseline.
+        changed = write(
+            valid.replace("high = 4.0", "high = 4.0\n[search_spaces.gsam.alpha]\ndefault = 0")
+        )
+        with pytest.raises(StudyError, match=r"search_spaces\.gsam\.alpha\.default") as caught:
+            load_study(changed, overrides=roles)
+        assert "search_spaces.adaptive_gsam.alpha" not in str(caught.value)
 
     @pytest.mark.parametrize(
         ("replicates", "most", "looks"),

@@ -6,6 +6,8 @@ lengths in which directions differ.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,8 +47,8 @@ def radius_at_the_edge(
     return float(_weighted_median(radius_N[known_N], weight_N))
 
 
-def decade_of_radii(edges: tuple[float, float]) -> tuple[float, float]:
-    """The decade of lengths around the smaller of both optimizers' edges.
+def decade_of_radii(edges: Sequence[float]) -> tuple[float, float]:
+    """The decade of lengths around the smallest of the optimizers' edges.
 
     There the first of the two begins to fail; a wider range would only dilute what differs.
     """
