@@ -9,6 +9,7 @@ stream hashes the task, so it is paired across tasks too. Must not import torch,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -232,18 +233,21 @@ def _log_uniform(units: npt.NDArray[np.float64], low: float, high: float) -> lis
     return [scaled(unit, low, high, log=True) for unit in units.tolist()]
 
 
-def _unit_points(study: Study, phase: Phase, replicate: int) -> list[dict[str, float]]:
+def _unit_points(study: Study, phase: Phase, replicate: int) -> tuple[Values, ...]:
     """A replicate's points in the unit cube over all hyperparameters, asked of the sampler."""
-    names, points = study.hyperparameters, phase.points or 0
     seed = stream_seed(study_seed=study.seed, phase=phase.name, replicate=replicate)
-    sampler = make_sampler(
-        phase.sampler or "random", seed=seed, points=points, dimensions=len(names)
-    )
+    return _cube(phase.sampler or "random", seed, phase.points or 0, study.hyperparameters)
+
+
+@lru_cache(maxsize=1024)  # all optimizers have the same, and a run plays its design three times
+def _cube(sampler: str, seed: int, points: int, names: tuple[str, ...]) -> tuple[Values, ...]:
     memory = optuna.create_study(
-        storage=optuna.storages.InMemoryStorage(), sampler=sampler, direction="maximize"
+        storage=optuna.storages.InMemoryStorage(),
+        sampler=make_sampler(sampler, seed=seed, points=points, dimensions=len(names)),
+        direction="maximize",
     )
-    cube: dict[str, BaseDistribution] = {name: FloatDistribution(0.0, 1.0) for name in names}
-    return [dict(memory.ask(cube).params) for _ in range(points)]
+    box: dict[str, BaseDistribution] = {name: FloatDistribution(0.0, 1.0) for name in names}
+    return tuple(dict(memory.ask(box).params) for _ in range(points))
 
 
 def _projected(unit: Values, space: SearchSpace) -> dict[str, float]:
