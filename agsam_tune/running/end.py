@@ -30,6 +30,8 @@ class End:
         lost: trials tried alone while nothing could be trained.
         reason: why the first of these could not be.
         interrupted: whether the user ended it.
+        without_lengths: why there are no trials of `radius`, however many replicates there are;
+            None where there are, or are none to be.
     """
 
     stored: int
@@ -39,6 +41,7 @@ class End:
     lost: int
     reason: str
     interrupted: bool
+    without_lengths: str | None
 
     @classmethod
     def of(cls, agenda: Agenda, *, interrupted: bool) -> End:
@@ -51,6 +54,7 @@ class End:
             lost=len(agenda.lost),
             reason=agenda.lost[0][1] if agenda.lost else "",
             interrupted=interrupted,
+            without_lengths=agenda.radius_problem,
         )
 
     @property

@@ -10,7 +10,7 @@ the next look, with more replicates, until the claim is decided or no look is le
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -51,6 +51,7 @@ from agsam_tune.signals import first_interrupt
 from agsam_tune.store import ResultStore
 from agsam_tune.study import Study
 from agsam_tune.tasks.tasks import Tasks
+from agsam_tune.trials import Outcome
 
 
 def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
@@ -75,8 +76,11 @@ def run_study(study: Study, options: RunOptions, console: Console) -> ExitCode:
     budget = options.time_budget
     deadline = None if budget is None else time.monotonic() + budget
     with folder.driver():
-        old = manifest_of(folder, study)
+        old, asked = manifest_of(folder, study), study.replicates
         study = begun_with(folder, old, study)
+        if study.replicates > asked:
+            kept = f"has {study.replicates} replicates already, and keeps them"
+            say(console, f"{folder.path}: {kept}; {asked} were asked for")
         location = location_of(folder, old, options.storage)
         with storage_lock(folder, location):
             run = _Run(
@@ -125,6 +129,10 @@ class _Run:
             end = self._train(at_look, f"{study.name}, {look}", retry=retry)
             code, verdict = conclude(self.folder, end, self.options, self.console)
             if not end.is_whole or verdict != "undecided" or size == sizes[-1]:
+                break
+            if end.without_lengths is not None:  # and so at every look to come
+                why = "more replicates cannot decide it without the phase radius"
+                say(self.console, f"Undecided at {size} replicates, and {why}")
                 break
             following = f"look {len(before) + number + 2} {of}, {sizes[number + 1]} replicates"
             say(self.console, f"Undecided at {size} replicates; next is {following}")
@@ -194,7 +202,7 @@ def _train(
     set_outdated_aside(agenda, store, told)
     if made.runs:
         manifest.update(reused=made.counted(manifest.values.get("reused", ()), agenda.outcomes))
-        agenda.take_over(store.add)
+        _take_over(agenda, manifest, store)
         told(made.told(agenda.outcomes, agenda.total))
     _keep_radius_range(agenda, manifest)
     if not agenda.finished:
@@ -216,8 +224,21 @@ def _train(
     return end
 
 
+def _take_over(agenda: Agenda, manifest: RunManifest, store: ResultStore) -> Sequence[Outcome]:
+    """Store what other runs made of the trials that are due, and what of those due by that."""
+
+    def add(outcomes: Sequence[Outcome]) -> None:
+        _keep_radius_range(agenda, manifest)
+        store.add(outcomes)
+
+    return agenda.take_over(add)
+
+
 def _keep_radius_range(agenda: Agenda, manifest: RunManifest) -> None:
-    """Once it is found it is the run's, however many replicates follow."""
+    """Once it is found it is the run's, however many replicates follow.
+
+    To be kept before a trial of `radius` is stored.
+    """
     found = agenda.radius_range
     manifest.update(radius_range=None if found is None else list(found))
 
@@ -287,9 +308,9 @@ def _execute(
             store.add(new)
             keep_failures(run.folder.failures, trained.failures)
             agenda.record(trained.outcomes, fits=trained.fits)
-            progress.add([*new, *agenda.take_over(store.add)])
+            progress.add([*new, *_take_over(agenda, manifest, store)])
             progress.drop(set_outdated_aside(agenda, store, partial(say, console)))
-            _keep_radius_range(agenda, manifest)  # before the first pack of it is handed out
+            _keep_radius_range(agenda, manifest)
 
         def stop() -> bool:
             agenda.stop()

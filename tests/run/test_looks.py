@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from agsam_tune import reporting
+from agsam_tune.agenda import course
 from agsam_tune.executors import inline
 from agsam_tune.executors.work import Job, Trained
 from agsam_tune.store import ResultStore
@@ -78,6 +79,7 @@ def test_more_replicates_append_and_fewer_take_nothing_away(
     done = invoke(*RUN, "--out", out)
     assert done.returncode == 0, done.stderr
     assert f"all {4 * EACH} trials are stored; nothing is left" in done.stdout
+    assert "has 4 replicates already, and keeps them; 2 were asked for" in done.stdout
     assert manifest(out)["looks"] == [2, 4]
     assert len(manifest(out)["data"]["replicates"]) == 4  # type: ignore[index,call-overload]
 
@@ -169,6 +171,21 @@ def test_the_last_look_is_the_end_whatever_it_says(
     assert done.returncode == 0, done.stderr
     assert manifest(out)["looks"] == [2, 4, 8]
     assert len(trained) == len(set(trained)) == 8 * EACH
+
+
+def test_what_more_replicates_cannot_decide_is_the_end(
+    tmp_path: Path, trained: list[Key], verdicts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setattr(course, "found_range", lambda *_: "no length is known")
+    verdicts.append("undecided")
+    small = ("run", QUICK, *TINY, *INLINE, "--set", "analysis.max_replicates=8", "--out", out)
+    done = invoke(*small, "--report", "--until-decided")
+    assert done.returncode == 0, done.stderr
+    assert "No trials of the phase radius: no length is known" in done.stdout
+    assert "more replicates cannot decide it without the phase radius" in done.stdout
+    assert manifest(out)["looks"] == [2]
+    assert {key.point for key in trained if key.phase == "default"} == {0, 1}
 
 
 def test_an_interrupted_run_goes_on_at_the_same_look(
