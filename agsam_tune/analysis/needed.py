@@ -4,7 +4,9 @@ In: differences with their standard errors. Out: numbers of replicates. Pure: `p
 differences that one would like to see, the analysis of those that it found.
 
 At R replicates a difference d has the standard error s/√R, and its verdict interval reaches
-Student's t of R − 1 degrees of freedom at the look's level. A lens is decided with the
+Student's t of R − 1 degrees of freedom at the look's level, times a standard error that is itself
+estimated: chances are means over what it may come to, else too few are told where they are few.
+A lens is decided with the
 probability that both of its differences come to lie as one of its verdicts asks; of two
 differences the chance that either misses is at most the sum of both chances (Bonferroni), so the
 number errs upwards.
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
+from scipy.special import gammaincinv, ndtr, stdtrit
 
 from agsam_tune.analysis.verdict.looks import look_level
 
@@ -28,16 +30,8 @@ POWER = 0.8
 #: No study is told to be larger.
 _MOST = 4096
 
-#: Where score and regret lie when a lens is decided, as in `verdict.lens_verdict`.
-_DECIDED = (
-    ("within", "within"),
-    ("above", "above"),
-    ("below", "below"),
-    ("above", "within"),
-    ("below", "within"),
-    ("above", "below"),
-    ("below", "above"),
-)
+#: Of a variance's distribution, at which chances are averaged.
+_QUANTILES = (np.arange(40) + 0.5) / 40
 
 LookLevel = Callable[[int], float]
 
@@ -118,12 +112,14 @@ def level_of_looks(looks: tuple[int, ...], largest: int, alpha: float) -> LookLe
 def _chances(one: Spread, replicates: int, margin: float, reach: float) -> dict[str, float]:
     """How probable it is that an interval lies inside the margin, above 0, below 0."""
     error = max(one.deviation / np.sqrt(replicates), 1e-12)
-    half = reach * error
-    inside = ndtr((margin - half - one.difference) / error) - ndtr(
-        (half - margin - one.difference) / error
+    freedom = replicates - 1
+    found_Q = error * np.sqrt(2 * gammaincinv(freedom / 2, _QUANTILES) / freedom)
+    half_Q = reach * found_Q
+    inside_Q = ndtr((margin - half_Q - one.difference) / error) - ndtr(
+        (half_Q - margin - one.difference) / error
     )
     return {
-        "within": float(max(inside, 0.0)) if half <= margin else 0.0,
-        "above": float(ndtr((one.difference - half) / error)),
-        "below": float(ndtr((-one.difference - half) / error)),
+        "within": float(np.maximum(inside_Q, 0.0).mean()),
+        "above": float(ndtr((one.difference - half_Q) / error).mean()),
+        "below": float(ndtr((-one.difference - half_Q) / error).mean()),
     }

@@ -39,8 +39,10 @@ def decided(score: Spread, regret: Spread, replicates: int, studies: int = 2000)
         (Spread(difference=0.02, deviation=0.02), Spread(difference=0.015, deviation=0.02)),
         (Spread(difference=0.0, deviation=0.02), Spread(difference=0.001, deviation=0.02)),
         (Spread(difference=-0.03, deviation=0.03), Spread(difference=0.0, deviation=0.01)),
+        (Spread(difference=0.0, deviation=0.007), Spread(difference=0.0, deviation=0.004)),
+        (Spread(difference=0.06, deviation=0.03), Spread(difference=0.06, deviation=0.03)),
     ],
-    ids=["a winner", "no difference", "level"],
+    ids=["a winner", "no difference", "level", "no difference, few", "a winner, few"],
 )
 def test_four_of_five_studies_of_the_forecast_size_are_decided(score, regret):
     size = replicates_needed(
