@@ -80,14 +80,18 @@ def best_over_key(key: KeyCurve) -> Estimate:
 
 
 def _rises(off: KeyCurve, box: tuple[float, float], width: float) -> tuple[float, float]:
-    """By how much an end's window exceeds all that lie d inside it, as of a whole decade."""
-    low, high = box
-    depth = min(BEST_WIDTH, high - low)
-    centre_C, mean_C = off.window_means(width, low, high)
-    low_inside = mean_C[centre_C >= low + depth - 1e-9]
-    high_inside = mean_C[centre_C <= high - depth + 1e-9]
-    if depth <= 0 or not low_inside.size or not high_inside.size:
-        return 0.0, 0.0
+    """By how much an end's window exceeds all that lie d inside it, as of a whole decade.
+
+    Ends are those of the placements that the curve has room for: a table's keys, or a
+    hyperparameter's limits, may end before F beyond the box.
+    """
+    centre_C, mean_C = off.window_means(width, *box)
+    depth = min(BEST_WIDTH, centre_C[-1] - centre_C[0])
+    if depth < 1e-9:  # one placement alone: what the window would gain and lose beside it
+        falls = float(off.curve_G[0] - off.curve_G[-1]) / width
+        return max(falls, 0.0), max(-falls, 0.0)
+    low_inside = mean_C[centre_C >= centre_C[0] + depth - 1e-9]
+    high_inside = mean_C[centre_C <= centre_C[-1] - depth + 1e-9]
     return (
         max(float(mean_C[0] - low_inside.max()) / depth, 0.0),
         max(float(mean_C[-1] - high_inside.max()) / depth, 0.0),

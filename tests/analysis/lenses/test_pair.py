@@ -70,3 +70,16 @@ def test_one_optimizer_as_two_independent_runs_is_no_winner():
         LensVerdict.CANDIDATE,
         LensVerdict.BASELINE,
     }
+
+
+@pytest.mark.parametrize("shaved", [0.0, 0.01, 0.2], ids=["all", "nearly all", "one placement"])
+def test_a_narrow_box_is_found_where_keys_end_before_f_beyond_it(shaved):
+    """As a table's may, whose ends are its first and last key; a change of unit must not win."""
+    world = World(candidate=Optimizer(score=cliff(), unit=-0.5), baseline=Optimizer(score=cliff()))
+    world = dataclasses.replace(world, box=(-0.6, -0.2))
+    study = ImaginedStudy(world, np.random.default_rng(6), 16)
+    low, high = study.span
+    found = judged(study, study.sides(16), off_range=(low + shaved, high - shaved))
+    row = next(row for row in found.comparisons if row.lens is Lens.OWN_SCALE)
+    assert (row.verdict, row.estimate > 0.05) == (LensVerdict.UNDECIDED, True)
+    assert row.reason == "the box is too narrow: its low end should move outwards"
