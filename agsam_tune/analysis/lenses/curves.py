@@ -132,12 +132,15 @@ class KeyCurve:
         without = np.empty_like(self._sums_R5G)
         for h in np.unique(half_R):
             without[half_R == h] = _without_each(self._sums_R5G[half_R == h])
-        without = np.where(_empty(without), half_sums[1 - half_R], without)
+        alone_R = _empty(without)[:, 0, 0]
         whole_2C = self._means(_fitted(half_sums), centre_C, width)
         without_RC = self._means(_fitted(without), centre_C, width)
         value, chosen = _measured_across(whole_2C)
         left_out_R = np.empty(R)
         for r, half in enumerate(half_R):
+            if alone_R[r]:  # what is left is the other half, where this one placed the window
+                left_out_R[r] = whole_2C[1 - half, chosen[half]]
+                continue
             pair_2C = whole_2C.copy()
             pair_2C[half] = without_RC[r]
             left_out_R[r] = _measured_across(pair_2C)[0]

@@ -158,10 +158,10 @@ class _Numbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reasons:
-    """What keeps a pair from a verdict: from any, and from any but being equivalent."""
+    """What keeps a pair from any verdict, and from one that says that they differ."""
 
     always: str | None = None
-    unequal: str | None = None
+    difference: str | None = None
 
 
 def judge_pair(
@@ -213,7 +213,9 @@ def judge_pair(
             numbers, narrow = _numbers(lens, sides, curves, best, margin, settings)
             level = (1 - settings.confidence) / (len(asked) if lens in FAIR else 1)
             level = look_level(settings.looks, settings.largest, level)
-            reasons = _Reasons(always=undecided.get(lens, narrow.always), unequal=narrow.unequal)
+            reasons = _Reasons(
+                always=undecided.get(lens, narrow.always), difference=narrow.difference
+            )
             comparisons += _compared(lens, numbers, margin, level, settings, reasons)
     fair = {row.lens: row.verdict for row in comparisons if row.lens in FAIR}
     return Judgement(
@@ -276,7 +278,7 @@ def _narrow(found: Sequence[OwnScale], margin: float) -> _Reasons:
     if end is None:
         return _Reasons()
     why = "the box is too narrow for so small a difference"
-    return _Reasons(unequal=f"{why}: its {end} end should move outwards")
+    return _Reasons(difference=f"{why}: its {end} end should move outwards")
 
 
 def _compared(
@@ -295,8 +297,8 @@ def _compared(
     judged = {metric: own.interval(level) for metric, own in differences.items()}
     verdict = lens_verdict(judged["score"], judged["regret"], margin)
     reason = reasons.always
-    if verdict is not LensVerdict.EQUIVALENT:
-        reason = reason or reasons.unequal
+    if verdict not in {LensVerdict.EQUIVALENT, LensVerdict.UNDECIDED}:
+        reason = reason or reasons.difference
     if reason is not None:
         verdict = LensVerdict.UNDECIDED
     return [

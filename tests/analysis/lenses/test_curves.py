@@ -116,6 +116,14 @@ def test_the_best_is_chosen_on_one_half_and_measured_on_the_other():
     assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(200)
 
 
+def test_without_one_of_two_replicates_the_other_is_measured_where_that_one_chose(trainings):
+    """Where it would itself choose it is too good, and two such may agree on what neither found."""
+    replicate_N, x_N, score_N = trainings
+    window = _curve(replicate_N % 2, x_N, score_N, replicates=2).best_window(0.5, LOW, HIGH)
+    assert window.mean.left_out[0].mean() == pytest.approx(window.mean.value)
+    assert window.mean.standard_error > 0
+
+
 @pytest.mark.parametrize("replicates", [1, 2, 3])
 def test_few_replicates_still_have_a_best_window(replicates):
     rng = np.random.default_rng(2)
