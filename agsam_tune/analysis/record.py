@@ -69,7 +69,11 @@ class Metric(_Record):
     """
 
     lens: LensName
-    metric: str = Field(description="such as mean_score, regret, share_within_0.01")
+    metric: str = Field(
+        description="such as mean_score, regret, share_within_0.01; a lens's `score` is its "
+        "robust_score in own_scale, its mean_score elsewhere: one number, by the name that all "
+        "lenses share and by its own"
+    )
     value: float | None
     low: float | None = None
     high: float | None = None
@@ -202,7 +206,9 @@ class OptimizerRecord(_Record):
     diverged: int
     collapsed: int
     failed: int
-    clipped_share: float = Field(description="of draws of off and misset at a bound of the rule")
+    clipped_share: float = Field(
+        description="of draws of off, radius and misset, those at a bound of the rule"
+    )
     metrics: Annotated[tuple[Metric, ...], Field(strict=False)] = ()
     curves: Annotated[tuple[Curve, ...], Field(strict=False)] = ()
     own_best: OwnBest | None = None

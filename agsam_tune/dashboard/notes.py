@@ -7,13 +7,16 @@ Optuna.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from agsam_tune.analysis.record import Metric, OptimizerRecord, Summary
+from agsam_tune.analysis.record import Comparison, Metric, OptimizerRecord, Summary
 from agsam_tune.dashboard.markdown import bullets, link, plain, sections, table
 from agsam_tune.dashboard.places import REPORT_PATH, Places, compare_path, study_path, trials_path
 from agsam_tune.report import text
 from agsam_tune.report.looks import look_words
 from agsam_tune.study import Study
+
+Row = TypeVar("Row", Metric, Comparison)
 
 LENGTH = ("sam", "gsam", "gap_penalty")
 """Optimizers whose rho is the length of the step itself."""
@@ -79,8 +82,9 @@ def map_note(study: Study, where: Places, optimizer: str, *, report: bool) -> st
 
 def facts(summary: Summary, optimizer: str) -> dict[str, str]:
     """The table on the study's page: a few words and numbers."""
+    metric = summary.design.metric
     shown = {
-        f"{text.label(row.metric)}, {text.LENSES[row.lens].lower()} ({unit.name})": (
+        f"{text.label(row.metric, metric)}, {text.LENSES[row.lens].lower()} ({unit.name})": (
             text.with_interval(row.value, row.low, row.high, unit)
         )
         for row in summary.optimizers[optimizer].metrics
@@ -152,13 +156,14 @@ def _claim(summary: Summary) -> Iterable[str]:
 
 def _comparisons(summary: Summary) -> str:
     rows = []
-    for row in (*summary.comparisons, *summary.gap):
+    kept = _without_repeats(summary.comparisons)
+    for row in (*kept, *summary.gap):
         unit = _unit_of(summary, row.metric)
         rows.append(
             (
                 text.LENSES[row.lens],
                 plain(f"{row.candidate} − {row.baseline}"),
-                plain(text.label(row.metric)),
+                plain(text.label(row.metric, summary.design.metric)),
                 text.with_interval(row.estimate, row.low, row.high, unit, sign=True),
                 unit.of_difference,
                 text.ends(row.verdict_low, row.verdict_high, unit, sign=True),
@@ -171,12 +176,12 @@ def _comparisons(summary: Summary) -> str:
 
 def _metrics(summary: Summary, metrics: Sequence[Metric]) -> str:
     rows = []
-    for row in metrics:
+    for row in _without_repeats(metrics):
         unit = _unit_of(summary, row.metric)
         rows.append(
             (
                 text.LENSES[row.lens],
-                plain(text.label(row.metric)),
+                plain(text.label(row.metric, summary.design.metric)),
                 text.with_interval(row.value, row.low, row.high, unit),
                 unit.name,
                 text.count(row.replicates),
@@ -186,6 +191,12 @@ def _metrics(summary: Summary, metrics: Sequence[Metric]) -> str:
         )
     head = ("lens", "metric", _interval(summary), "unit", "replicates", "trainings", "remark")
     return table(head, rows) if rows else ""
+
+
+def _without_repeats(rows: Sequence[Row]) -> list[Row]:
+    """Without a lens's score by its second name."""
+    of = {lens: [row.metric for row in rows if row.lens == lens] for lens in text.LENSES}
+    return [row for row in rows if row.metric in text.without_repeats(of[row.lens])]
 
 
 def _tuning(summary: Summary, optimizer: str | None) -> str:
@@ -272,7 +283,7 @@ def _trials(own: OptimizerRecord, where: Places, optimizer: str) -> str:
     return (
         f"{text.count(own.trainings)}; {text.count(own.diverged)} diverged, "
         f"{text.count(own.collapsed)} collapsed (diverged, or no better than trivial), "
-        f"{text.count(own.failed)} raised an error. Of the draws of off and misset, "
+        f"{text.count(own.failed)} raised an error. Of the draws of off, radius and misset, "
         f"{text.number(own.clipped_share, text.SHARE)} % stand at a bound of the rule. "
         "A diverged trial counts, with chance as its accuracy; the dashboard's figures show it in "
         f"grey, as infeasible. In {listed} each one's attribute *result* says how it ended."

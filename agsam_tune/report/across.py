@@ -111,7 +111,7 @@ def _pooled_table(record: TaskComparison) -> Table | None:
         (
             (
                 text.LENSES[row.lens],
-                text.label(row.metric),
+                text.label(row.metric, text.ACCURACY),
                 f"{row.candidate} − {row.baseline}",
                 _difference(row, NORMALISED),
                 ", ".join(row.tasks),
@@ -138,7 +138,7 @@ def _normalised_table(record: TaskComparison) -> Table | None:
 def _row(row: Comparison, unit: Unit) -> tuple[Cell, ...]:
     return (
         text.LENSES[row.lens],
-        text.label(row.metric),
+        text.label(row.metric, text.ACCURACY),
         f"{row.candidate} − {row.baseline}",
         _difference(row, unit),
         Number(value=text.count(row.replicates)),
@@ -214,7 +214,7 @@ def _interval(name: str, row: Comparison | Pooled) -> IntervalRow:
     known = row.low is not None and row.high is not None
     return IntervalRow(
         label=shorten(name),
-        detail=f"{text.LENSES[row.lens]}, {text.label(row.metric).lower()}",
+        detail=f"{text.LENSES[row.lens]}, {text.label(row.metric, text.ACCURACY).lower()}",
         value=row.estimate,
         ends=(row.low or 0.0, row.high or 0.0) if known else None,
     )

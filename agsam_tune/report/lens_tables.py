@@ -57,7 +57,7 @@ def verdicts_table(material: Material) -> Table | None:
         (
             (
                 text.LENSES[row.lens],
-                text.label(row.metric),
+                material.label(row.metric),
                 verdict_badge(material, row.verdict or ""),
                 *comparison_cells(material, row),
             )
@@ -72,7 +72,7 @@ _HEADS = ("difference", "verdict's interval", "of", "reason")
 def comparison_cells(material: Material, row: Comparison) -> tuple[Cell, ...]:
     """A difference with its intervals, how many replicates it is of, and a reason."""
     unit = material.unit(row.metric)
-    words = f"{text.label(row.metric)}, {row.candidate} − {row.baseline}"
+    words = f"{material.label(row.metric)}, {row.candidate} − {row.baseline}"
     shown = text.with_interval(row.estimate, row.low, row.high, unit, sign=True)
     trials = (
         "" if row.estimate is None else lens_trials(material, row.lens, row.candidate, row.baseline)
@@ -88,18 +88,16 @@ def comparison_cells(material: Material, row: Comparison) -> tuple[Cell, ...]:
 
 def other_comparisons_table(material: Material, lens: str) -> Table | None:
     """The lens's comparisons that no verdict is made of."""
-    rows = [
-        row
-        for row in material.summary.comparisons
-        if row.lens == lens and not _has_verdict(material, row)
-    ]
+    of_lens = [row for row in material.summary.comparisons if row.lens == lens]
+    kept = text.without_repeats(row.metric for row in of_lens)
+    rows = [row for row in of_lens if row.metric in kept and not _has_verdict(material, row)]
     return table(
         "Differences besides, of which no verdict is made; positive is better",
         ("difference of", "number", *_HEADS),
         (
             (
                 f"{row.candidate} − {row.baseline}",
-                text.label(row.metric),
+                material.label(row.metric),
                 *comparison_cells(material, row),
             )
             for row in rows
@@ -140,7 +138,7 @@ def metrics_table(material: Material, lens: str) -> Table | None:
         for name in material.optimizers
     }
     names = [name for name in material.optimizers if own[name]]
-    keys = dict.fromkeys(key for name in names for key in own[name])
+    keys = text.without_repeats(dict.fromkeys(key for name in names for key in own[name]))
     return table(
         f"{text.LENSES[lens]}: each optimizer",
         ("", *names),
@@ -156,7 +154,7 @@ def metrics_table(material: Material, lens: str) -> Table | None:
 
 def _unit_label(material: Material, key: str) -> str:
     unit = material.unit(key).name
-    return f"{text.label(key)} ({unit})" if unit else text.label(key)
+    return f"{material.label(key)} ({unit})" if unit else material.label(key)
 
 
 def metric_cell(material: Material, row: Metric | None, optimizer: str) -> Cell:
@@ -174,7 +172,7 @@ def metric_cell(material: Material, row: Metric | None, optimizer: str) -> Cell:
         value=shown,
         below=". ".join(filter(None, below)),
         trials="" if row.value is None else lens_trials(material, row.lens, optimizer),
-        what=f"{text.label(row.metric)} of {optimizer}: {shown}",
+        what=f"{material.label(row.metric)} of {optimizer}: {shown}",
     )
 
 

@@ -84,6 +84,10 @@ class Material:
         """What a number of the record's metric `key` is written in."""
         return text.unit_of(key, self.metric)
 
+    def label(self, key: str) -> str:
+        """What the record's metric `key` is called."""
+        return text.label(key, self.metric)
+
     def is_of_pair(self, row: Comparison) -> bool:
         """Whether a comparison is that of the candidate with the baseline."""
         return (row.candidate, row.baseline) == self.pair

@@ -93,7 +93,7 @@ def counts_table(material: Material) -> Table | None:
     rows.append(("all", "", *counts, ""))
     return table(
         "Trainings",
-        ("optimizer", "hyperparameters", *_COUNTS, "draws of off and misset at a bound"),
+        ("optimizer", "hyperparameters", *_COUNTS, "draws of off, radius and misset at a bound"),
         rows,
     )
 
@@ -113,7 +113,7 @@ def gap_table(material: Material) -> Table | None:
         metric, _, part = row.metric.partition(".")
         pair = f"{row.candidate} − {row.baseline}"
         name = _GAP.get(part, part)
-        rows.append((text.label(metric), name, pair, *comparison_cells(material, row)))
+        rows.append((material.label(metric), name, pair, *comparison_cells(material, row)))
     heads = ("number", "part", "difference of", "difference", "verdict's interval", "of", "reason")
     return table("The gap's parts on paired points of the map", heads, rows)
 
@@ -125,7 +125,8 @@ def surfaces_table(material: Material) -> Table | None:
         own = material.summary.optimizers[name].surface
         if own is None:
             continue
-        share = Number(value=text.number(own.noise_share, text.SHARE), below="%")
+        below = "" if own.noise_share is None else "%"
+        share = Number(value=text.number(own.noise_share, text.SHARE), below=below)
         r2 = Number(value=text.DASH if own.r2 is None else text.fixed(own.r2, 3))
         rows.append((name, text.short(own.fitted), r2, share, text.sentence(own.reason or "")))
     return table(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ _PERCENT = Unit(name="%", scale=100.0, digits=2, of_difference="points")
 
 _SHARES = re.compile(r"share_.*|.*_(share|rate|probability)")
 _LOSSES = re.compile(r".*(regret|penalty).*")
+_SCORE_TOO = ("mean_score", "robust_score")
 _LABELS: Mapping[str, str] = {
     "score": "Score",
     "mean_score": "Mean score",
@@ -108,19 +109,38 @@ def unit_of(key: str, metric: str) -> Unit:
     return unit
 
 
-def label(key: str) -> str:
-    """What a metric is called; one that is not known here as the record calls it."""
+def label(key: str, metric: str) -> str:
+    """What a metric is called; one that is not known here as the record calls it.
+
+    Args:
+        key: its `metric`, such as `share_within_0.01`.
+        metric: the study's metric, which tolerated losses are in.
+    """
     if key in _LABELS:
         return _LABELS[key]
     if match := re.fullmatch(r"share_within_(.+)", key):
-        return f"Within {match[1]} of best"
+        return f"Within {_loss(match[1], metric)} of best"
     if match := re.fullmatch(r"tolerance_decades_(.+)", key):
-        return f"Length of the key within {match[1]} of best"
+        return f"Length of the key within {_loss(match[1], metric)} of best"
     if match := re.fullmatch(r"(.+)_factor_(.+)", key):
-        return f"{label(match[1])}, off by up to {match[2]}×"
+        return f"{label(match[1], metric)}, off by up to {match[2]}×"
     if match := re.fullmatch(r"misset_penalty_([^_]+)_(.+)", key):
         return f"Loss with {match[2]} alone off by up to {match[1]}×"
     return key
+
+
+def _loss(epsilon: str, metric: str) -> str:
+    """An ε of the record in the metric's own terms: of accuracies, points."""
+    if metric != ACCURACY:
+        return epsilon
+    shown = f"{100 * float(epsilon):.3g}"
+    return f"{shown} point{'' if shown == '1' else 's'}"
+
+
+def without_repeats(keys: Iterable[str]) -> list[str]:
+    """A lens's metrics but those that are its `score` by another name (analysis/record.py)."""
+    found = list(keys)
+    return [key for key in found if "score" not in found or key not in _SCORE_TOO]
 
 
 def number(value: object, unit: Unit, *, sign: bool = False) -> str:

@@ -44,7 +44,7 @@ def test_a_number_has_its_interval_in_brackets() -> None:
         ("mean_score.total", "mean_score.total", "%", "points"),
         ("regret", "Regret: best − score", "points", "points"),
         ("common_regret", "Regret against the best of all", "points", "points"),
-        ("share_within_0.01", "Within 0.01 of best", "%", "percentage points"),
+        ("share_within_0.01", "Within 1 point of best", "%", "percentage points"),
         ("collapse_rate", "Collapsed", "%", "percentage points"),
         ("win_probability", "Win probability", "%", "percentage points"),
         ("misset_penalty_2_rho", "Loss with rho alone off by up to 2×", "points", "points"),
@@ -54,7 +54,12 @@ def test_a_number_has_its_interval_in_brackets() -> None:
             "points",
             "points",
         ),
-        ("tolerance_decades_0.01", "Length of the key within 0.01 of best", "decades", "decades"),
+        (
+            "tolerance_decades_0.01",
+            "Length of the key within 1 point of best",
+            "decades",
+            "decades",
+        ),
         ("regret_factor_3", "Regret: best − score, off by up to 3×", "points", "points"),
         ("share_better", "Better settings in the box", "%", "percentage points"),
         ("test_accuracy", "test_accuracy", "%", "points"),
@@ -65,13 +70,24 @@ def test_a_number_has_its_interval_in_brackets() -> None:
 )
 def test_metrics_have_names_and_units(key: str, label: str, unit: str, difference: str) -> None:
     found = text.unit_of(key, "accuracy")
-    assert (text.label(key), found.name, found.of_difference) == (label, unit, difference)
+    assert (text.label(key, "accuracy"), found.name, found.of_difference) == (
+        label,
+        unit,
+        difference,
+    )
 
 
 def test_scores_of_another_metric_are_written_as_they_are() -> None:
     for key in ("mean_score", "regret", "misset_penalty_2_rho"):
         assert text.number(-0.123456, text.unit_of(key, "loss")) == "−0.1235"
     assert text.number(0.5, text.unit_of("collapse_rate", "loss")) == "50.0"
+    assert text.label("share_within_0.03", "loss") == "Within 0.03 of best"
+    assert text.label("share_within_0.025", "accuracy") == "Within 2.5 points of best"
+
+
+def test_a_lens_shows_its_score_once() -> None:
+    assert text.without_repeats(["score", "mean_score", "regret"]) == ["score", "regret"]
+    assert text.without_repeats(["mean_score", "loss"]) == ["mean_score", "loss"]
 
 
 def test_reasons_become_sentences() -> None:

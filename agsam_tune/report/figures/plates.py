@@ -84,7 +84,7 @@ def verdict_plate(material: Material) -> Plate | None:
         return None
     left, right = shorten_pair(*material.pair, most=24)
     panel = intervals.difference_panel(
-        [_interval_row(row, row.margin or material.summary.design.margin) for row in rows],
+        [_interval_row(material, row) for row in rows],
         key="verdict",
         alt=f"Differences of {material.pair_words} in each lens with their intervals.",
         unit=material.unit("regret"),
@@ -99,15 +99,15 @@ def verdict_plate(material: Material) -> Plate | None:
     return Plate(key="verdict", panels=(panel,), caption=caption)
 
 
-def _interval_row(row: Comparison, margin: float | None) -> IntervalRow:
+def _interval_row(material: Material, row: Comparison) -> IntervalRow:
     judged = (row.verdict_low, row.verdict_high)
     return IntervalRow(
         label=text.LENSES[row.lens],
-        detail=text.label(row.metric),
+        detail=material.label(row.metric),
         value=row.estimate,
         ends=_pair(row.low, row.high),
         wide=_pair(*judged),
-        margin=margin,
+        margin=row.margin,
         colour=_COLOURS.get(row.verdict or "", INK),
         missing=text.VERDICTS.get(row.verdict or "", "not estimated").lower(),
     )
@@ -167,7 +167,7 @@ def gap_plate(material: Material) -> Plate | None:
         return None
     drawn = [
         IntervalRow(
-            label=text.label(row.metric.partition(".")[0]),
+            label=material.label(row.metric.partition(".")[0]),
             detail=row.metric.partition(".")[2].replace("_", " "),
             value=row.estimate,
             ends=_pair(row.low, row.high),
