@@ -160,8 +160,16 @@ def _judged(
         for metric in ("score", named)
     ]
     if best is not None:
-        of = reach.best_trainings[optimizer]
-        found.append(Quantity(lens=lens, metric="best", estimate=best, trainings=of))
+        bounded = data.get(optimizer, "key") is None and own.settings
+        found.append(
+            Quantity(
+                lens=lens,
+                metric="best",
+                estimate=best,
+                trainings=reach.best_trainings[optimizer],
+                reason="a lower bound, of the map: it has no phase key" if bounded else None,
+            )
+        )
         found.append(Quantity(lens=lens, metric="regret", estimate=best - score, trainings=n))
     if reach.common is not None:
         whose, common = reach.common

@@ -337,3 +337,7 @@ def test_each_number_counts_the_trainings_that_it_is_made_from():
     for metric, phase in (("best", "key"), ("score", "radius")):
         assert summary.metric("ours", "equal_radius", metric).trainings == n[phase]
     assert summary.metric("ours", "same_setting", "score").trainings == n["map"]
+    assert summary.metric("ours", "same_setting", "best").reason is None
+    unkeyed = found(study, trials[(trials["optimizer"] != "ours") | (trials["phase"] != "key")])
+    bound = unkeyed.metric("ours", "same_setting", "best")
+    assert (bound.trainings, "lower bound" in bound.reason) == (n["map"], True)
