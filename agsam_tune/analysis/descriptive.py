@@ -54,7 +54,7 @@ class Described:
 
     Attributes:
         surface: how good its surface is.
-        importance: in three senses; see `importance.WHY_THEY_DIFFER`.
+        importance: in three senses, see `importance` and `indices`.
         effective_number: of hyperparameters.
         curves: of the map along each hyperparameter (`map`) and along the measured radius
             (`range`).

@@ -34,17 +34,9 @@ from agsam_tune.analysis.lenses.estimates import Estimate
 from agsam_tune.analysis.record import Importance
 from agsam_tune.analysis.unit_cube import Axis
 
-__all__ = ["WHY_THEY_DIFFER", "fanova", "importances", "ped_anova"]
+__all__ = ["fanova", "importances", "ped_anova"]
 
 Array = NDArray[np.float64]
-
-#: For whoever shows them beside each other.
-WHY_THEY_DIFFER = (
-    "PED-ANOVA says which hyperparameters the best tenth of the trials depends on, fANOVA which "
-    "ones alone move a random forest's prediction over the box in linear units, Sobol's indices "
-    "which ones move the fitted surface over the box in the search space's own scale, alone, in "
-    "all, and in pairs."
-)
 
 LEAST_POINTS = 16
 

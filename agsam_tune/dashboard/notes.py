@@ -267,15 +267,18 @@ def _what_matters(own: OptimizerRecord) -> str:
         items.append(f"Effective number of hyperparameters: {found}. {number.reason or ''}")
     rows = [
         (
-            plain(row.method),
+            plain(text.METHODS[row.method]),
             " × ".join(map(plain, row.hyperparameters)),
             text.with_interval(row.value, row.low, row.high, text.SHARE),
             plain(row.reason or ""),
         )
         for row in own.importance
     ]
-    shares = table(("method", "hyperparameters", "share (%)", "remark"), rows) if rows else ""
-    return "\n\n".join(part for part in (bullets(map(plain, items)), shares) if part)
+    parts = [bullets(map(plain, items))]
+    if rows:
+        parts.append(table(("method", "hyperparameters", "share (%)", "remark"), rows))
+        parts.append(plain(text.WHY_METHODS_DIFFER))
+    return "\n\n".join(filter(None, parts))
 
 
 def _trials(own: OptimizerRecord, where: Places, optimizer: str) -> str:

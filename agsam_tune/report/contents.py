@@ -67,7 +67,7 @@ def page_of(material: Material, figures: Figures) -> Page:
         section(
             "importance",
             "What matters",
-            [more_tables.importance_table(material), more_tables.effective_table(material)],
+            [*_importances(material), more_tables.effective_table(material)],
         ),
         section("tuning", "Tuning", [figures.get("tuning"), more_tables.tuning_table(material)]),
         section("published", "Published numbers", [more_tables.published_table(material)]),
@@ -117,6 +117,13 @@ def _lens(material: Material, figures: Figures, lens: str) -> Section | None:
         *lens_tables.curve_folds(material, curves),
     ]
     return section(lens.replace("_", "-"), text.LENSES[lens], blocks)
+
+
+def _importances(material: Material) -> Iterator[Block]:
+    """The shares in each sense, and why the senses differ."""
+    made = more_tables.importance_table(material)
+    if made is not None:
+        yield from (made, Prose(lines=(text.WHY_METHODS_DIFFER,)))
 
 
 def _numbered(figures: Figures, kind: str) -> list[Figure]:

@@ -15,13 +15,6 @@ from agsam_tune.report.lens_tables import comparison_cells
 from agsam_tune.report.links import selection
 from agsam_tune.report.material import Material
 
-_METHODS: Mapping[str, str] = {
-    "ped_anova": "PED-ANOVA",
-    "fanova": "fANOVA",
-    "sobol_first": "Sobol index, first order",
-    "sobol_total": "Sobol index, total",
-    "sobol_pair": "Sobol index, the pair's own",
-}
 _GAP: Mapping[str, str] = {
     "total": "the whole difference",
     "unit_part": "due to the unit",
@@ -143,14 +136,14 @@ def importance_table(material: Material) -> Table | None:
     names = [name for name in material.optimizers if own[name]]
     keys = sorted(
         dict.fromkeys(key for name in names for key in own[name]),
-        key=lambda key: list(_METHODS).index(key[0]),
+        key=lambda key: list(text.METHODS).index(key[0]),
     )
     return table(
         "The share of each hyperparameter (%)",
         ("in the sense of", "hyperparameter", *names),
         (
             (
-                _METHODS[method],
+                text.METHODS[method],
                 " × ".join(hyperparameters),
                 *(_importance(own[name].get((method, hyperparameters))) for name in names),
             )

@@ -75,6 +75,21 @@ VERDICTS: Mapping[str, str] = {
 }
 
 
+METHODS: Mapping[str, str] = {
+    "ped_anova": "PED-ANOVA",
+    "fanova": "fANOVA",
+    "sobol_first": "Sobol index, first order",
+    "sobol_total": "Sobol index, total",
+    "sobol_pair": "Sobol index, the pair's own",
+}
+WHY_METHODS_DIFFER = (
+    "PED-ANOVA says which hyperparameters the best tenth of the trials depends on, fANOVA which "
+    "ones alone move a random forest's prediction over the box in linear units, Sobol's indices "
+    "which ones move the fitted surface over the box in the search space's own scale, alone, in "
+    "all, and in pairs."
+)
+
+
 def score_unit(metric: str) -> Unit:
     """What scores of a study's metric are written in; differences of accuracies are points."""
     return _PERCENT if metric == ACCURACY else PLAIN
