@@ -17,18 +17,20 @@ from collections.abc import Callable, Sequence
 
 from agsam_tune.agenda import Agenda
 from agsam_tune.folder import RunFolder
+from agsam_tune.manifest import RunManifest
 from agsam_tune.store import ResultStore
 from agsam_tune.trials import Key, Outcome, State
 
 
 def set_failed_aside(
-    folder: RunFolder, store: ResultStore, say: Callable[[str], None]
+    folder: RunFolder, manifest: RunManifest, store: ResultStore, say: Callable[[str], None]
 ) -> frozenset[Key]:
     """Set aside all trials that failed; returns which."""
     failed = frozenset(o.trial.key for o in store.outcomes() if o.state is State.FAIL)
     if not failed:
         say("No trial raised an error or ended its worker, so none is run again")
         return failed
+    manifest.update(finished=None)  # first, lest a kill leaves a run that seems to be finished
     folder.failures.unlink(missing_ok=True)  # what is raised from now on is what is wrong
     folder.remove_checkpoints()  # they may be of the code that was wrong
     store.set_aside(failed)

@@ -24,7 +24,7 @@ def load_tasks(study: Study, import_path: Sequence[str] = ()) -> Tasks:
         UsageError: the task cannot be loaded, or replicates differ in more than their data.
     """
     fixed = study.phase("fixed")
-    count = max(study.replicates, fixed.seeds if fixed else 1)
+    count = max(0 if study.is_fixed else study.replicates, fixed.seeds if fixed else 1)
     return load_replicates(
         study.task,
         study.task_options,

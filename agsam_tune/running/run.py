@@ -123,10 +123,11 @@ class _Run:
         before = [size for size in (manifest["looks"] if manifest else ()) if size < sizes[0]]
         of = f"of up to {len(before) + len(sizes)}"
         for number, size in enumerate(sizes):
-            look = f"look {len(before) + number + 1} {of}: {size} replicates"
+            look = f", look {len(before) + number + 1} {of}: {size} replicates"
+            title = study.name + (look if len(before) + len(sizes) > 1 else "")
             at_look = study.model_copy(update={"replicates": size})
             retry = self.options.retry_failed and not number
-            end = self._train(at_look, f"{study.name}, {look}", retry=retry)
+            end = self._train(at_look, title, retry=retry)
             code, verdict = conclude(self.folder, end, self.options, self.console)
             if not end.is_whole or verdict != "undecided" or size == sizes[-1]:
                 break
@@ -186,7 +187,7 @@ def _train(
 ) -> End:
     """Run what is left."""
     folder, options, told = run.folder, run.options, partial(say, run.console)
-    retried = set_failed_aside(folder, store, told) if retry else ()
+    retried = set_failed_aside(folder, manifest, store, told) if retry else ()
     agenda = Agenda(
         job.study,
         store.outcomes(),

@@ -207,14 +207,18 @@ class Study(Record):
         return max(self.analysis.max_replicates, self.replicates)
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether all points are those of `fixed`, whose seeds are its replicates."""
+        return all(phase.name == "fixed" for phase in self.phases)
+
+    @property
     def looks(self) -> tuple[int, ...]:
         """Replicates at the looks that are planned: once, twice, four times … as many.
 
-        One look where all points are fixed, since they are not of the replicates.
+        One look where nothing is to be decided, or more replicates would change nothing.
         """
         sizes, size = [self.replicates], 2 * self.replicates
-        grows = any(phase.name != "fixed" for phase in self.phases)
-        while grows and size <= self.max_replicates:
+        while self.pair is not None and not self.is_fixed and size <= self.max_replicates:
             sizes.append(size)
             size *= 2
         return tuple(sizes)

@@ -13,7 +13,9 @@ from agsam_tune.errors import RunError
 from agsam_tune.executors import work
 from agsam_tune.executors.work import Job
 from agsam_tune.failures import LARGEST_FILE, Failure, distinct, failure, keep_failures
-from agsam_tune.trials import Outcome, Pack, Trial
+from agsam_tune.reporting import facts_of, read_run
+from agsam_tune.store import ResultStore
+from agsam_tune.trials import Key, Outcome, Pack, Trial
 from tests.run.commands import QUICK, SMALL, TINY, invoke, results, stored_keys
 from tests.run.drivers import Driver
 from tests.run.guilty import TASK, write_study
@@ -77,6 +79,33 @@ def test_failed_trials_are_run_again_and_kill_9_loses_none(tmp_path: Path) -> No
     done = invoke("run", out, "--retry-failed", *INLINE)
     assert done.returncode == 0
     assert "No trial raised an error" in done.stdout
+
+
+def test_a_run_whose_trials_were_set_aside_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, out = write_study(tmp_path, 'trials = [["iid", 1, 0]]\ndoes = "raise"'), tmp_path / "run"
+
+    def is_whole() -> tuple[bool, bool]:
+        run = read_run(out, curves=False)
+        said = run.manifest["finished"] is not None
+        return said, facts_of(run.manifest, run.study, run.trials).complete
+
+    assert invoke("run", study, *SMALL, *INLINE, "--out", out).returncode == 1
+    assert is_whole() == (True, True)
+    with monkeypatch.context() as patch:
+        set_aside = ResultStore.set_aside
+
+        def ends(store: ResultStore, keys: frozenset[Key]) -> None:
+            set_aside(store, keys)
+            raise KeyboardInterrupt
+
+        patch.setattr(ResultStore, "set_aside", ends)
+        assert invoke("run", out, "--retry-failed", *INLINE).returncode == 3
+    assert is_whole() == (False, False)
+    _mend(tmp_path)
+    assert invoke("run", out, *INLINE).returncode == 0
+    assert is_whole() == (True, True)
 
 
 @pytest.mark.parametrize("storage", ["journal", pytest.param("sqlite", marks=pytest.mark.slow)])

@@ -84,7 +84,7 @@ def test_what_is_left_out_has_defaults(write: Write) -> None:
     )
     assert (study.candidate, study.baseline, study.control, study.seed) == (None, None, None, 0)
     assert study.phase("map") == Phase(name="map", sampler="sobol", points=16)
-    assert (study.replicates, study.looks, study.data) == (16, (16, 32, 64), "per_replicate")
+    assert (study.replicates, study.looks, study.data) == (16, (16,), "per_replicate")
     assert (study.key, study.key_box, study.factor) == ("rho", (0.005, 8.0), 10.0)
     assert study.phase("tune") is None
     assert (study.analysis.margin, study.analysis.confidence) == (0.02, 0.95)
