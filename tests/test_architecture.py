@@ -87,7 +87,7 @@ OWN = {
     "run_storage": {"errors", "folder", "passwords", "store", "study"},
     "quiet": set(),
     "asked": {"errors", "folder", "paths", "recorded", "study"},
-    "retrying": {"agenda", "folder", "store", "trials"},
+    "retrying": {"agenda", "folder", "manifest", "store", "trials"},
     "running": {
         *("agenda", "errors", "executors", "failures", "folder", "manifest", "paths"),
         *("planning", "progress", "reporting", "retrying", "reuse", "run_storage", "signals"),
