@@ -90,7 +90,8 @@ def page_of(material: Material, figures: Figures) -> Page:
         title=summary.study,
         subtitle="hyperparameter robustness study",
         badge=Badge(key=verdict, words=text.VERDICTS[verdict]),
-        headline=summary.claim.text,
+        # The badge says the verdict.
+        headline=summary.claim.text.removeprefix(f"{text.VERDICTS[verdict]}: "),
         because=tuple(summary.claim.because),
         notices=tuple(_notices(material)),
         sections=tuple(one for one in made if one is not None),
