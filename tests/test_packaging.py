@@ -90,9 +90,10 @@ def test_the_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None
 
     assert run(program, "--version", cwd=work).strip() == agsam_tune.__version__
     assert "moons" in run(program, "list", cwd=work)
-    tiny = ["--executor", "inline", "--set", "training.epochs=1", "--set", "replicates=2"]
-    for phase in ("map", "key", "off", "radius", "tune", "misset"):
-        tiny += ["--set", f"phases.{phase}.points=4"]
+    points = {"map": 4, "key": 4, "off": 4, "radius": 4, "tune": 2, "misset": 2}
+    sizes = ["training.epochs=1", "replicates=2"]
+    sizes += [f"phases.{name}.points={n}" for name, n in points.items()]
+    tiny = ["--executor", "inline", *(word for size in sizes for word in ("--set", size))]
     fewer = ["--set", "task_options.train_size=200", "--set", "task_options.n=2400"]
     said = run(program, "run", "moons", *tiny, *fewer, cwd=work)
     built_in = environment / "share" / "agsam-tune" / "studies" / "moons.toml"

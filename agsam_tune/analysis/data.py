@@ -18,7 +18,7 @@ from agsam_tune.analysis.facts import AnalysisFacts
 from agsam_tune.columns import COLLAPSED
 from agsam_tune.study import Study
 
-__all__ = ["COLLAPSED", "Data", "PhaseData", "read_data"]
+__all__ = ["COLLAPSED", "LENGTH", "Data", "PhaseData", "read_data"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]

@@ -30,6 +30,16 @@ POWER = 0.8
 #: No study is told to be larger.
 _MOST = 4096
 
+#: Where score and regret lie when a lens is decided, as in `verdict.lens_verdict`.
+_DECIDED = (
+    ("within", "within"),
+    ("above", "above"),
+    ("below", "below"),
+    ("above", "within"),
+    ("below", "within"),
+    ("above", "below"),
+    ("below", "above"),
+)
 #: Of a variance's distribution, at which chances are averaged.
 _QUANTILES = (np.arange(40) + 0.5) / 40
 

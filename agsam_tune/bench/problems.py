@@ -59,8 +59,9 @@ class Problem:
     def batches(self, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         """Indices of the epoch's examples, (batches, batch size)."""
         n = len(self.task.train.y)
-        order_N: npt.NDArray[np.int64] = orders([{**self.coordinates, "seed": seed}], epoch, n)[0]
-        return order_N.reshape(-1, self.training.batch_size)
+        (order_N,) = orders([{**self.coordinates, "seed": seed}], epoch, n)
+        order_MB: npt.NDArray[np.int64] = order_N.reshape(-1, self.training.batch_size)
+        return order_MB
 
 
 def problem(name: str) -> Problem:

@@ -44,9 +44,8 @@ from agsam_tune.study.study import Study, changed_keys
 
 __all__ = [
     "BASE_HYPERPARAMETERS",
-    "MISSET_DRAWS",
     "MISSET_FACTORS",
-    "MISSET_MAXIMA",
+    "MISSET_LARGEST",
     "UNKNOWN_TRAINING",
     "AnalysisSettings",
     "FixedPoint",

@@ -172,7 +172,8 @@ class Study(Record):
     def centre_of(self, optimizer: str, hyperparameter: str) -> str:
         """Whose default `key`, `off` and `radius` are around.
 
-        The baseline's, where it has the hyperparameter, so that both are off around the same.
+        Of what both of the pair have, that of the one which the study lists first, so that both
+        are off around the same, whichever of them is the candidate.
         """
         first = min(self.compared, key=self.optimizers.index, default=optimizer)
         return first if hyperparameter in self.search_spaces[first].names else optimizer

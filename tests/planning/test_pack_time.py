@@ -46,14 +46,10 @@ def _share_of_examples(split: Evaluation, most: int | None) -> float:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     step = clock.taking("step", Lockstep.take_step, lambda *_: STEP)
-    example = clock.taking(
-        "example",
-        Evaluation.outputs,
-        lambda split, _, w_KP, most=None: min(len(split), most or len(split)) / 1024,  # noqa: ARG005
-    )
+    example = clock.taking("example", Evaluation._chunks, _share_of_examples)
     prepare = clock.taking("prepare", Lockstep.prepare, lambda *_: 4.0)
     monkeypatch.setattr(Lockstep, "take_step", step)
-    monkeypatch.setattr(Evaluation, "outputs", example)
+    monkeypatch.setattr(Evaluation, "_chunks", example)
     monkeypatch.setattr(Lockstep, "prepare", staticmethod(prepare))
     measure = training.measured_sharpness
 

@@ -20,7 +20,6 @@ from unittest.mock import Mock
 from agsam_tune.agenda import Agenda
 from agsam_tune.executors.data import load_tasks
 from agsam_tune.executors.ray_environment import before_ray
-from agsam_tune.executors.data import load_tasks
 from agsam_tune.executors.work import ImportPath, Job
 from agsam_tune.study import load_study
 
@@ -30,7 +29,7 @@ from agsam_tune.executors.ray_tune import run_ray
 file, share, gpus = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 path = (str(file.parent),)
 study = load_study(file, overrides=[f"resources.gpus={share}", "training.epochs=1",
-                                    "phases.map.points=8", "replicates=2"])
+                                    "phases.map.points=8", "replicates=8"])
 tasks = load_tasks(study, path)
 job = Job(import_path=ImportPath(path), study=study, tasks=tasks, rules=(), device="cpu",
           way="rows")

@@ -237,7 +237,9 @@ def test_all_runs_a_line_each(run: Path) -> None:
     assert rows[0] == ["run", "study", "trials", "state", "verdict"]
     assert rows[-1][:5] == ["runs/broken", "–", "–", "cannot", "be"]
     verdict = summary_in(run).claim.verdict
-    total, other = (str(sum(n or 0 for n in planned_trials(own).values())) for own in (small_study(), study))
+    total, other = (
+        str(sum(n or 0 for n in planned_trials(own).values())) for own in (small_study(), study)
+    )
     assert ["runs/one", "quick", total, "of", total, "trials", "finished", verdict] in rows
     assert ["runs/more/two", "two", "10", "of", other, "trials", "stopped", "–"] in rows
     listed = as_json()
