@@ -76,7 +76,8 @@ def not_applicable(study: Study) -> dict[Lens, str]:
             found[lens] = f"the study has no phase {' or '.join(lacking)} of both"
     without = [name for name in pair if not study.search_spaces[name].ascent]
     if without:
-        found[Lens.EQUAL_RADIUS] = f"{' and '.join(without)} makes no ascent step"
+        makes = "makes" if len(without) == 1 else "make"
+        found[Lens.EQUAL_RADIUS] = f"{' and '.join(without)} {makes} no ascent step"
     return found
 
 
