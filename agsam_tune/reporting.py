@@ -136,9 +136,10 @@ def facts_of(manifest: Mapping[str, Any], study: Study, trials: pd.DataFrame) ->
 
 
 def _replicates(trials: pd.DataFrame) -> int:
-    """How many there are; of `fixed`, where they are seeds, only if there is nothing else."""
+    """The most of an optimizer; of `fixed`, where they are seeds, only if there is nothing else."""
     own = trials[trials["phase"] != "fixed"]
-    return max(int((own if len(own) else trials)["replicate"].nunique()), 1)
+    counted = (own if len(own) else trials).groupby("optimizer")["replicate"].nunique()
+    return max(int(counted.max()), 1) if len(counted) else 1
 
 
 def _given_range(study: Study) -> tuple[float, float] | None:

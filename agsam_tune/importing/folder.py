@@ -20,7 +20,7 @@ from agsam_tune.errors import UsageError
 from agsam_tune.folder import RunFolder, now
 from agsam_tune.importing.files import FileKind, file_kind
 from agsam_tune.importing.options import ImportOptions
-from agsam_tune.importing.pair import common_lengths, common_range, joined, labels_of
+from agsam_tune.importing.pair import common_lengths, common_range, drawn_apart, joined, labels_of
 from agsam_tune.importing.record import IMPORTED, is_imported, stored_study
 from agsam_tune.importing.roles import Roles, check_roles
 from agsam_tune.importing.runs import OwnRun, checked_run
@@ -121,10 +121,17 @@ def import_trials(options: ImportOptions, runs: Mapping[str, OwnRun] = _NO_RUNS)
     sides = [own[name] if name in own else check_trials(tables[name], options) for name in named]
     checked, roles = _with_roles(sides, origins, options)
     checked, lengths = common_lengths(checked, roles)
+    apart = drawn_apart(checked, roles) if len(sides) == 1 else ()
+    if apart:
+        note = (
+            f"{roles.candidate} and {roles.baseline} share no point in {', '.join(apart)}: they "
+            "are compared as independent samples."
+        )
+        checked = replace(checked, notes=(*checked.notes, note))
     study = study_of(checked, roles, options)
     found = {phase: common_range(checked, roles, phase, study.key) for phase in ("key", "off")}
     compared = _Compared(
-        paired=len(sides) == 1,
+        paired=len(sides) == 1 and not apart,
         ranges={phase: ends for phase, ends in found.items() if ends is not None},
         radius_range=lengths,
         looks=[study.replicates],

@@ -23,7 +23,7 @@ from agsam_tune.importing.trials import Checked, ordered_table
 from agsam_tune.study.errors import nearest
 from agsam_tune.study.model import PHASE_NAMES
 
-__all__ = ["common_lengths", "common_range", "joined", "labels_of"]
+__all__ = ["common_lengths", "common_range", "drawn_apart", "joined", "labels_of"]
 
 #: Of the logarithmic width of a range, by how much its ends may differ and be the same.
 _SAME_ENDS = 0.05
@@ -39,6 +39,23 @@ def labels_of(sources: Sequence[str]) -> tuple[str, str]:
     one, other = (PurePath(source).parts for source in sources)
     own = next((n for n in range(1, len(one)) if one[-n:] != other[-n:]), len(one))
     return "/".join(one[-own:]), "/".join(other[-own:])
+
+
+def drawn_apart(checked: Checked, roles: Roles) -> tuple[str, ...]:
+    """Phases that candidate and baseline both have and in which they share no point.
+
+    As of a sweep that draws settings for each optimizer by itself: there is no pair of trainings
+    to take a difference of, so the two are independent samples.
+    """
+    own = [
+        trials.groupby("phase")["point"].agg(set)
+        for name in (roles.candidate, roles.baseline)
+        if len(trials := checked.trials[checked.trials["optimizer"] == name])
+    ]
+    if len(own) < 2:
+        return ()
+    both = [phase for phase in PHASE_NAMES if all(phase in points.index for points in own)]
+    return tuple(phase for phase in both if not own[0][phase] & own[1][phase])
 
 
 def joined(

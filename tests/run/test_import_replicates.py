@@ -173,3 +173,45 @@ def test_defaults_are_what_the_key_was_varied_at() -> None:
     rows = [table().assign(phase="off", alpha=alpha), table().assign(phase="key", alpha=0.1)]
     checked = taken(pd.concat(rows, ignore_index=True))
     assert checked.spaces["sam"].ranges["alpha"].default == 0.1
+
+
+@pytest.mark.parametrize("replicates", [True, False], ids=["replicates", "points"])
+def test_settings_drawn_apart_are_compared_as_two_tables_are(
+    replicates: bool, tmp_path: Path
+) -> None:
+    """A sweep's, where each optimizer has draws of its own and no point is in both."""
+    generator = np.random.default_rng(1)
+    rows = pd.DataFrame(
+        {
+            "optimizer": name,
+            "replicate": f"run {replicate}",
+            "phase": phase,
+            "lr": 10 ** generator.uniform(*ends),
+            "test_accuracy": generator.uniform(0.6, 0.9),
+        }
+        for name in ("adam", "sgd")
+        for replicate in range(4)
+        for phase, ends, points in (("key", (-5, 1), 12), ("off", (-5, 1), 14), ("map", (-4, 0), 8))
+        for _ in range(points)
+    ).drop(columns=[] if replicates else "replicate")
+    for name in ("adam", "sgd", "both"):
+        own = rows if name == "both" else rows[rows["optimizer"] == name]
+        own.to_csv(tmp_path / f"{name}.csv", index=False)
+    found = []
+    for number, sources in enumerate((["both"], ["adam", "sgd"])):
+        files = [str(tmp_path / f"{name}.csv") for name in sources]
+        other = dict(zip(("source", "other"), files, strict=False))
+        roles = {"candidate": "adam", "baseline": "sgd"}
+        out = tmp_path / str(number)
+        imported = import_trials(ImportOptions(**other, **roles, out=out, chance=0.1))
+        assert any("share no point" in note for note in imported.notes) == (number == 0)
+        found.append(analysed(read_run(out)))
+    ours, theirs = found
+    for lens in ("same_setting", "own_scale"):
+        for metric in ("score", "regret"):
+            row, same = (one.comparison(lens, metric) for one in (ours, theirs))
+            assert row is not None
+            assert same is not None
+            assert None not in (row.estimate, row.verdict_low, row.verdict_high)
+            if replicates:  # else points are numbered through both, and halved otherwise
+                assert row == same
