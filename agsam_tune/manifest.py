@@ -21,6 +21,8 @@ from agsam_tune.study import Study, changed_keys
 #: The version of the form of `manifest.json`. Manifests of 1, of seeds crossed with points, do not
 #: say it.
 FORMAT = 2
+#: Tables and keys of a study that decide the numbers of every trial.
+DECIDING = ("task", "task_options", "seed", "data", "training", "sharpness")
 
 # How every run was computed before there was a choice; the manifests of then do not say it.
 _ONLY_ENGINE = {"way": "stacked", "rows": 64, "seconds": {}}
@@ -153,10 +155,12 @@ def another_study(folder: RunFolder, study: Study) -> str | None:
         return None
     stored: dict[str, Any] = manifest.get("study", {})
     changed = changed_keys(stored, study.resolved())
+    reused = f", where --reuse {folder.path} takes over the trials that stay the same"
+    if any(key.partition(":")[0].partition(".")[0] in DECIDING for key in changed):
+        reused = ""  # no trial would stay the same
     return (
         f"{folder.path}: holds a run of another study, {stored.get('name', 'without a name')}; "
-        "what was changed: " + "; ".join(changed) + ". Choose another folder with --out, where "
-        f"--reuse {folder.path} takes over the trials that stay the same"
+        "what was changed: " + "; ".join(changed) + ". Choose another folder with --out" + reused
     )
 
 

@@ -22,15 +22,13 @@ from typing import Any
 from agsam_tune.errors import UsageError
 from agsam_tune.executors.checks import device_of
 from agsam_tune.folder import RunFolder
-from agsam_tune.manifest import FORMAT, differing_data, recorded_engine
+from agsam_tune.manifest import DECIDING, FORMAT, differing_data, recorded_engine
 from agsam_tune.provenance import versions
 from agsam_tune.recorded import RecordedRun, recorded_run
 from agsam_tune.store import ResultStore, StorageError
 from agsam_tune.study import Study, changed_keys
 from agsam_tune.trials import Outcome, State, Trial
 
-# Tables and keys of a study that decide the numbers of every trial.
-_DECIDING = ("task", "task_options", "seed", "data", "training", "sharpness")
 # What trains; another version may round differently, or draw other weights.
 _VERSIONS = ("agsam-tune", "torch", "numpy")
 
@@ -179,7 +177,7 @@ def _refuse(path: str, differences: Sequence[str]) -> None:
 
 def _differences(run: RecordedRun, study: Study) -> list[str]:
     """What decides all trials' numbers and is not the same: "key: there → here"."""
-    there, here = ({key: s.resolved()[key] for key in _DECIDING} for s in (run.study, study))
+    there, here = ({key: s.resolved()[key] for key in DECIDING} for s in (run.study, study))
     pairs = {
         "resources.gpus": (str(run.manifest.get("device")).split()[0], device_of(study)),
         "packs.way": (recorded_engine(run.manifest)["way"], study.packs.way),

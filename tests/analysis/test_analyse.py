@@ -116,7 +116,7 @@ def test_without_a_range_of_lengths_the_study_is_asked_for_it():
         (
             {"spaces": {"theirs": space("theirs", ascent=False), "ours": space("ours")}},
             "equal_radius",
-            "theirs makes no ascent step",
+            "no ascent step is made by theirs",
         ),
     ],
 )

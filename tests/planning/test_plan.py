@@ -126,6 +126,9 @@ def test_of_a_run_that_has_begun_the_rest_is_planned(tmp_path: Path) -> None:
     done = command(*larger)
     assert done.exit_code == 0, done.output
     assert "holds a run of another study, quick; what was changed: phases.iid" in done.stdout
+    # Trials can be taken over only where none of what decides all of them was changed.
+    other = command(QUICK, *given, "--set", "training.epochs=2")
+    assert ["--reuse" in one.stdout for one in (done, other)] == [True, False]
     assert " left of " not in done.stdout.splitlines()[0]
     rest = command(*larger, "--reuse", run)
     assert rest.exit_code == 0, rest.output
@@ -186,13 +189,13 @@ def test_what_cannot_be_found_is_said_in_words() -> None:
     lens = LensForecast(
         lens="own_scale", margin=0.01, smallest=(1.2,), needed=(None, 512, 64, 4), equal=None
     )
-    other = LensForecast(lens="equal_radius", reason="sgd makes no ascent step")
+    other = LensForecast(lens="equal_radius", reason="no ascent step is made by sgd")
     found = Pilot(trials=80, replicates=2, lenses=(lens, other))
     plan = replace(plan_of(pilot=0), pilot=found)
     row = next(line for line in described(plan).splitlines() if line.startswith("own_scale"))
     assert row.split() == ["own_scale", "1", "point", "–", "–", "512", "64", "4", "–"]
     for text in (described(plan), plan._repr_html_()):
-        assert "equal_radius: sgd makes no ascent step." in text
+        assert "equal_radius: no ascent step is made by sgd." in text
         assert "For more than 4 replicates: --set analysis.max_replicates=" in text
 
 
