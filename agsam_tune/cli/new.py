@@ -60,5 +60,10 @@ def new(
             typer.echo(f"Kept {path}, which was there")
         for path in files.written:
             typer.echo(f"Wrote {path}")
+        if not files.compares:
+            typer.echo(
+                "Nothing is compared yet: fewer than two of these optimizers have hyperparameters. "
+                "docs/own_study.md says how to compare them by lr."
+            )
         study = command_word(files.study)
         typer.echo(f"Next: agsam-tune plan {study}, and agsam-tune run {study}")

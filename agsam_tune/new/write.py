@@ -31,11 +31,13 @@ class NewFiles:
         study: the study file.
         written: the files that were written, the study's last.
         kept: the files that were there and are as they were.
+        compares: whether the study names a candidate and a baseline.
     """
 
     study: Path
     written: tuple[Path, ...]
     kept: tuple[Path, ...]
+    compares: bool
 
 
 def write_new_study(
@@ -70,7 +72,9 @@ def write_new_study(
     written = {**{path: text for path, text in files.items() if path not in kept}, study: text}
     for path, content in written.items():
         _write(path, content, over=_may_go(path, force))
-    return NewFiles(study=study, written=tuple(written), kept=tuple(kept))
+    return NewFiles(
+        study=study, written=tuple(written), kept=tuple(kept), compares=bool(choices.roles)
+    )
 
 
 def _files_beside(choices: Choices, *, skeleton: bool) -> Mapping[Path, str]:

@@ -160,9 +160,11 @@ class TestFiles:
         ],
     )
     def test_roles(self, optimizers: str, roles: tuple[str | None, ...]) -> None:
-        new("mine", "--optimizers", optimizers)
+        said = new("mine", "--optimizers", optimizers)
         study = load_study(Path("mine.toml"))
         assert (study.candidate, study.baseline, study.control) == roles
+        nothing = any(line.startswith("Nothing is compared yet") for line in said)
+        assert nothing == (study.candidate is None)
         assert (study.phase("off") is None) == (roles == (None, None, None))
 
     def test_an_optimizer_of_ones_own_keeps_its_search_space(self) -> None:
