@@ -247,10 +247,12 @@ def analyse(run: RunLike, *, overrides: Sequence[str] = ()) -> Analysis:
     >>> found.summary.optimizers["gsam"].trainings
     136
     """
+    from agsam_tune.quiet import quietened
     from agsam_tune.reporting import analysed, read_run
 
-    stored = read_run(Path(run), curves=False, overrides=overrides)
-    return Analysis(summary=analysed(stored))
+    with quietened():
+        stored = read_run(Path(run), curves=False, overrides=overrides)
+        return Analysis(summary=analysed(stored))
 
 
 def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:
@@ -276,6 +278,7 @@ def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:
         msg = "figures need Plotly, which is not installed: pip install 'agsam-tune[notebook]'"
         raise UsageError(msg) from error
     from agsam_tune.dashboard.plots import plots
+    from agsam_tune.quiet import quietened
 
     stored = read_run(Path(run))
     study = stored.study
@@ -283,7 +286,8 @@ def figures(run: RunLike, *, optimizer: str | None = None) -> dict[str, Figure]:
     if name not in study.optimizers:
         allowed = ", ".join(study.optimizers)
         raise UsageError(f"optimizer: found {name!r}, allowed: {allowed}")
-    drawn = plots(study, analysed(stored), stored.curves, name)
+    with quietened():
+        drawn = plots(study, analysed(stored), stored.curves, name)
     return {one.key.partition("-")[2]: from_json(one.json) for one in drawn}
 
 
