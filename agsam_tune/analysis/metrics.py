@@ -8,6 +8,8 @@ Shapes: N trainings of one optimizer in one phase, R replicates, G points of a c
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -221,11 +223,14 @@ def _narrower(data: Data, optimizer: str, reach: Reach) -> list[Quantity]:
         within_N &= np.maximum(factor_N, 1 / np.maximum(factor_N, 1e-300)) <= NARROW_FACTOR + 1e-9
     own = trainings.only(within_N)
     names = [f"{metric}_factor_{NARROW_FACTOR:g}" for metric in ("score", "regret")]
-    curve = None
-    if len(own) >= _ENOUGH * (ends[1] - ends[0]):
+    curve, needed = None, math.ceil(_ENOUGH * (ends[1] - ends[0]))
+    if len(own) >= needed:
         curve = curve_of(data, optimizer, own, log_key(data, own), ends)
     if curve is None:
-        why = f"only {len(own)} draws lie within a factor of {NARROW_FACTOR:g}"
+        why = (
+            f"in {len(own)} draws the other hyperparameters are off by up to {NARROW_FACTOR:g}×; "
+            f"it needs at least {needed}"
+        )
         return [
             Quantity(lens="own_scale", metric=name, estimate=None, reason=why) for name in names
         ]

@@ -281,8 +281,8 @@ def taken_as_chance(
         )
         findings.add("--chance", message)
     return 0.0, [
-        "Without --chance it is taken as 0: no trial counts as failed, and normalised scores "
-        "start at 0."
+        "Without --chance it is taken as 0: no trial counts as collapsed, and normalised "
+        "scores start at 0."
     ]
 
 

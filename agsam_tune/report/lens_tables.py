@@ -183,7 +183,8 @@ def own_best_table(material: Material) -> Table | None:
         for name in material.optimizers
         if (own := material.summary.optimizers[name].own_best) is not None
     }
-    helps = {True: "yes", False: "no", None: "not known"}
+    alone = "not known" if "sgd" in material.optimizers else "no sgd in the study to tell"
+    helps = {True: "yes", False: "no", None: alone}
     return table(
         "Each replicate's own best setting: medians, and quartiles over the replicates",
         ("optimizer", "replicates", "setting", "quartiles", "better than the base optimizer"),

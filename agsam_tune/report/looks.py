@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 
 def look_words(design: Design) -> str:
-    """Such as `look 1 of up to 3 (16 replicates); next: 32`: each look doubles the replicates."""
+    """Such as `look 1 of up to 3 (16 replicates); next: 32`: each look doubles the replicates.
+
+    Where there can be no other, as of a table, `the only look (6 replicates)`.
+    """
     count, size = len(design.looks), design.next_look
     while size is not None and size <= design.max_replicates:
         count, size = count + 1, 2 * size
-    said = f"look {len(design.looks)} of up to {count} ({design.replicates:,} replicates)"
+    which = "the only look" if count == 1 else f"look {len(design.looks)} of up to {count}"
+    said = f"{which} ({design.replicates:,} replicates)"
     if not design.complete:
         said += ", not all of its trainings are there yet"
     return said + ("" if design.next_look is None else f"; next: {design.next_look:,}")

@@ -49,7 +49,12 @@ def design_table(material: Material) -> Table | None:
         ("metric", design.metric),
         ("trivial score", text.number(design.trivial, material.scores) + score),
         ("best", "" if design.best is None else text.number(design.best, material.scores) + score),
-        ("margin", text.number(design.margin, losses) + lost),
+        ("margin at most", text.number(design.margin, losses) + lost),
+        *(
+            (f"margin, {text.LENSES[row.lens].lower()}", text.number(row.margin, losses) + lost)
+            for row in summary.comparisons
+            if row.metric == "regret" and row.verdict is not None and row.margin is not None
+        ),
         ("confidence of intervals", f"{100 * design.confidence:g} %"),
         (
             "losses that one might tolerate",

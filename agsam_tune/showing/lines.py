@@ -132,7 +132,10 @@ def _estimated(summary: Summary) -> Iterator[str]:
         (("optimizer", "fixed setting", "metric", "estimate", "unit"), fixed),
     ]
     yield from (_table([head, *rows]) for head, rows in tables if rows)
-    yield f"In brackets: {100 * summary.design.confidence:g} % intervals."
+    said = f"In brackets: {100 * summary.design.confidence:g} % intervals"
+    if compared:
+        said += "; the verdict's is wider where there are two fair lenses or several looks"
+    yield f"{said}."
 
 
 def _numbers(summary: Summary) -> list[tuple[str, ...]]:

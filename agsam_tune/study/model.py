@@ -269,7 +269,8 @@ class AnalysisSettings(Record):
 
     margin: Fraction = Field(
         default=0.02,
-        description="differences up to it count as none; half of it in own_scale",
+        description="differences up to it count as none; half of it in own_scale, and less in "
+        "proportion where best − trivial is under a half",
     )
     key: str | None = Field(
         default=None,

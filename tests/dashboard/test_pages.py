@@ -122,7 +122,7 @@ def test_each_study_has_the_figures_of_the_record(
     assert "9-learning" in keys
     titles = own.page.locator(".gtitle").all_text_contents()
     assert "Score, and what less is lost: adaptive_gsam − gsam" in titles
-    expect(own.page.get_by_text("look 1 of up to 1 (4 replicates)", exact=True)).to_be_visible()
+    expect(own.page.get_by_text("the only look (4 replicates)", exact=True)).to_be_visible()
     drawn = own.page.evaluate(
         "document.getElementById('user-defined-plot:1-claim').data.map((one) => one.x[0])"
     )
