@@ -76,12 +76,7 @@ def not_applicable(study: Study) -> dict[Lens, str]:
             found[lens] = f"the study has no phase {' or '.join(lacking)} of both"
     without = [name for name in pair if not study.search_spaces[name].ascent]
     if without:
-<<<<<<< HEAD
-        makes = "makes" if len(without) == 1 else "make"
-        found[Lens.EQUAL_RADIUS] = f"{' and '.join(without)} {makes} no ascent step"
-=======
         found[Lens.EQUAL_RADIUS] = f"no ascent step is made by {' and '.join(without)}"
->>>>>>> 2379876 (Offer --reuse only where trials can stay the same)
     return found
 
 
