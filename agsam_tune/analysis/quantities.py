@@ -11,11 +11,12 @@ difference of two shares is made from both intervals and their correlation (G. Y
 Donner, "Construction of confidence limits about effect measures: a general approach", Statistics
 in Medicine 27, 2008).
 
-A share that is 0 or 1 in every replicate has no spread to make an interval from, and takes the
-exact binomial bound (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934). Its n is the number
-of replicates, not of trainings: trainings of a replicate share their data, so that what none of
-them did may still be what all of the next replicate's do. The bound is on how often a replicate
-has any such training, which is never less than their share; it is wide.
+A share that is the same in every replicate has no spread to make an interval from, and takes the
+exact binomial interval (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934); one of 0 or 1 that
+does vary without a replicate, as at the best window of a curve, the wider of both. Its n is the
+number of replicates, not of trainings: trainings of a replicate share their data, so that what
+none of them did may still be what all of the next replicate's do. The bound is on how often a
+replicate has any such training, which is never less than their share; it is wide.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scipy.special import expit, logit
+from scipy.special import betaincinv, expit, logit
 
 from agsam_tune.analysis.lenses.estimates import Estimate, Interval, difference
 from agsam_tune.analysis.record import Comparison, LensName, Metric
@@ -82,14 +83,24 @@ def interval_of(quantity: Quantity, level: float) -> Interval:
     if not quantity.share:
         return found
     value, half = estimate.value, found.high - estimate.value
-    if estimate.standard_error == 0 and value in (0.0, 1.0):
-        n = min(len(part) for part in estimate.left_out)
-        far = (level / 2) ** (1 / n)  # of all in n, the lower end
-        return Interval(low=far, high=1.0) if value else Interval(low=0.0, high=1 - far)
-    if not math.isfinite(half) or value in (0.0, 1.0):
+    if not math.isfinite(half):
         return Interval(low=0.0, high=1.0)
+    if half == 0 or value in (0.0, 1.0):
+        exact = _binomial(value, min(len(part) for part in estimate.left_out), level)
+        return Interval(
+            low=max(min(exact.low, value - half), 0.0), high=min(max(exact.high, value + half), 1.0)
+        )
     middle, reach = float(logit(value)), half / (value * (1 - value))
     return Interval(low=float(expit(middle - reach)), high=float(expit(middle + reach)))
+
+
+def _binomial(share: float, n: int, level: float) -> Interval:
+    """Clopper and Pearson's interval of a share of n, which need not be a whole number of them."""
+    count = share * n
+    return Interval(
+        low=float(betaincinv(count, n - count + 1, level / 2)) if count > 0 else 0.0,
+        high=float(betaincinv(count + 1, n - count, 1 - level / 2)) if count < n else 1.0,
+    )
 
 
 def metric_row(quantity: Quantity, confidence: float) -> Metric:

@@ -21,6 +21,18 @@ def test_a_share_without_spread_takes_the_exact_bound_of_its_replicates(value):
     assert (row.low, row.high) == pytest.approx((0.0, far) if not value else (1 - far, 1.0))
 
 
+def test_equal_shares_in_every_replicate_are_no_certainty():
+    row = metric_row(share(0.75), 0.95)
+    assert (row.low, row.high) == pytest.approx((beta.ppf(0.025, 12, 5), beta.ppf(0.975, 13, 4)))
+
+
+def test_a_whole_share_that_varies_without_a_replicate_takes_the_wider_bound():
+    row = metric_row(share(1.0, spread=0.002), 0.95)
+    assert (row.low, row.high) == pytest.approx((1 - beta.ppf(0.975, 1, 16), 1.0))
+    wide = metric_row(share(1.0, spread=0.1), 0.95)
+    assert 0 < wide.low < row.low
+
+
 def test_shares_stay_between_0_and_1():
     row = metric_row(share(0.01, spread=0.01), 0.95)
     assert 0.0 < row.low < 0.01 < row.high < 1.0
