@@ -1,6 +1,7 @@
 """A run's folder is all that it takes to carry the run on, or to repeat it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +47,7 @@ def test_a_run_is_repeated_in_another_folder(
     assert after["training"] == before["training"]
 
 
-def test_an_override_without_another_folder_is_refused(undisturbed: Path) -> None:
+def test_an_override_without_another_folder_is_refused(undisturbed: Path, tmp_path: Path) -> None:
     before = tree(undisturbed)
     done = invoke("run", undisturbed, *INLINE, "--set", "training.epochs=3")
     assert done.returncode == 2
@@ -57,7 +58,8 @@ def test_an_override_without_another_folder_is_refused(undisturbed: Path) -> Non
     assert "did you mean 'epochs'?" in done.stderr
     assert tree(undisturbed) == before
     # What a study may be carried on with otherwise, this one may too.
-    done = invoke("run", undisturbed, *INLINE, "--set", "packs.rows=3")
+    copy = shutil.copytree(undisturbed, tmp_path / "copy")
+    done = invoke("run", copy, *INLINE, "--set", "packs.rows=3")
     assert done.returncode == 0, done.stderr
 
 
