@@ -17,6 +17,7 @@ from agsam_tune.folder import RunFolder, now
 from agsam_tune.passwords import without_password
 from agsam_tune.provenance import commit, processor, versions
 from agsam_tune.study import Study, changed_keys
+from agsam_tune.study.first_design import NOT_CARRIED_ON
 
 #: The version of the form of `manifest.json`. Manifests of 1, of seeds crossed with points, do not
 #: say it.
@@ -145,12 +146,7 @@ def another_study(folder: RunFolder, study: Study) -> str | None:
         check_format(folder, manifest)
     if study.format != FORMAT or (manifest is not None and manifest.get("format", 1) != FORMAT):
         first = study.name if manifest is None else folder.path
-        msg = (
-            f"{first}: holds a run of the first design (seeds crossed with points), which cannot "
-            "be carried on; agsam-tune report, show, export and import open it, and --out with a "
-            "study file begins a new one"
-        )
-        raise UsageError(msg)
+        raise UsageError(f"{first}: {NOT_CARRIED_ON}")
     if manifest is None or manifest.get("study_hash") == study.hash:
         return None
     stored: dict[str, Any] = manifest.get("study", {})

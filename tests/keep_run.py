@@ -10,18 +10,29 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.run.commands import QUICK, invoke
 
+KEPT = Path(__file__).parent / "fixtures"
 SMALL = ("training.epochs=2", "replicates=3", "phases.tune.points=2", "phases.iid.points=2")
+
+
+def lay_out(name: str, folder: Path) -> Path:
+    """The fixture as the run lay in its folder, but for its report; returns the new folder."""
+    folder.mkdir()
+    shutil.copy(KEPT / name / "manifest.json", folder)
+    packed = (KEPT / name / "study.journal.gz").read_bytes()
+    (folder / "study.journal").write_bytes(gzip.decompress(packed))
+    return folder
 
 
 def keep(name: str) -> Path:
     """Run it and write the fixture; returns its folder."""
-    folder = Path(__file__).parent / "fixtures" / name
+    folder = KEPT / name
     with tempfile.TemporaryDirectory() as place:
         changes = [word for text in SMALL for word in ("--set", text)]
         run = ("run", QUICK, *changes, "--executor", "inline", "--no-report", "--out", "kept")

@@ -15,8 +15,9 @@ FIRST_DESIGN: Final = 1
 
 #: Why such a run is not carried on.
 NOT_CARRIED_ON: Final = (
-    "is a run of the first design, whose seeds are crossed with its points: report, show, export "
-    "and import read it, and nothing can be added to it; run the study in another folder (--out)"
+    "holds a run of the first design, whose seeds are crossed with its points: report, show, "
+    "export and import read it, and nothing can be added to it; run the study in another folder "
+    "(--out)"
 )
 
 #: Built-in optimizers without an ascent step, which search spaces did not say then.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -12,21 +10,15 @@ import pytest
 
 from agsam_tune.reporting import analysed, read_run
 from agsam_tune.study import Study
+from tests.keep_run import lay_out
 from tests.run.commands import QUICK, invoke, tree
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "first_design"
 TRIALS = 173
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The run as it lay in its folder, but for its report."""
-    path = tmp_path / "old"
-    path.mkdir()
-    shutil.copy(FIXTURE / "manifest.json", path)
-    packed = (FIXTURE / "study.journal.gz").read_bytes()
-    (path / "study.journal").write_bytes(gzip.decompress(packed))
-    return path
+    return lay_out("first_design", tmp_path / "old")
 
 
 def test_its_study_is_one_of_today(folder: Path) -> None:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from agsam_tune.analysis import Summary
 from agsam_tune.reporting import read_run
+from tests.keep_run import lay_out
 from tests.run.commands import invoke
-
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "second_design"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The run as it lay in its folder, but for its report."""
-    path = tmp_path / "kept"
-    path.mkdir()
-    shutil.copy(FIXTURE / "manifest.json", path)
-    packed = (FIXTURE / "study.journal.gz").read_bytes()
-    (path / "study.journal").write_bytes(gzip.decompress(packed))
-    return path
+    return lay_out("second_design", tmp_path / "kept")
 
 
 def test_it_opens_and_says_what_it_gives(folder: Path) -> None:
